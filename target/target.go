@@ -1,0 +1,81 @@
+// Package target holds what the rest of Cordon knows about object stores: where
+// uploaded targets and workflow results live.
+//
+// The interfaces are small on purpose: the cache needs Source alone. Package
+// target/dir implements them on a directory, target/s3 on any S3 server;
+// target/targettest is the conformance suite that both pass, and therefore the
+// interfaces' full definition.
+package target
+
+import (
+	"context"
+	"io"
+	"iter"
+	"time"
+
+	"github.com/cordonlabs/cordon"
+)
+
+// Info describes a stored object.
+type Info struct {
+	ID   cordon.TargetID
+	Size int64 // bytes
+
+	// ETag names this version of the object: two objects under one id with
+	// different content have different ETags. It is opaque, without quotes, and
+	// never empty.
+	ETag string
+
+	// SHA256 is the hex digest of the object's bytes as the uploader stated it,
+	// or "" where it did not (it is a hint that proxies drop, CONTRACT §5).
+	SHA256 string
+
+	Modified time.Time
+}
+
+// Source is the part of a store that the cache needs. Its methods are safe for
+// concurrent use and return *cordon.Error of these kinds: TargetNotFound (no
+// such object, no such bucket or directory; the message says which),
+// PermissionDenied, StorageUnavailable (the store could not be reached, broke
+// off, or answered with a server error).
+type Source interface {
+	// Stat describes the object as it is now.
+	Stat(ctx context.Context, id cordon.TargetID) (Info, error)
+
+	// Open reads the object from its beginning. If etag is not empty, the read
+	// is of exactly that version: where the object has been replaced, Open or a
+	// later Read fails with an error for which IsReplaced is true. The reader
+	// fails with a *cordon.Error if fewer bytes than Info.Size arrive.
+	Open(ctx context.Context, id cordon.TargetID, etag string) (io.ReadCloser, Info, error)
+}
+
+// Store is a Source that can also be written. An object that is being put is
+// invisible until it is complete; a Put that fails leaves what was there before.
+type Store interface {
+	Source
+
+	// Put stores what r yields under id, replacing what was there.
+	Put(ctx context.Context, id cordon.TargetID, r io.Reader, opts PutOptions) (Info, error)
+
+	// List yields every target in the order of its id. It stops at the first error.
+	List(ctx context.Context) iter.Seq2[Info, error]
+
+	// Remove deletes the object. Removing what does not exist is TargetNotFound.
+	Remove(ctx context.Context, id cordon.TargetID) error
+}
+
+// PutOptions says what the uploader knows beforehand.
+type PutOptions struct {
+	Size   int64  // bytes that r will yield; negative where unknown
+	SHA256 string // hex digest of those bytes, or ""; stored with the object, and a Put whose bytes differ fails with IntegrityMismatch
+}
+
+// Results stores what workflows return.
+type Results interface {
+	// PutResult stores body as results/{workflowID}/results.{json|sarif} and
+	// returns its URL (CONTRACT §1.5). A format other than "sarif" means "json".
+	PutResult(ctx context.Context, workflowID, format string, body []byte) (url string, err error)
+
+	// GetResult reads such an object back.
+	GetResult(ctx context.Context, workflowID, format string) ([]byte, error)
+}
