@@ -4,7 +4,8 @@
 // The interfaces are small on purpose: the cache needs Source alone. Package
 // target/dir implements them on a directory, target/s3 on any S3 server;
 // target/targettest is the conformance suite that both pass, and therefore the
-// interfaces' full definition.
+// interfaces' full definition. Package target/pack turns a folder into an
+// object.
 package target
 
 import (
@@ -22,12 +23,13 @@ type Info struct {
 	Size int64 // bytes
 
 	// ETag names this version of the object: two objects under one id with
-	// different content have different ETags. It is opaque, without quotes, and
-	// never empty.
+	// different content have different ETags (the reverse need not hold). It is
+	// opaque, without quotes, and never empty.
 	ETag string
 
 	// SHA256 is the hex digest of the object's bytes as the uploader stated it,
-	// or "" where it did not (it is a hint that proxies drop, CONTRACT §5).
+	// or "" where it did not (it is a hint that proxies drop, CONTRACT §5). List
+	// may leave it out.
 	SHA256 string
 
 	Modified time.Time
@@ -37,15 +39,18 @@ type Info struct {
 // concurrent use and return *cordon.Error of these kinds: TargetNotFound (no
 // such object, no such bucket or directory; the message says which),
 // PermissionDenied, StorageUnavailable (the store could not be reached, broke
-// off, or answered with a server error).
+// off, or answered with a server error). A call whose context ended returns
+// promptly, with an error that wraps the context's and has no kind.
 type Source interface {
 	// Stat describes the object as it is now.
 	Stat(ctx context.Context, id cordon.TargetID) (Info, error)
 
 	// Open reads the object from its beginning. If etag is not empty, the read
 	// is of exactly that version: where the object has been replaced, Open or a
-	// later Read fails with an error for which IsReplaced is true. The reader
-	// fails with a *cordon.Error if fewer bytes than Info.Size arrive.
+	// later Read fails with an error for which IsReplaced is true. With an empty
+	// etag the read is of one version, the one that Info describes. The reader
+	// fails with a *cordon.Error if fewer bytes than Info.Size arrive; it ends
+	// with ctx, and is closed by the caller.
 	Open(ctx context.Context, id cordon.TargetID, etag string) (io.ReadCloser, Info, error)
 }
 
@@ -54,28 +59,34 @@ type Source interface {
 type Store interface {
 	Source
 
-	// Put stores what r yields under id, replacing what was there.
+	// Put stores what r yields under id, replacing what was there. An error of r
+	// fails the Put and is wrapped by Put's own. Where the place for targets
+	// (bucket, directory) is missing, Put makes it. A store without room is NoSpace.
 	Put(ctx context.Context, id cordon.TargetID, r io.Reader, opts PutOptions) (Info, error)
 
-	// List yields every target in the order of its id. It stops at the first error.
+	// List yields every target in the order of its id. It stops at the first
+	// error. Whatever in the store is not a target is passed over.
 	List(ctx context.Context) iter.Seq2[Info, error]
 
 	// Remove deletes the object. Removing what does not exist is TargetNotFound.
 	Remove(ctx context.Context, id cordon.TargetID) error
 }
 
-// PutOptions says what the uploader knows beforehand.
+// PutOptions says what the uploader knows beforehand. A Put whose bytes differ
+// from either statement fails with IntegrityMismatch.
 type PutOptions struct {
 	Size   int64  // bytes that r will yield; negative where unknown
-	SHA256 string // hex digest of those bytes, or ""; stored with the object, and a Put whose bytes differ fails with IntegrityMismatch
+	SHA256 string // hex digest of those bytes, or ""; stored with the object
 }
 
-// Results stores what workflows return.
+// Results stores what workflows return. A missing bucket or refused access is
+// an error that is not retryable (CONTRACT §1.5).
 type Results interface {
 	// PutResult stores body as results/{workflowID}/results.{json|sarif} and
 	// returns its URL (CONTRACT §1.5). A format other than "sarif" means "json".
+	// ResultKey says how the id is spelled in the key.
 	PutResult(ctx context.Context, workflowID, format string, body []byte) (url string, err error)
 
-	// GetResult reads such an object back.
+	// GetResult reads such an object back; what was never put is TargetNotFound.
 	GetResult(ctx context.Context, workflowID, format string) ([]byte, error)
 }
