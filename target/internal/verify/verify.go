@@ -56,6 +56,16 @@ func (v *Reader) Want() target.PutOptions { return v.want }
 // N returns how many bytes have passed.
 func (v *Reader) N() int64 { return v.n }
 
+// Err returns the error that ended the bytes too early, or nil: the other
+// reader's, a mismatch, or the context's. It tells them from the errors of
+// whoever stores the bytes.
+func (v *Reader) Err() error {
+	if v.err == io.EOF {
+		return nil
+	}
+	return v.err
+}
+
 func (v *Reader) Read(p []byte) (int, error) {
 	if v.err != nil {
 		return 0, v.err

@@ -1,0 +1,232 @@
+// Package s3 keeps targets and results in buckets of an S3 server (CONTRACT §5):
+//
+//	{Bucket}/{target_id}/target                           a target
+//	{ResultsBucket}/{workflow_id}/results.{json|sarif}    a result
+//
+// Any server will do that speaks S3: MinIO, AWS, Ceph. It needs GET with
+// If-Match, HEAD, PUT, multipart uploads, DELETE and ListObjectsV2.
+package s3
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/s3utils"
+
+	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/target"
+	"github.com/cordonlabs/cordon/target/internal/verify"
+)
+
+// Config says which server, and as whom. There are no default credentials.
+type Config struct {
+	Endpoint string // host, host:port, or an http(s) URL of that; required
+	UseSSL   bool   // https, where Endpoint has no scheme
+
+	// AccessKey and SecretKey are the static keys. If both are empty the usual
+	// places of AWS are asked: AWS_ACCESS_KEY_ID and its like, the shared
+	// credentials file, the cloud's credential service.
+	AccessKey, SecretKey string
+
+	Bucket        string // "targets" if empty
+	ResultsBucket string // "results" if empty
+	Region        string // AWS_REGION, AWS_DEFAULT_REGION or "us-east-1" if empty
+
+	Log *slog.Logger // slog.Default() if nil
+}
+
+const (
+	defaultBucket        = "targets"
+	defaultResultsBucket = "results"
+	defaultRegion        = "us-east-1"
+	objectSuffix         = "/target"
+
+	// digestMeta is the user metadata with the stated digest. It has no
+	// underscore, for proxies drop headers that have one (CONTRACT §5).
+	digestMeta = "Sha256"
+)
+
+// Store is an S3 store. It implements target.Store and target.Results and is
+// safe for concurrent use.
+type Store struct {
+	core    *minio.Core
+	url     string // of the server, with scheme
+	bucket  string
+	results string
+	region  string
+	log     *slog.Logger
+}
+
+var (
+	_ target.Store   = (*Store)(nil)
+	_ target.Results = (*Store)(nil)
+)
+
+// Open returns the store that cfg describes. It talks to nobody: that the
+// server is there shows at the first call. A Config that cannot be used is an
+// InvalidArgument error.
+func Open(cfg Config) (*Store, error) { return open(cfg, defaultLimits) }
+
+func open(cfg Config, l limits) (*Store, error) {
+	ep, err := parseEndpoint(cfg.Endpoint, cfg.UseSSL)
+	if err != nil {
+		return nil, err
+	}
+	bad := func(err error, fix string) error {
+		return &cordon.Error{Kind: cordon.InvalidArgument, Op: "open S3 store", Name: ep.url(), Err: err, Fix: fix}
+	}
+	if (cfg.AccessKey == "") != (cfg.SecretKey == "") {
+		return nil, bad(errors.New("only one of access key and secret key is set"), "set both S3_ACCESS_KEY and S3_SECRET_KEY, or neither")
+	}
+	s := &Store{
+		url:     ep.url(),
+		bucket:  cmp.Or(cfg.Bucket, defaultBucket),
+		results: cmp.Or(cfg.ResultsBucket, defaultResultsBucket),
+		region:  cmp.Or(cfg.Region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), defaultRegion),
+		log:     cmp.Or(cfg.Log, slog.Default()),
+	}
+	for _, b := range []string{s.bucket, s.results} {
+		if err := s3utils.CheckValidBucketName(b); err != nil {
+			return nil, bad(fmt.Errorf("bucket %q: %w", b, err), "use a legal bucket name")
+		}
+	}
+	s.core, err = minio.NewCore(ep.host, &minio.Options{
+		Creds:     credentialsOf(cfg),
+		Secure:    ep.secure,
+		Transport: newTransport(l),
+		Region:    s.region, // given, so that no request is spent on asking for it
+		// Automatic means path style everywhere but at AWS and its likes.
+		BucketLookup: minio.BucketLookupAuto,
+		MaxRetries:   l.attempt,
+	})
+	if err != nil {
+		return nil, bad(err, "correct S3_ENDPOINT")
+	}
+	return s, nil
+}
+
+// Endpoint returns the server's URL: scheme, host and port.
+func (s *Store) Endpoint() string { return s.url }
+
+func key(id cordon.TargetID) string { return id.String() + objectSuffix }
+
+// Stat implements target.Source.
+func (s *Store) Stat(ctx context.Context, id cordon.TargetID) (target.Info, error) {
+	o, err := s.core.StatObject(ctx, s.bucket, key(id), minio.StatObjectOptions{})
+	if err != nil {
+		return target.Info{}, s.failure(ctx, "stat target", id.String(), s.bucket, key(id), err)
+	}
+	return s.info("stat target", id, o)
+}
+
+// Open implements target.Source. It logs that the download begins, in the words
+// that operators look for (CONTRACT §6).
+func (s *Store) Open(ctx context.Context, id cordon.TargetID, etag string) (io.ReadCloser, target.Info, error) {
+	const op = "open target"
+	var opts minio.GetObjectOptions
+	if etag != "" {
+		if err := opts.SetMatchETag(etag); err != nil {
+			return nil, target.Info{}, s.failure(ctx, op, id.String(), s.bucket, key(id), err)
+		}
+	}
+	body, o, _, err := s.core.GetObject(ctx, s.bucket, key(id), opts)
+	if err != nil {
+		if minio.ToErrorResponse(err).StatusCode == 412 {
+			return nil, target.Info{}, target.Replaced(id, etag)
+		}
+		return nil, target.Info{}, s.failure(ctx, op, id.String(), s.bucket, key(id), err)
+	}
+	info, err := s.info(op, id, o)
+	if err == nil && etag != "" && info.ETag != etag {
+		err = target.Replaced(id, etag) // a server, or a proxy, that does not know If-Match
+	}
+	if err != nil {
+		body.Close()
+		return nil, target.Info{}, err
+	}
+	s.log.InfoContext(ctx, "Target: downloading from MinIO", "target", id.String(), "bucket", s.bucket, "size", info.Size, "etag", info.ETag)
+	return &reader{ctx: ctx, store: s, body: body, info: info}, info, nil
+}
+
+// info describes the object o, which must have what every S3 server says of one.
+func (s *Store) info(op string, id cordon.TargetID, o minio.ObjectInfo) (target.Info, error) {
+	if o.ETag == "" || o.Size < 0 {
+		return target.Info{}, &cordon.Error{
+			Kind: cordon.StorageUnavailable,
+			Op:   op,
+			Name: id.String(),
+			Err:  fmt.Errorf("the server at %s does not answer as an S3 server does: no ETag or no size", s.url),
+			Fix:  "check that S3_ENDPOINT is the server's S3 port and that no proxy drops headers",
+		}
+	}
+	digest := ""
+	for k, v := range o.UserMetadata {
+		if strings.EqualFold(k, digestMeta) {
+			digest = verify.Digest(v)
+		}
+	}
+	return target.Info{ID: id, Size: o.Size, ETag: o.ETag, SHA256: digest, Modified: o.LastModified}, nil
+}
+
+// List implements target.Store. The infos are without SHA256: a listing does
+// not hold metadata. All of it is read before the first target is yielded, for
+// a server lists "a-b/target" before "a/target".
+func (s *Store) List(ctx context.Context) iter.Seq2[target.Info, error] {
+	const op = "list targets"
+	return func(yield func(target.Info, error) bool) {
+		var infos []target.Info
+		var err error
+		for o := range s.core.ListObjectsIter(ctx, s.bucket, minio.ListObjectsOptions{Recursive: true}) {
+			if o.Err != nil {
+				err = o.Err
+				break
+			}
+			name, ok := strings.CutSuffix(o.Key, objectSuffix)
+			if !ok {
+				continue
+			}
+			id, err := cordon.ParseTargetID(name)
+			if err != nil {
+				s.log.WarnContext(ctx, "Object passed over: its key is not that of a target", "bucket", s.bucket, "key", o.Key, "error", err)
+				continue
+			}
+			infos = append(infos, target.Info{ID: id, Size: o.Size, ETag: o.ETag, Modified: o.LastModified})
+		}
+		if err == nil {
+			err = ctx.Err() // the listing just ends when its context does
+		}
+		if err != nil {
+			yield(target.Info{}, s.failure(ctx, op, "", s.bucket, "", err))
+			return
+		}
+		slices.SortFunc(infos, func(a, b target.Info) int { return strings.Compare(a.ID.String(), b.ID.String()) })
+		for _, info := range infos {
+			if !yield(info, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Remove implements target.Store.
+func (s *Store) Remove(ctx context.Context, id cordon.TargetID) error {
+	const op = "remove target"
+	// S3 deletes what does not exist with success: look first.
+	_, err := s.core.StatObject(ctx, s.bucket, key(id), minio.StatObjectOptions{})
+	if err == nil {
+		err = s.core.RemoveObject(ctx, s.bucket, key(id), minio.RemoveObjectOptions{})
+	}
+	if err != nil {
+		return s.failure(ctx, op, id.String(), s.bucket, key(id), err)
+	}
+	return nil
+}
