@@ -1,0 +1,254 @@
+// Package rmtree deletes trees that their makers may have made to be hard to
+// delete, or to make the deleter delete something else.
+//
+// Everything is done relative to descriptors of directories that were opened
+// without following a link and without crossing a mount, so that nobody who
+// swaps names in the tree meanwhile can lead the deletion out of it. A tree that
+// is deeper than the process has descriptors is flattened: a directory at
+// maxDepth is renamed to the top and deleted from there.
+package rmtree
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxDepth is how many directories deep one descent goes, and so how many
+// descriptors it holds. Well under every limit, and deeper than real trees.
+const maxDepth = 48
+
+// ErrMount is in the chain of the error when something in the tree is a mount
+// point. What is mounted there was not touched.
+var ErrMount = errors.New("is a mount point")
+
+// Remove deletes name in the directory parent and everything below it. What
+// cannot be deleted is left, the rest goes all the same, and the error names the
+// first thing that stayed. A name that does not exist is no error. When ctx is
+// done, Remove stops between two entries.
+func Remove(ctx context.Context, parent *os.File, name string) error {
+	r := &remover{ctx: ctx, top: int(parent.Fd()), name: name}
+	defer func() { _ = parent.Fd() }() // keeps parent from being finalised while its number is in use
+	for {
+		r.moved = 0
+		err := r.entry(r.top, name, name, 0)
+		if err != nil && r.first == nil {
+			r.first = err
+		}
+		// Directories that were renamed up stand beside name and go next.
+		queue := r.queue
+		r.queue = nil
+		for _, n := range queue {
+			if err := r.entry(r.top, n, n, 0); err != nil && r.first == nil {
+				r.first = err
+			}
+		}
+		if r.moved == 0 || ctx.Err() != nil {
+			break
+		}
+	}
+	return r.first
+}
+
+type remover struct {
+	ctx   context.Context
+	top   int
+	name  string
+	first error
+	queue []string
+	moved int
+	seq   int
+}
+
+func (r *remover) entry(dir int, name, shown string, depth int) error {
+	if err := r.ctx.Err(); err != nil {
+		return err
+	}
+	err := unix.Unlinkat(dir, name, 0)
+	switch err {
+	case nil, unix.ENOENT:
+		return nil
+	case unix.EISDIR:
+	case unix.EPERM, unix.EACCES:
+		// Linux says EISDIR for a directory, other errors for immutable or
+		// append-only files and for directories that forbid writing.
+		r.repair(dir, name)
+		err = unix.Unlinkat(dir, name, 0)
+		if err == nil || err == unix.ENOENT {
+			return nil
+		}
+		if err != unix.EISDIR {
+			return &os.PathError{Op: "unlink", Path: shown, Err: err}
+		}
+	default:
+		return &os.PathError{Op: "unlink", Path: shown, Err: err}
+	}
+	if depth >= maxDepth {
+		return r.raise(dir, name, shown)
+	}
+	fd, err := openDir(dir, name)
+	if errors.Is(err, unix.EACCES) {
+		_ = unix.Fchmodat(dir, name, 0o700, 0) // if this fails the next open says why
+		fd, err = openDir(dir, name)
+	}
+	if err == unix.ENOENT {
+		return nil
+	}
+	if err == unix.EXDEV {
+		return fmt.Errorf("%s: %w", shown, ErrMount)
+	}
+	if err != nil {
+		return &os.PathError{Op: "open", Path: shown, Err: err}
+	}
+	kept := r.children(fd, shown, depth)
+	unix.Close(fd)
+	if kept != nil {
+		return kept
+	}
+	if err := unix.Unlinkat(dir, name, unix.AT_REMOVEDIR); err != nil && err != unix.ENOENT {
+		return &os.PathError{Op: "rmdir", Path: shown, Err: err}
+	}
+	return nil
+}
+
+// children deletes what is in the directory fd, and returns the first error.
+func (r *remover) children(fd int, shown string, depth int) (first error) {
+	// One mode repair for the whole directory beats one for each entry.
+	var st unix.Stat_t
+	if unix.Fstat(fd, &st) == nil && st.Mode&0o700 != 0o700 {
+		_ = unix.Fchmod(fd, 0o700) // if this fails the deletions below say why
+	}
+	buf := make([]byte, 32<<10)
+	for {
+		// From the start each time: deleting while reading may skip entries.
+		if _, err := unix.Seek(fd, 0, unix.SEEK_SET); err != nil {
+			return &os.PathError{Op: "seek", Path: shown, Err: err}
+		}
+		removed, left := 0, error(nil)
+		for {
+			n, err := unix.Getdents(fd, buf)
+			if err == unix.EINTR {
+				continue
+			}
+			if err != nil {
+				return &os.PathError{Op: "getdents", Path: shown, Err: err}
+			}
+			if n == 0 {
+				break
+			}
+			_, _, names := unix.ParseDirent(buf[:n], -1, nil)
+			for _, name := range names {
+				if err := r.entry(fd, name, shown+"/"+name, depth+1); err != nil {
+					if r.ctx.Err() != nil {
+						return err
+					}
+					if left == nil {
+						left = err
+					}
+					continue
+				}
+				removed++
+			}
+		}
+		if removed == 0 || left != nil {
+			return left
+		}
+	}
+}
+
+// raise renames a directory that is too deep to a name beside the tree's top,
+// where Remove finds it.
+func (r *remover) raise(dir int, name, shown string) error {
+	for {
+		r.seq++
+		to := r.name + "~" + strconv.Itoa(r.seq)
+		err := unix.Renameat2(dir, name, r.top, to, unix.RENAME_NOREPLACE)
+		if err == unix.EEXIST {
+			continue
+		}
+		if err == unix.EACCES { // a directory whose ".." changes must be writable
+			if cerr := unix.Fchmodat(dir, name, 0o700, 0); cerr == nil {
+				err = unix.Renameat2(dir, name, r.top, to, unix.RENAME_NOREPLACE)
+			}
+		}
+		if err != nil {
+			return &os.PathError{Op: "rename", Path: shown, Err: err}
+		}
+		r.queue = append(r.queue, to)
+		r.moved++
+		return nil
+	}
+}
+
+// repair clears the flags that keep even root from unlinking name, and makes
+// the directory it stands in writable.
+func (r *remover) repair(dir int, name string) {
+	var st unix.Stat_t
+	if unix.Fstat(dir, &st) == nil && st.Mode&0o300 != 0o300 && dir != r.top {
+		_ = unix.Fchmod(dir, 0o700) // if this fails the unlink that follows says why
+	}
+	clearFlags(dir, "")
+	clearFlags(dir, name)
+}
+
+// clearFlags drops "immutable" and "append only". Errors are ignored: the file
+// system may not know the flags, and the unlink that follows tells.
+func clearFlags(dir int, name string) {
+	fd := dir
+	if name != "" {
+		var err error
+		fd, err = unix.Openat(dir, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return
+		}
+		defer unix.Close(fd)
+	}
+	flags, err := unix.IoctlGetInt(fd, unix.FS_IOC_GETFLAGS)
+	const guard = unix.STATX_ATTR_IMMUTABLE | unix.STATX_ATTR_APPEND // the same bits as FS_IMMUTABLE_FL and FS_APPEND_FL
+	if err == nil && flags&guard != 0 {
+		_ = unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, flags&^guard)
+	}
+}
+
+// openDir opens a directory without following a link and without crossing a
+// mount point, bind mounts of the same file system included. A mount is EXDEV.
+func openDir(dir int, name string) (int, error) {
+	const flags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	for {
+		fd, err := unix.Openat2(dir, name, &unix.OpenHow{
+			Flags:   flags,
+			Resolve: unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_BENEATH,
+		})
+		switch err {
+		case unix.EINTR, unix.EAGAIN:
+			continue
+		case unix.ENOSYS, unix.EPERM: // a kernel before 5.6, or a container's filter
+			return openDirSlow(dir, name, flags)
+		}
+		return fd, err
+	}
+}
+
+func openDirSlow(dir int, name string, flags int) (int, error) {
+	fd, err := unix.Openat(dir, name, flags, 0)
+	if err != nil {
+		return -1, err
+	}
+	var in, above unix.Statx_t
+	err = unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &in)
+	if err == nil {
+		err = unix.Statx(dir, "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &above)
+	}
+	if err == nil && in.Mnt_id != above.Mnt_id {
+		err = unix.EXDEV
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}

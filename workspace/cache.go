@@ -1,0 +1,184 @@
+package workspace
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/archive"
+	"github.com/cordonlabs/cordon/internal/flight"
+	"github.com/cordonlabs/cordon/internal/fsinfo"
+	"github.com/cordonlabs/cordon/target"
+	"github.com/cordonlabs/cordon/workspace/driver"
+)
+
+// Options say where the cache is and how much it may take.
+type Options struct {
+	// Dir is the cache directory (CACHE_DIR). It is made if it is missing. Any
+	// number of processes of one host may use it at once.
+	Dir string
+
+	// Store is where targets come from. Without one, Get fails and everything
+	// else works.
+	Store target.Source
+
+	MaxSize cordon.Size   // the ceiling of what the cache writes (CACHE_MAX_SIZE); zero: 10 GB
+	TTL     time.Duration // how long an entry that nobody uses stays (CACHE_TTL); 0: no limit
+
+	Limits         archive.Limits   // of what an archive may make; zero fields: archive.DefaultLimits
+	AllowNetworkFS bool             // accept a file system on which locks can hang
+	Logger         *slog.Logger     // nil: slog.Default()
+	Now            func() time.Time // nil: time.Now
+}
+
+// Cache hands out workspaces. It is safe for concurrent use, and beside other
+// processes that have the same directory open.
+type Cache struct {
+	dir     string // as the user named it, absolute
+	real    string // the same with links resolved
+	store   target.Source
+	maxSize cordon.Size
+	ttl     time.Duration
+	limits  archive.Limits
+	log     *slog.Logger
+	now     func() time.Time
+	host    string
+	boot    string
+	view    driver.Driver
+	network bool
+
+	rooted atomic.Pointer[os.Root]
+
+	mu     sync.Mutex
+	leases map[string]*os.File // locked hold files by name: what this process has asked for
+	shut   bool
+
+	stop     context.CancelCauseFunc
+	runs     *flight.Group[Workspace] // by run
+	contents *flight.Group[made]      // by target version and kind
+	steps    stepBoard
+
+	deletions    sync.WaitGroup
+	deleting     chan struct{}
+	stopDeleting context.Context
+	giveUp       context.CancelFunc
+}
+
+// linger is how long a fetch goes on whose callers' time is up (CONTRACT §1.6).
+const linger = 10 * time.Minute
+
+var errClosed = errors.New("the cache was closed")
+
+// Open opens the cache in opts.Dir, making it if it is not there. The error is
+// an InvalidArgument (not a directory, a network file system, a newer protocol),
+// PermissionDenied or NoSpace *cordon.Error.
+func Open(opts Options) (*Cache, error) {
+	dir, err := filepath.Abs(opts.Dir)
+	if opts.Dir == "" || err != nil {
+		return nil, &cordon.Error{Kind: cordon.InvalidArgument, Op: "open cache",
+			Err: fmt.Errorf("no directory was named"), Fix: "set CACHE_DIR"}
+	}
+	root, err := openRoot(dir, opts.AllowNetworkFS)
+	if err != nil {
+		return nil, err
+	}
+	c := &Cache{
+		dir: dir, store: opts.Store, maxSize: opts.MaxSize, ttl: opts.TTL, limits: opts.Limits,
+		log: cmp.Or(opts.Logger, slog.Default()), now: opts.Now, network: opts.AllowNetworkFS,
+		view: driver.Copy{}, leases: map[string]*os.File{}, deleting: make(chan struct{}, deleters),
+	}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	c.rooted.Store(root)
+	if c.real, err = filepath.EvalSymlinks(dir); err == nil {
+		c.host, err = readHostID(root)
+	}
+	if err == nil {
+		c.boot, err = fsinfo.BootID()
+	}
+	if err != nil {
+		root.Close()
+		return nil, diskError("open cache", dir, err)
+	}
+	stopping, stop := context.WithCancelCause(context.Background())
+	c.stop = stop
+	c.runs = flight.New[Workspace](stopping, linger)
+	c.contents = flight.New[made](stopping, linger)
+	c.stopDeleting, c.giveUp = context.WithCancel(context.Background())
+	return c, nil
+}
+
+// Dir returns the cache directory as an absolute path.
+func (c *Cache) Dir() string { return c.dir }
+
+// HostID returns the persistent name of the host that this cache belongs to.
+func (c *Cache) HostID() string { return c.host }
+
+// Close stops what is being fetched, waits a few seconds for deletions that are
+// under way, and lets go of this process's locks. Durable holds stay: they end
+// by Cleanup, or by what the sweep finds out. No other method may be called
+// afterwards.
+func (c *Cache) Close() error {
+	c.mu.Lock()
+	if c.shut {
+		c.mu.Unlock()
+		return nil
+	}
+	c.shut = true
+	c.mu.Unlock()
+
+	c.stop(errClosed)
+	c.runs.Wait()
+	c.contents.Wait()
+	giveUp := time.AfterFunc(closePatience, c.giveUp)
+	c.deletions.Wait()
+	giveUp.Stop()
+	c.giveUp()
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, f := range c.leases {
+		_ = f.Close() // nothing was written to it
+	}
+	return c.root().Close()
+}
+
+// root returns the open cache directory.
+func (c *Cache) root() *os.Root { return c.rooted.Load() }
+
+// abs returns the absolute path of name, which is relative to the cache.
+func (c *Cache) abs(name string) string { return filepath.Join(c.dir, name) }
+
+// revive makes the cache usable again after somebody has emptied or removed its
+// directory under a running worker (CONTRACT §6): that is a miss, not a crash.
+func (c *Cache) revive() error {
+	old := c.root()
+	have, err := old.Stat(".")
+	if err != nil {
+		return diskError("open cache", c.dir, err)
+	}
+	want, err := os.Stat(c.dir)
+	if err == nil && os.SameFile(have, want) {
+		if _, err := old.Lstat(trashDir); err == nil { // the last that is made of the layout
+			return nil
+		}
+		return diskError("open cache", c.dir, makeLayout(old))
+	}
+	root, err := openRoot(c.dir, c.network)
+	if err != nil {
+		return err
+	}
+	// The old root is not closed: others may be in the middle of something. Its
+	// one descriptor is the price of somebody removing the directory itself.
+	c.rooted.Store(root)
+	return nil
+}

@@ -1,0 +1,166 @@
+package workspace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/internal/flock"
+)
+
+// Caller says for whom a Cleanup is.
+type Caller struct {
+	Run   string // the run whose hold on a shared tree ends
+	Owner Owner  // the execution that calls; ends the holds that it took under other run ids too
+}
+
+// Cleanup ends what a run has at path. What happens depends on what the cache
+// recorded about path, and on nothing else (CONTRACT §1.4): a run's own
+// directory is removed, the caller's hold on a shared tree ends, and anything
+// that the cache did not hand out is left alone. It never waits for others and
+// returns before the files are deleted, in time that does not depend on their
+// number.
+//
+// The error is a defect of the disk. That path is wrong, unknown or gone is none:
+// Cleaned says so.
+func (c *Cache) Cleanup(ctx context.Context, path string, by Caller) (Cleaned, error) {
+	if ctx.Err() != nil {
+		return Cleaned{Outcome: Unknown, Path: path, Reason: "cancelled"}, ctx.Err()
+	}
+	if err := c.revive(); err != nil {
+		return Cleaned{Outcome: Unknown, Path: path}, err
+	}
+	k, shared, why := c.locate(path)
+	if why != "" {
+		return c.unknown(path, why), nil
+	}
+	var res Cleaned
+	var err error
+	if shared {
+		res, err = c.cleanupShared(k, path, by)
+	} else {
+		res, err = c.cleanupRun(k, path)
+	}
+	res.Path = path
+	return res, diskError("clean up", path, err)
+}
+
+func (c *Cache) unknown(path, why string) Cleaned {
+	c.log.Warn("cleanup of a path that the cache did not hand out: nothing was deleted", "path", path, "reason", why)
+	return Cleaned{Outcome: Unknown, Path: path, Reason: why}
+}
+
+// locate finds the entry whose place is path: the directory itself, or what was
+// handed out in it. It looks at the text only; what is done goes by the record
+// of the entry, through the cache's own root, which follows no link out.
+func (c *Cache) locate(path string) (k key, shared bool, why string) {
+	if !filepath.IsAbs(path) {
+		return "", false, "it is not an absolute path"
+	}
+	if strings.Contains(path, "/../") || strings.HasSuffix(path, "/..") {
+		return "", false, "it contains '..'"
+	}
+	rel, ok := "", false
+	for _, dir := range []string{c.dir, c.real} {
+		if rel, ok = strings.CutPrefix(filepath.Clean(path), dir+"/"); ok {
+			break
+		}
+	}
+	if !ok {
+		return "", false, "it is not below the cache directory " + c.dir
+	}
+	parts := strings.Split(rel, "/")
+	t, err := cordon.ParseTargetID(parts[0])
+	if err != nil {
+		return "", false, err.Error()
+	}
+	content := func(s string) bool { return s == treeName || s == objectName }
+	switch {
+	case len(parts) == 1, len(parts) == 2 && content(parts[1]):
+		return sharedKey(t), true, ""
+	case len(parts) == 3 && !content(parts[2]), len(parts) > 3:
+		return "", false, "it is inside of a workspace, or was never one"
+	}
+	r, err := cordon.ParseRunID(parts[1])
+	if err != nil {
+		return "", false, err.Error()
+	}
+	return runKey(t, r), false, ""
+}
+
+// cleanupShared ends the caller's hold. Deleting is the eviction's business.
+func (c *Cache) cleanupShared(k key, path string, by Caller) (Cleaned, error) {
+	r, err := c.readRecord(k)
+	if err != nil && !errors.Is(err, errUnreadable) {
+		return Cleaned{}, err
+	}
+	if r == nil {
+		return c.unknown(path, "the cache has no shared tree there"), nil
+	}
+	all, err := c.holds(k)
+	if err != nil {
+		return Cleaned{}, err
+	}
+	dropped := 0
+	for name, h := range all {
+		own := by.Run != "" && h.Run == by.Run
+		called := by.Owner.RunID != "" && h.Owner.RunID == by.Owner.RunID && h.Owner.Namespace == by.Owner.Namespace
+		if (own || called) && c.drop(name) {
+			dropped++
+		}
+	}
+	c.log.Info("Skipping cleanup for shared workspace", "path", c.abs(r.path()), "run", by.Run, "holds_ended", dropped, "holds_left", len(all)-dropped)
+	if dropped == 0 {
+		return Cleaned{Outcome: Kept, Reason: "it is shared, and the caller held nothing of it"}, nil
+	}
+	return Cleaned{Outcome: Released, Reason: fmt.Sprintf("it is shared: the caller's hold ended, %d others have it", len(all)-dropped)}, nil
+}
+
+func (c *Cache) cleanupRun(k key, path string) (Cleaned, error) {
+	res, err := c.tryCleanupRun(k, path)
+	if res != nil || err != nil {
+		return orZero(res), err
+	}
+	// Somebody has the run's lock: it is being made, or being removed.
+	if err := c.bury(k); err != nil {
+		return Cleaned{}, err
+	}
+	// Whoever had the lock may have let go before it could see the stone.
+	if res, err = c.tryCleanupRun(k, path); res != nil || err != nil {
+		c.unbury(k)
+		return orZero(res), err
+	}
+	return Cleaned{Outcome: Scheduled, Reason: "it is being made at the moment, and will be thrown away"}, nil
+}
+
+// tryCleanupRun removes the run's entry, or returns nil if somebody has its lock.
+func (c *Cache) tryCleanupRun(k key, path string) (*Cleaned, error) {
+	lock, err := flock.Try(c.root(), runLock(k), flock.Exclusive)
+	if lock == nil || err != nil {
+		return nil, err
+	}
+	defer lock.Unlock()
+	r, err := c.readRecord(k)
+	if err != nil && !errors.Is(err, errUnreadable) {
+		return nil, err
+	}
+	if r == nil {
+		res := c.unknown(path, "the cache has no workspace there (any more)")
+		return &res, nil
+	}
+	if err := c.remove(r, "cleaned up by its run"); err != nil {
+		return nil, err
+	}
+	c.log.Info("removed workspace", "path", c.abs(r.path()), "target", r.Target, "run", r.Run, "bytes", r.total())
+	return &Cleaned{Outcome: Removed, Reason: "the run's directory is gone", Bytes: r.total()}, nil
+}
+
+func orZero[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}

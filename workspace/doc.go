@@ -1,0 +1,70 @@
+// Package workspace is the engine: a cache that gives every run its own
+// workspace of a stored target, and takes it away for certain.
+//
+// Four calls are all there is to it: Open a cache directory, Get a run's
+// workspace, Cleanup its path, Sweep now and then. Any number of goroutines and
+// processes of one host may do so at once on one directory. There is no daemon
+// and no database: the file system is the truth, and a kernel lock (flock) is
+// the only sign of life.
+//
+// # Words
+//
+// An entry is one thing with a life of its own: a run's directory, a target's
+// shared tree, or a target's base, the tree that copy-on-write runs start from.
+// Entries are evicted and removed whole. A record is the file that says an entry
+// is complete; no record, no entry. A hold is a run's claim on an entry. A view
+// is what a driver makes of a base for one run.
+//
+// # On disk
+//
+//	CACHEDIR.TAG
+//	{target}/workspace/  target              shared tree, and the object it came from
+//	{target}/shared/{workspace/,target}      base
+//	{target}/{run}/{workspace/,target}       a run's directory
+//	.cordon/
+//	  version  host-id
+//	  locks/                                 flock files; never inside what is deleted
+//	  records/{key}.json                     modification time = last use
+//	  holds/{key}/{run}.json                 locked (shared) by living processes; modification time = renewed
+//	  bases/{key}/                           a base whose place another version still has
+//	  staging/{id}/entry/                    what is being made
+//	  reservations/{id}                      disk promised to it; locked by who makes it
+//	  tombstones/{run key}                   cleaned up while it was being made
+//	  trash/{random}/                        renamed away, being deleted
+//	  events.jsonl                           who removed what, when, why
+//
+// Where the target is no archive there is no workspace directory, and target is
+// what is handed out. Names in .cordon are hashes: two ids of full length do
+// not fit into one file name.
+//
+// # The protocol
+//
+// Publish: stage, sync, write a record that says "publishing", rename into
+// place, write the record that says "complete". Remove: rename to the trash,
+// drop holds, drop the record, delete later. A crash between any two steps
+// leaves a miss, never half an entry: a directory without a complete record is
+// replaced, a record without its directory is forgotten.
+//
+// Locks, in this order; a lower one is only ever taken while waiting for none of
+// the higher ones:
+//
+//	run      making or removing a run's directory                     exclusive
+//	content  one version of a target: its shared tree and its base    exclusive to make or
+//	                                                                  remove, shared to use
+//	chooser  which version stands at a target's paths                 for an instant
+//	janitor  the accounts: reserving, evicting                        for an instant; its holder
+//	                                                                  takes others by trying only
+//
+// A hold is not one of them: the lock on its file says that a process which
+// asked for the entry still lives, and the file outlives the process.
+//
+// # What is safe, and what is not
+//
+// Safe: any call beside any other, in any process; killing any process at any
+// point; emptying or removing the cache directory under running processes,
+// which costs misses; two attempts of one run beside each other.
+//
+// Not safe: a network file system (refused); writing into a shared tree as root,
+// whom modes do not stop; a path that was cleaned up; a clock that jumps forward
+// by more than the time to live while no process that asked for an entry lives.
+package workspace

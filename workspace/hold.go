@@ -1,0 +1,224 @@
+package workspace
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/internal/durable"
+)
+
+// A hold is one run's claim on one entry: a file that outlives the process that
+// made it, and a shared lock on that very file for as long as a process that
+// asked for the entry lives. Asking again adds nothing; one Cleanup ends it
+// (CONTRACT §8.2). The file's modification time is when the run last asked.
+type hold struct {
+	Run   string    `json:"run_id"`
+	Owner Owner     `json:"owner"`
+	Host  string    `json:"host"`
+	Since time.Time `json:"since"`
+
+	renewed time.Time
+	live    bool // a living process has it locked
+}
+
+// holdLife is how long a hold that no living process has counts when the cache
+// has no time to live (CONTRACT §8.2).
+const holdLife = 7 * 24 * time.Hour
+
+func (c *Cache) holdLife() time.Duration {
+	if c.ttl > 0 {
+		return c.ttl
+	}
+	return holdLife
+}
+
+func (c *Cache) expired(h *hold) bool {
+	return !h.live && c.now().Sub(h.renewed) > c.holdLife()
+}
+
+func holdFile(k key, run cordon.RunID) string {
+	return path.Join(holdsDir, string(k), string(hashed("run", run.String()))+".json")
+}
+
+// hold makes run hold the entry k, or renews the hold that it has. The caller
+// has the entry's lock, or is about to publish the entry: nobody may evict it
+// between the look at its record and the hold.
+func (c *Cache) hold(k key, run cordon.RunID, owner Owner) error {
+	name := holdFile(k, run)
+	if c.renew(name) {
+		return nil
+	}
+	root := c.root()
+	if err := root.Mkdir(path.Dir(name), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	b, err := json.Marshal(hold{Run: run.String(), Owner: owner, Host: c.host, Since: c.now().UTC()})
+	if err != nil {
+		return err
+	}
+	tmp := path.Join(path.Dir(name), ".tmp-"+rand.Text())
+	f, err := root.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	// Locked before it has its name, so that no sweep ever sees it unlocked.
+	if err = flockNow(f, unix.LOCK_SH); err == nil {
+		_, err = f.Write(b)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err == nil {
+		now := c.now()
+		err = root.Chtimes(tmp, now, now)
+	}
+	if err == nil {
+		err = root.Rename(tmp, name)
+	}
+	if err != nil {
+		f.Close()
+		_ = root.Remove(tmp) // a leftover temporary name is swept; the first error is what matters
+		return err
+	}
+	c.keep(name, f)
+	return durable.SyncDir(root, path.Dir(name))
+}
+
+// renew reports whether the hold exists already, and if so makes this process
+// one of those that have it.
+func (c *Cache) renew(name string) bool {
+	root := c.root()
+	info, err := root.Lstat(name)
+	if err != nil {
+		return false
+	}
+	if f := c.kept(name); f == nil || !sameFile(f, info) {
+		f, err := root.OpenFile(name, os.O_RDWR, 0)
+		if err != nil {
+			return false
+		}
+		// Only a sweep that looks at the hold locks it exclusively, for an instant,
+		// and it removes only what nobody has renewed for long.
+		if flockWait(f, unix.LOCK_SH) != nil || !sameFile(f, mustLstat(root, name)) {
+			f.Close()
+			return false
+		}
+		c.keep(name, f)
+	}
+	if now := c.now(); now.Sub(info.ModTime()) >= stampGrain {
+		return root.Chtimes(name, now, now) == nil
+	}
+	return true
+}
+
+// drop ends a hold and reports whether it existed.
+func (c *Cache) drop(name string) bool {
+	err := c.root().Remove(name)
+	c.mu.Lock()
+	f := c.leases[name]
+	delete(c.leases, name)
+	c.mu.Unlock()
+	if f != nil {
+		_ = f.Close() // read-only use; closing drops the lock
+	}
+	return err == nil
+}
+
+// dropAll ends every hold on k, whose entry is gone.
+func (c *Cache) dropAll(k key) {
+	dir := path.Join(holdsDir, string(k))
+	names, _ := c.list(dir) // what cannot be listed stays for the sweep
+	for _, n := range names {
+		c.drop(path.Join(dir, n))
+	}
+	_ = c.root().Remove(dir) // fails where a hold has just been added; the sweep looks again
+}
+
+// keep remembers a lock that this process has for as long as it lives.
+func (c *Cache) keep(name string, f *os.File) {
+	c.mu.Lock()
+	old := c.leases[name]
+	c.leases[name] = f
+	c.mu.Unlock()
+	if old != nil {
+		_ = old.Close() // the new descriptor holds the lock now
+	}
+}
+
+func (c *Cache) kept(name string) *os.File {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.leases[name]
+}
+
+// holds returns who holds k. A hold that cannot be read counts as one of an
+// unknown run, until it expires.
+func (c *Cache) holds(k key) (map[string]*hold, error) {
+	dir := path.Join(holdsDir, string(k))
+	names, err := c.list(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]*hold{}
+	for _, n := range names {
+		name := path.Join(dir, n)
+		h, err := c.readHold(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		all[name] = h
+	}
+	return all, nil
+}
+
+func (c *Cache) readHold(name string) (*hold, error) {
+	f, err := c.root().OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	h := &hold{}
+	if json.NewDecoder(f).Decode(h) != nil {
+		h = &hold{Run: "(unreadable)"}
+	}
+	h.renewed = info.ModTime()
+	switch err := flockNow(f, unix.LOCK_EX); {
+	case errors.Is(err, unix.EWOULDBLOCK):
+		h.live = true
+	case err != nil:
+		return nil, err
+	}
+	return h, nil
+}
+
+// held returns a hold on k that still counts, or nil.
+func (c *Cache) held(k key) (*hold, error) {
+	all, err := c.holds(k)
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range all {
+		if !c.expired(h) {
+			return h, nil
+		}
+	}
+	return nil, nil
+}

@@ -1,0 +1,150 @@
+package workspace
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cordonlabs/cordon/internal/flock"
+	"github.com/cordonlabs/cordon/internal/fsinfo"
+)
+
+// Entries lists what is in the cache, by target, then by path.
+func (c *Cache) Entries() ([]Entry, error) {
+	if err := c.revive(); err != nil {
+		return nil, err
+	}
+	records, _, err := c.records()
+	if err != nil {
+		return nil, diskError("list cache", c.dir, err)
+	}
+	list := []Entry{}
+	for _, r := range records {
+		if r.State != complete || c.missing(r) != "" {
+			continue
+		}
+		holders, err := c.holders(r)
+		if err != nil {
+			return nil, diskError("list cache", c.dir, err)
+		}
+		list = append(list, Entry{
+			Key: string(r.Key), Kind: r.Kind, Path: c.abs(r.path()), Target: r.Target, Run: r.Run, Mode: r.Mode,
+			Driver: r.Driver, ETag: r.ETag, Bytes: r.total(), Object: r.Object, Inodes: r.Inodes,
+			Created: r.Created, LastUsed: r.lastUsed, Expires: c.expires(r, holders), Holders: holders,
+		})
+	}
+	slices.SortFunc(list, func(a, b Entry) int { return strings.Compare(a.Path, b.Path) })
+	return list, nil
+}
+
+func (c *Cache) holders(r *record) ([]Holder, error) {
+	all, err := c.holds(r.Key)
+	if err != nil {
+		return nil, err
+	}
+	list := []Holder{}
+	for _, h := range all {
+		if !c.expired(h) {
+			list = append(list, Holder{Run: h.Run, Owner: h.Owner, Host: h.Host, Since: h.Since, Expires: h.renewed.Add(c.holdLife()), Live: h.live})
+		}
+	}
+	slices.SortFunc(list, func(a, b Holder) int { return a.Since.Compare(b.Since) })
+	return list, nil
+}
+
+// expires returns when a sweep would remove r's entry if nobody asked for it
+// any more and no process that has it lived on.
+func (c *Cache) expires(r *record, holders []Holder) time.Time {
+	var last time.Time
+	for _, h := range holders {
+		if h.Expires.After(last) {
+			last = h.Expires
+		}
+	}
+	if r.Kind == KindRun || c.ttl == 0 {
+		return last
+	}
+	if unused := r.lastUsed.Add(c.ttl + useSlack); unused.After(last) {
+		return unused
+	}
+	return last
+}
+
+// Usage adds up what the records say; it walks no tree.
+func (c *Cache) Usage() (Usage, error) {
+	if err := c.revive(); err != nil {
+		return Usage{}, err
+	}
+	u, err := c.usage()
+	return u, diskError("account for cache", c.dir, err)
+}
+
+func (c *Cache) usage() (Usage, error) {
+	lock, err := flock.Acquire(context.Background(), c.root(), janitorLock, flock.Exclusive, nil)
+	if err != nil {
+		return Usage{}, err
+	}
+	defer lock.Unlock()
+	a, err := c.account(nil)
+	if err != nil {
+		return Usage{}, err
+	}
+	space, err := fsinfo.SpaceAt(c.dir)
+	if err != nil {
+		return Usage{}, err
+	}
+	_, reclaimable, err := c.idle(a.records)
+	if err != nil {
+		return Usage{}, err
+	}
+	trash, err := c.list(trashDir)
+	if err != nil {
+		return Usage{}, err
+	}
+	u := Usage{
+		Dir: c.dir, MaxSize: a.limit, Recorded: a.recorded, Reserved: a.reserved, Reclaimable: reclaimable, Trash: len(trash),
+		DiskFree: space.Free, DiskTotal: space.Total, Entries: map[Kind]int{}, ByKind: map[Kind]int64{},
+	}
+	for _, r := range a.records {
+		if r.State == complete {
+			u.Entries[r.Kind]++
+			u.ByKind[r.Kind] += r.total()
+		}
+	}
+	return u, nil
+}
+
+// DiskUsage walks the cache directory and adds up what is allocated on disk, of
+// files that have several names once. It is for people who want to compare; the
+// cache itself never does it.
+func (c *Cache) DiskUsage(ctx context.Context) (int64, error) {
+	var sum int64
+	seen := map[uint64]bool{}
+	err := fs.WalkDir(c.root().FS(), ".", func(p string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // others work here too
+		}
+		if err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		info, err := d.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if links, ino, blocks := allocation(info); links < 2 || info.IsDir() || !seen[ino] {
+			seen[ino] = seen[ino] || links > 1
+			sum += blocks
+		}
+		return nil
+	})
+	return sum, diskError("measure cache", c.dir, err)
+}

@@ -1,0 +1,162 @@
+package workspace
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path"
+
+	"github.com/cordonlabs/cordon/internal/durable"
+	"github.com/cordonlabs/cordon/internal/flock"
+)
+
+// publish gives what was staged its name, and its record last. Nothing that
+// stands at the name may be in use; it goes to the trash. The caller has the
+// entry's lock.
+//
+// The order is the protocol: what is staged is complete and synced → a record
+// that says "publishing", so that a crash leaves no directory that nobody knows
+// → the name → the record that says "complete".
+func (c *Cache) publish(s *staging, r *record) error {
+	info, err := s.root.Lstat(r.Content)
+	if err != nil {
+		return err
+	}
+	r.Protocol, r.State, r.Inode, r.Created = protocol, publishing, inode(info), c.now().UTC()
+	if err := c.writeRecord(r); err != nil {
+		return err
+	}
+	err = c.place(s, r)
+	if err == nil {
+		r.State = complete
+		err = c.writeRecord(r)
+	}
+	if err != nil {
+		for _, name := range r.names() {
+			c.trash(name)
+		}
+		c.tidy(r)
+		_ = c.root().Remove(recordFile(r.Key)) // if it stays it says "publishing", which the sweep clears
+		return err
+	}
+	now := c.now()
+	return c.root().Chtimes(recordFile(r.Key), now, now)
+}
+
+// place renames what is staged to the entry's names.
+func (c *Cache) place(s *staging, r *record) error {
+	for _, name := range r.names() {
+		if !c.trash(name) {
+			return &fs.PathError{Op: "publish", Path: c.abs(name), Err: errors.New("what stands there cannot be moved to the trash")}
+		}
+	}
+	for _, name := range r.names() {
+		from := s.dir() + "/" + entryDir
+		if r.Kind == KindShared {
+			from = s.at(path.Base(name))
+			if _, err := c.root().Lstat(from); errors.Is(err, fs.ErrNotExist) {
+				continue // an entry whose content is the object has no tree
+			}
+		}
+		if err := c.renameInto(from, name); err != nil {
+			return err
+		}
+	}
+	if r.ReadOnly && r.Content == treeName {
+		// The top of the tree was left writable so that non-root could rename it.
+		if err := c.root().Chmod(r.path(), 0o555); err != nil {
+			return err
+		}
+	}
+	if r.Boot != "" {
+		return nil // what is gone with this boot anyway needs no durable name
+	}
+	if err := c.syncDir(path.Dir(r.names()[0])); err != nil {
+		return err
+	}
+	return c.syncDir(".")
+}
+
+// renameInto renames from to name, making name's parent: somebody may remove
+// the parent between the two, since an empty one is removed with its last entry.
+func (c *Cache) renameInto(from, name string) error {
+	const tries = 100 // each lost only to a removal in the same instant
+	var err error
+	for range tries {
+		err = c.root().Mkdir(path.Dir(name), 0o755)
+		if err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		if err = c.root().Rename(from, name); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return err
+}
+
+// errPathHeld says that a target's shared path belongs to runs that still hold
+// another version (case 10 of the contract's table).
+var errPathHeld = errors.New("the shared path is held by runs that have another version")
+
+// publishShared publishes a shared tree, or a base if runs still hold another
+// version at the shared path; then it returns errPathHeld. The caller has r's
+// content lock.
+func (c *Cache) publishShared(ctx context.Context, s *staging, r *record) error {
+	lock, err := flock.Acquire(ctx, c.root(), chooserLock(r.Target), flock.Exclusive, nil)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	yields, err := c.yields(r.Key, r.version())
+	if err != nil {
+		return err
+	}
+	if !yields {
+		return errPathHeld
+	}
+	return c.publish(s, r)
+}
+
+// publishBase publishes a base at the contract's path, or aside if the base of
+// another version is in use there. The caller has r's content lock.
+func (c *Cache) publishBase(ctx context.Context, s *staging, r *record) error {
+	lock, err := flock.Acquire(ctx, c.root(), chooserLock(r.Target), flock.Exclusive, nil)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	yields, err := c.yields(r.Key, r.version())
+	if err != nil {
+		return err
+	}
+	if !yields {
+		r.Key = asideKey(r.Target, r.version())
+		r.Place = path.Join(basesDir, string(r.Key))
+	}
+	return c.publish(s, r)
+}
+
+// yields reports whether an entry of version v may take the place of what k is
+// now, and removes what is there if it is of another version. The caller has
+// the chooser's lock and v's content lock.
+func (c *Cache) yields(k key, v version) (bool, error) {
+	old, err := c.current(k)
+	if err != nil {
+		return false, err
+	}
+	if old == nil || old.version() == v {
+		return true, nil
+	}
+	lock, err := flock.Try(c.root(), old.lock(), flock.Exclusive)
+	if lock == nil || err != nil {
+		return false, err
+	}
+	defer lock.Unlock()
+	if h, err := c.held(k); h != nil || err != nil {
+		return false, err
+	}
+	return true, c.remove(old, "the object was replaced in the store")
+}
+
+// seal makes what was staged survive a power failure.
+func (s *staging) seal() error { return durable.SyncTree(s.c.root(), s.dir()) }

@@ -1,0 +1,172 @@
+package workspace
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/archive"
+	"github.com/cordonlabs/cordon/internal/durable"
+)
+
+// state tells an entry that is there from one that is on its way. The record is
+// written twice: before the entry's directory gets its name, so that a crash
+// cannot leave a directory that nobody knows to be the cache's, and after.
+type state string
+
+const (
+	publishing state = "publishing"
+	complete   state = "complete"
+)
+
+// record says that an entry is complete, and what it is. No record, no entry.
+// Its modification time is the entry's last use.
+type record struct {
+	Protocol int             `json:"protocol"`
+	State    state           `json:"state"`
+	Key      key             `json:"key"`
+	Kind     Kind            `json:"kind"`
+	Target   cordon.TargetID `json:"target_id"`
+	Run      string          `json:"run_id,omitempty"`
+	Mode     cordon.Mode     `json:"mode"`
+	ETag     string          `json:"etag"`
+	Policy   archive.Policy  `json:"extract"`
+	Place    string          `json:"place"`   // relative to the cache directory: where Content is
+	Content  string          `json:"content"` // treeName or objectName: what is handed out
+	Inode    uint64          `json:"inode"`   // of Content, so that a directory put there by somebody else is noticed
+	Driver   string          `json:"driver,omitempty"`
+	ReadOnly bool            `json:"readonly"`
+	Bytes    int64           `json:"bytes"`        // the tree's disk, without the object
+	Object   int64           `json:"object_bytes"` // the kept object's disk; 0 where it is gone, or is the content
+	Inodes   int64           `json:"inodes"`
+	Omitted  int             `json:"omitted,omitempty"`
+	Created  time.Time       `json:"created"`
+	Boot     string          `json:"boot_id,omitempty"` // set where the tree was not synced: it is gone with this boot
+
+	lastUsed time.Time // not in the file: its modification time
+}
+
+func (r *record) version() version { return version{r.ETag, r.Policy} }
+func (r *record) total() int64     { return r.Bytes + r.Object }
+
+// path returns what is handed out, relative to the cache directory.
+func (r *record) path() string { return path.Join(r.Place, r.Content) }
+
+// names returns what the entry consists of, relative to the cache directory. A
+// shared entry stands in the target's own directory beside the runs, every other
+// entry is a directory of its own.
+func (r *record) names() []string {
+	if r.Kind == KindShared {
+		return []string{path.Join(r.Place, treeName), path.Join(r.Place, objectName)}
+	}
+	return []string{r.Place}
+}
+
+// lock returns the name of the lock that guards the entry's life.
+func (r *record) lock() string {
+	if r.Kind == KindRun {
+		return runLock(r.Key)
+	}
+	return contentLock(r.Target, r.version())
+}
+
+func recordFile(k key) string { return path.Join(recordsDir, string(k)+".json") }
+
+func (c *Cache) writeRecord(r *record) error {
+	b, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return err
+	}
+	return durable.WriteFile(c.root(), recordFile(r.Key), append(b, '\n'))
+}
+
+// errUnreadable is what readRecord says of a file that is no record of this
+// protocol. To a Get that is a miss; the sweep removes the file.
+var errUnreadable = errors.New("not a record that this program can read")
+
+// readRecord returns nil without an error where there is no record.
+func (c *Cache) readRecord(k key) (*record, error) {
+	root := c.root()
+	f, err := root.Open(recordFile(k))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	r := &record{lastUsed: info.ModTime()}
+	if json.NewDecoder(f).Decode(r) != nil || r.Protocol != protocol || r.Key != k {
+		return nil, errUnreadable
+	}
+	return r, nil
+}
+
+// current returns the record of k if its entry is complete and in place, and
+// nil otherwise.
+func (c *Cache) current(k key) (*record, error) {
+	r, err := c.readRecord(k)
+	if errors.Is(err, errUnreadable) {
+		return nil, nil
+	}
+	if r == nil || err != nil || r.State != complete || c.missing(r) != "" {
+		return nil, err
+	}
+	return r, nil
+}
+
+// missing says why the entry of r cannot be used, or "".
+func (c *Cache) missing(r *record) string {
+	if r.Boot != "" && r.Boot != c.boot {
+		return "the machine was restarted before it had been written through"
+	}
+	info, err := c.root().Lstat(r.path())
+	switch {
+	case err != nil:
+		return "its files are gone"
+	case inode(info) != r.Inode || info.IsDir() != (r.Content == treeName):
+		return "its files were replaced by somebody else"
+	}
+	return ""
+}
+
+// records returns every readable record, complete or not, and the names of the
+// record files that cannot be read.
+func (c *Cache) records() (list []*record, unreadable []string, err error) {
+	names, err := c.list(recordsDir)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, n := range names {
+		r, err := c.readRecord(key(strings.TrimSuffix(n, ".json")))
+		switch {
+		case errors.Is(err, errUnreadable):
+			unreadable = append(unreadable, path.Join(recordsDir, n))
+		case err != nil:
+			return nil, nil, err
+		case r != nil:
+			list = append(list, r)
+		}
+	}
+	return list, unreadable, nil
+}
+
+// stampGrain is how old an entry's last use must be before it is set anew: fine
+// enough to rank entries by, coarse enough to cost nothing on a busy entry.
+const stampGrain = time.Second
+
+// touch sets the last use of r's entry to now.
+func (c *Cache) touch(r *record) {
+	if now := c.now(); now.Sub(r.lastUsed) >= stampGrain {
+		// If it fails, the entry is evicted earlier than it deserves; nothing else.
+		_ = c.root().Chtimes(recordFile(r.Key), now, now)
+	}
+}

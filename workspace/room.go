@@ -1,0 +1,267 @@
+package workspace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/internal/flock"
+	"github.com/cordonlabs/cordon/internal/fsinfo"
+)
+
+// defaultMaxSize is the seed's default for CACHE_MAX_SIZE.
+const defaultMaxSize = 10 * cordon.GB
+
+// lowWatermark is how much of the limit an eviction frees beyond what is asked
+// for, so that the next few requests need none: a twentieth.
+const lowWatermark = 20
+
+// growStep bounds how far ahead of its need a tree of unknown size reserves.
+const growStep = 32 * cordon.MiB
+
+// roomPoll is how often somebody who waits for others to give disk back looks again.
+const roomPoll = 50 * time.Millisecond
+
+// limit returns the most bytes that the cache may take.
+func (c *Cache) limit() (int64, error) {
+	if c.maxSize.IsZero() {
+		return defaultMaxSize, nil
+	}
+	space, err := fsinfo.SpaceAt(c.dir)
+	if err != nil {
+		return 0, err
+	}
+	return c.maxSize.Of(space.Total), nil
+}
+
+// need reserves bytes more for s, evicting what nobody holds where the limit
+// asks for it. The ceiling is hard: what does not fit is NoSpace before it is
+// written, and TargetTooLarge if it could not fit into an empty cache.
+func (s *staging) need(ctx context.Context, more int64) error {
+	for {
+		short, err := s.tryNeed(ctx, more)
+		if err != nil || short == nil {
+			return err
+		}
+		if !short.wait {
+			return short.err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(roomPoll):
+		}
+	}
+}
+
+// growBy reserves at least bytes more, and some ahead where there is room.
+func (s *staging) growBy(ctx context.Context, bytes int64) error {
+	ahead := max(bytes, min(growStep, s.note.Bytes/4))
+	if ahead > bytes {
+		short, err := s.tryNeed(ctx, ahead)
+		if err != nil || short == nil {
+			return err
+		}
+	}
+	return s.need(ctx, bytes)
+}
+
+type shortage struct {
+	err  error
+	wait bool // somebody else may give room back
+}
+
+func (s *staging) tryNeed(ctx context.Context, more int64) (*shortage, error) {
+	c := s.c
+	lock, err := flock.Acquire(ctx, c.root(), janitorLock, flock.Exclusive, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Unlock()
+
+	a, err := c.account(s)
+	if err != nil {
+		return nil, err
+	}
+	want := s.note.Bytes + more
+	over := a.used() + want - a.limit
+	if over > 0 {
+		freed, err := c.evict(a.records, over, over+a.limit/lowWatermark, "room for "+string(s.note.Key))
+		if err != nil {
+			return nil, err
+		}
+		over -= freed
+	}
+	if over <= 0 {
+		return nil, s.promise(want)
+	}
+	return a.shortage(s, want, over), nil
+}
+
+// account is what the records and reservations of all processes add up to.
+type account struct {
+	limit    int64
+	records  []*record
+	recorded int64
+	others   []reservation
+	reserved int64
+}
+
+func (a *account) used() int64 { return a.recorded + a.reserved }
+
+// account adds everything up but what s itself has reserved. The caller has the
+// janitor's lock.
+func (c *Cache) account(s *staging) (*account, error) {
+	a := &account{}
+	var err error
+	if a.limit, err = c.limit(); err != nil {
+		return nil, err
+	}
+	if a.records, _, err = c.records(); err != nil {
+		return nil, err
+	}
+	have := map[key]bool{}
+	for _, r := range a.records {
+		if r.State == complete {
+			a.recorded += r.total()
+			have[r.Key] = true
+		}
+	}
+	all, err := c.reservations()
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range all {
+		if o.Bytes > 0 && (s == nil || o.ID != s.id) && !have[o.Key] {
+			a.others = append(a.others, o)
+			a.reserved += o.Bytes
+		}
+	}
+	return a, nil
+}
+
+func (a *account) shortage(s *staging, want, over int64) *shortage {
+	size := cordon.FormatBytes
+	if want > a.limit {
+		return &shortage{err: &cordon.Error{Kind: cordon.TargetTooLarge, Op: "reserve disk",
+			Err: fmt.Errorf("needs %s or more, and the whole cache may take %s", size(want), size(a.limit)),
+			Fix: "raise CACHE_MAX_SIZE"}}
+	}
+	eldest := !slices.ContainsFunc(a.others, func(o reservation) bool { return o.elder(s.note) })
+	return &shortage{
+		wait: len(a.others) > 0 && (s.note.Bytes == 0 || eldest),
+		err: &cordon.Error{Kind: cordon.NoSpace, Op: "reserve disk",
+			Err: fmt.Errorf("needs %s, of which %s do not fit: of %s (CACHE_MAX_SIZE) runs hold %s and work under way has reserved %s",
+				size(want), size(over), size(a.limit), size(a.recorded), size(a.reserved)),
+			Fix: "wait for runs to end, clean up their workspaces ('cordon cache ls' shows who holds what), or raise CACHE_MAX_SIZE"},
+	}
+}
+
+// evict removes entries that nobody holds, the least recently used first, whole;
+// before them the objects that are kept beside such entries, for a tree can do
+// without its object. It does nothing unless it can free least bytes, and stops
+// once it has freed enough of them. The caller has the janitor's lock.
+func (c *Cache) evict(records []*record, least, enough int64, why string) (freed int64, err error) {
+	idle, sum, err := c.idle(records)
+	if err != nil || sum < least {
+		return 0, err
+	}
+	for _, r := range idle {
+		if freed >= least {
+			return freed, nil
+		}
+		n, err := c.evictObject(r, why)
+		if err != nil {
+			return freed, err
+		}
+		freed += n
+	}
+	for _, r := range idle {
+		if freed >= enough {
+			break
+		}
+		n, err := c.evictEntry(r, why)
+		if err != nil {
+			return freed, err
+		}
+		freed += n
+	}
+	return freed, nil
+}
+
+// idle returns the entries that nobody holds, the least recently used first,
+// and what they take together.
+func (c *Cache) idle(records []*record) (idle []*record, sum int64, err error) {
+	for _, r := range records {
+		if r.State != complete {
+			continue
+		}
+		h, err := c.held(r.Key)
+		if err != nil {
+			return nil, 0, err
+		}
+		if h == nil {
+			idle = append(idle, r)
+			sum += r.total()
+		}
+	}
+	slices.SortFunc(idle, func(a, b *record) int { return a.lastUsed.Compare(b.lastUsed) })
+	return idle, sum, nil
+}
+
+func (c *Cache) evictEntry(r *record, why string) (int64, error) {
+	return c.withIdle(r, func(now *record) (int64, error) {
+		if err := c.remove(now, why); err != nil {
+			return 0, err
+		}
+		c.log.Info("Evicted from cache", "path", c.abs(now.path()), "target", now.Target, "bytes", now.total(), "reason", why)
+		return now.total(), nil
+	})
+}
+
+func (c *Cache) evictObject(r *record, why string) (int64, error) {
+	if r.Object == 0 || r.Content == objectName {
+		return 0, nil
+	}
+	return c.withIdle(r, func(now *record) (int64, error) {
+		bytes := now.Object
+		name := now.Place + "/" + objectName
+		now.Object = 0
+		used := now.lastUsed
+		if err := c.writeRecord(now); err != nil {
+			return 0, err
+		}
+		// A rewritten record would look freshly used.
+		if err := c.root().Chtimes(recordFile(now.Key), used, used); err != nil {
+			return 0, err
+		}
+		c.trash(name)
+		c.event(event{Action: "evict object", Key: now.Key, Path: name, Bytes: bytes, Reason: why})
+		c.log.Info("Evicted from cache", "path", c.abs(name), "target", now.Target, "bytes", bytes, "reason", "the kept object goes first: "+why)
+		return bytes, nil
+	})
+}
+
+// withIdle calls do with r's record as it is now if nobody uses or holds its
+// entry, and with the entry's lock. Busy means in use: it never waits.
+func (c *Cache) withIdle(r *record, do func(*record) (int64, error)) (int64, error) {
+	lock, err := flock.Try(c.root(), r.lock(), flock.Exclusive)
+	if lock == nil || err != nil {
+		return 0, err
+	}
+	defer lock.Unlock()
+	now, err := c.readRecord(r.Key)
+	if errors.Is(err, errUnreadable) || now == nil || now.State != complete || now.version() != r.version() {
+		return 0, nil // it changed before we had the lock
+	}
+	if err != nil {
+		return 0, err
+	}
+	if h, err := c.held(now.Key); h != nil || err != nil {
+		return 0, err
+	}
+	return do(now)
+}

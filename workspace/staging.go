@@ -1,0 +1,141 @@
+package workspace
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"io"
+	"os"
+	"path"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/cordonlabs/cordon/internal/flock"
+)
+
+// staging is where an entry is made, and the disk reserved for it. Both belong
+// to a living process: the reservation's file is locked, and what a dead process
+// left is ignored by the accounts and removed by the sweep.
+type staging struct {
+	c    *Cache
+	id   string
+	lock *flock.Lock
+	note reservation
+	root *os.Root // of the entry that is being made
+}
+
+// reservation is a promise of disk to work under way. It is counted against
+// the limit beside the records.
+type reservation struct {
+	Key   key       `json:"key"`   // of the entry that is being made; once it has a record, the record counts
+	Bytes int64     `json:"bytes"` // promised so far
+	Since time.Time `json:"since"`
+	ID    string    `json:"id"`
+}
+
+// elder reports whether r was there before o. The elder of two that grow into
+// each other's way waits, the younger one gives up.
+func (r reservation) elder(o reservation) bool {
+	if !r.Since.Equal(o.Since) {
+		return r.Since.Before(o.Since)
+	}
+	return r.ID < o.ID
+}
+
+// entryDir is the directory of a staging directory that gets the entry's name.
+const entryDir = "entry"
+
+func (c *Cache) stage(k key) (*staging, error) {
+	var id string
+	var lock *flock.Lock
+	for lock == nil { // a sweep that looks at the new file in this very instant has it locked
+		id = strings.ToLower(rand.Text())
+		var err error
+		if lock, err = flock.Try(c.root(), path.Join(reservationsDir, id), flock.Exclusive); err != nil {
+			return nil, err
+		}
+	}
+	s := &staging{c: c, id: id, lock: lock, note: reservation{Key: k, Since: c.now().UTC(), ID: id}}
+	if err := s.open(); err != nil {
+		s.discard()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *staging) dir() string  { return path.Join(stagingDir, s.id) }
+func (s *staging) file() string { return path.Join(reservationsDir, s.id) }
+
+// at returns the path of something in the staged entry, relative to the cache.
+func (s *staging) at(name string) string { return path.Join(s.dir(), entryDir, name) }
+
+func (s *staging) open() error {
+	root := s.c.root()
+	if err := root.Mkdir(s.dir(), 0o700); err != nil {
+		return err
+	}
+	if err := root.Mkdir(s.at(""), 0o755); err != nil {
+		return err
+	}
+	var err error
+	s.root, err = root.OpenRoot(s.at(""))
+	return err
+}
+
+// promise writes down how much is reserved. The caller has the janitor's lock.
+func (s *staging) promise(bytes int64) error {
+	note := s.note
+	note.Bytes = bytes
+	b, err := json.Marshal(note)
+	if err != nil {
+		return err
+	}
+	// The file may be read while it is written only by who waits for the
+	// janitor's lock, so there is nothing to be atomic against.
+	f := s.lock.File()
+	if err := f.Truncate(0); err != nil {
+		return err
+	}
+	if _, err := f.WriteAt(b, 0); err != nil {
+		return err
+	}
+	s.note = note
+	return nil
+}
+
+// discard gives everything back: the disk through the trash, the reservation at
+// once. It may be called after publishing, when there is little left to give.
+func (s *staging) discard() {
+	if s.root != nil {
+		_ = s.root.Close() // a directory's descriptor; nothing to lose
+		s.root = nil
+	}
+	s.c.trash(s.dir())
+	_ = s.c.root().Remove(s.file()) // if it stays, the lock on it is gone with the next line, which is what counts
+	s.lock.Unlock()
+}
+
+// reservations returns the promises of living processes. The caller has the
+// janitor's lock.
+func (c *Cache) reservations() ([]reservation, error) {
+	ids, err := c.list(reservationsDir)
+	if err != nil {
+		return nil, err
+	}
+	var all []reservation
+	for _, id := range ids {
+		f, err := c.root().OpenFile(path.Join(reservationsDir, id), os.O_RDWR, 0)
+		if err != nil {
+			continue // given back meanwhile
+		}
+		r := reservation{ID: id}
+		b, err := io.ReadAll(f)
+		alive := flockNow(f, unix.LOCK_SH) != nil
+		f.Close()
+		if err == nil && alive && json.Unmarshal(b, &r) == nil {
+			all = append(all, r)
+		}
+	}
+	return all, nil
+}

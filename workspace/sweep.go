@@ -1,0 +1,409 @@
+package workspace
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/internal/flock"
+)
+
+// useSlack is added to the time to live: an entry's last use is a stamp that is
+// not refreshed at every use.
+const useSlack = time.Minute
+
+// staleLock is how old a lock file must be before a sweep removes it. It may be
+// in use all the same; whoever locks it notices that it lost its name.
+const staleLock = 24 * time.Hour
+
+// staleTemp is how old a temporary file must be before nobody can be about to
+// rename it: writing one takes milliseconds.
+const staleTemp = time.Hour
+
+// Sweep removes what has no reason to stay: entries past their time to live,
+// runs' directories whose holds have expired, what dead processes and crashes
+// left, the trash; and evicts down to the limit. It never touches what somebody
+// uses or holds, or what the cache did not make. One process sweeps a cache at
+// a time; the others' reports say Busy. It may be interrupted at any point, and
+// running it again changes nothing.
+func (c *Cache) Sweep(ctx context.Context, opts SweepOptions) (SweepReport, error) {
+	if err := c.revive(); err != nil {
+		return SweepReport{}, err
+	}
+	lock, err := flock.Try(c.root(), sweepLock, flock.Exclusive)
+	if err != nil {
+		return SweepReport{}, diskError("sweep", c.dir, err)
+	}
+	if lock == nil {
+		return SweepReport{Busy: true}, nil
+	}
+	defer lock.Unlock()
+	s := &sweep{c: c, ctx: ctx, opts: opts}
+	for _, part := range []func() error{s.entries, s.strayHolds, s.deadStaging, s.tombstones, s.shrink, s.lockFiles, s.tempFiles, s.trash} {
+		if err := part(); err != nil {
+			return s.report, diskError("sweep", c.dir, err)
+		}
+		if ctx.Err() != nil {
+			return s.report, ctx.Err()
+		}
+	}
+	return s.report, nil
+}
+
+type sweep struct {
+	c      *Cache
+	ctx    context.Context
+	opts   SweepOptions
+	report SweepReport
+	gone   map[key]bool // entries that were, or in a dry run would be, removed
+}
+
+// did notes a removal and carries it out unless this is a dry run. do reports
+// whether it was possible now.
+func (s *sweep) did(r Removal, do func() (bool, error)) error {
+	if !s.opts.DryRun {
+		ok, err := do()
+		if err != nil {
+			s.c.log.Warn("cannot remove from cache; the next sweep tries again", "path", r.Path, "reason", r.Reason, "error", err)
+			r.Reason += ": " + err.Error()
+		}
+		if !ok || err != nil {
+			s.report.Deferred = append(s.report.Deferred, r)
+			return nil
+		}
+	}
+	s.report.Removals = append(s.report.Removals, r)
+	s.report.Freed += r.Bytes
+	if s.gone == nil {
+		s.gone = map[key]bool{}
+	}
+	s.gone[key(r.Key)] = true
+	return nil
+}
+
+func (s *sweep) entries() error {
+	records, unreadable, err := s.c.records()
+	if err != nil {
+		return err
+	}
+	for _, name := range unreadable {
+		err := s.did(Removal{Path: s.c.abs(name), Reason: errUnreadable.Error()}, func() (bool, error) {
+			return true, s.c.root().Remove(name)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, r := range records {
+		if s.ctx.Err() != nil {
+			return nil
+		}
+		why, err := s.doomed(r)
+		if err != nil || why == "" {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		err = s.did(Removal{Key: string(r.Key), Path: s.c.abs(r.path()), Reason: why, Bytes: r.total()}, func() (bool, error) {
+			return s.removeIfStill(r)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// doomed says why r's entry should go, or "".
+func (s *sweep) doomed(r *record) (string, error) {
+	c := s.c
+	if r.State != complete {
+		lock, err := flock.Try(c.root(), r.lock(), flock.Shared)
+		if lock == nil || err != nil {
+			return "", err // it is being published
+		}
+		lock.Unlock()
+		return "its publishing was interrupted", nil
+	}
+	if why := c.missing(r); why != "" {
+		return why, nil
+	}
+	h, err := c.held(r.Key)
+	if h != nil || err != nil {
+		return "", err
+	}
+	idle := c.now().Sub(r.lastUsed)
+	switch {
+	case r.Kind == KindRun:
+		return "no run holds it any more", nil
+	case c.ttl > 0 && idle > c.ttl+useSlack:
+		return "not used for " + idle.Round(time.Minute).String() + " (CACHE_TTL)", nil
+	}
+	return "", nil
+}
+
+// removeIfStill removes r's entry if it is still doomed once its lock is ours.
+func (s *sweep) removeIfStill(r *record) (bool, error) {
+	lock, err := flock.Try(s.c.root(), r.lock(), flock.Exclusive)
+	if lock == nil || err != nil {
+		return false, err
+	}
+	defer lock.Unlock()
+	now, err := s.c.readRecord(r.Key)
+	if errors.Is(err, errUnreadable) || now == nil {
+		return false, nil
+	}
+	if err != nil || now.version() != r.version() || now.State != r.State {
+		return false, err
+	}
+	if now.State == complete {
+		why, err := s.doomed(now)
+		if why == "" || err != nil {
+			return false, err
+		}
+		if err := s.c.remove(now, why); err != nil {
+			return false, err
+		}
+		s.c.log.Info("Evicted from cache", "path", s.c.abs(now.path()), "target", now.Target, "bytes", now.total(), "reason", why)
+		return true, nil
+	}
+	return true, s.c.remove(now, "its publishing was interrupted")
+}
+
+// strayHolds ends holds on entries that do not exist, and expired ones.
+func (s *sweep) strayHolds() error {
+	c := s.c
+	keys, err := c.list(holdsDir)
+	if err != nil {
+		return err
+	}
+	for _, k := range keys {
+		all, err := c.holds(key(k))
+		if err != nil {
+			return err
+		}
+		r, err := c.readRecord(key(k))
+		if err != nil && !errors.Is(err, errUnreadable) {
+			return err
+		}
+		for name, h := range all {
+			why := ""
+			switch {
+			case c.expired(h):
+				why = "the hold of run " + h.Run + " has expired"
+			case r == nil && c.now().Sub(h.renewed) > staleTemp && !h.live:
+				// A hold is made before its entry; an old one has lost it.
+				why = "run " + h.Run + " holds an entry that does not exist"
+			default:
+				continue
+			}
+			err := s.did(Removal{Path: c.abs(name), Reason: why}, func() (bool, error) { return c.drop(name), nil })
+			if err != nil {
+				return err
+			}
+		}
+		if !s.opts.DryRun && r == nil {
+			_ = c.root().Remove(path.Join(holdsDir, k)) // fails while there are holds in it, as it should
+		}
+	}
+	return nil
+}
+
+// deadStaging clears what processes that died were making.
+func (s *sweep) deadStaging() error {
+	c := s.c
+	for _, dir := range []string{stagingDir, reservationsDir} {
+		ids, err := c.list(dir)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			note := path.Join(reservationsDir, id)
+			f, err := c.root().OpenFile(note, os.O_RDWR, 0)
+			switch {
+			case err == nil:
+				busy := flockNow(f, unix.LOCK_EX) != nil
+				if busy {
+					f.Close()
+					continue
+				}
+			case !errors.Is(err, fs.ErrNotExist):
+				return err
+			}
+			where := path.Join(stagingDir, id)
+			err = s.did(Removal{Path: c.abs(where), Reason: "whoever was making it died"}, func() (bool, error) {
+				ok := c.trash(where)
+				if err := c.root().Remove(note); err != nil && !errors.Is(err, fs.ErrNotExist) {
+					return false, err
+				}
+				return ok, nil
+			})
+			if f != nil {
+				f.Close()
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// tombstones carries out cleanups that whoever was making the workspace died over.
+func (s *sweep) tombstones() error {
+	c := s.c
+	keys, err := c.list(tombstonesDir)
+	if err != nil {
+		return err
+	}
+	for _, k := range keys {
+		err := s.did(Removal{Key: k, Path: c.abs(tombstone(key(k))), Reason: "its run was cleaned up"}, func() (bool, error) {
+			lock, err := flock.Try(c.root(), runLock(key(k)), flock.Exclusive)
+			if lock == nil || err != nil {
+				return false, err
+			}
+			defer lock.Unlock()
+			r, err := c.readRecord(key(k))
+			if r != nil && err == nil {
+				err = c.remove(r, "cleaned up by its run")
+			}
+			if err == nil {
+				c.unbury(key(k))
+			}
+			return err == nil, err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// shrink evicts down to the limit, or to what the caller wants to keep.
+func (s *sweep) shrink() error {
+	c := s.c
+	lock, err := flock.Acquire(s.ctx, c.root(), janitorLock, flock.Exclusive, nil)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	a, err := c.account(nil)
+	if err != nil {
+		return err
+	}
+	keep, why := a.limit, "the cache is over its limit (CACHE_MAX_SIZE)"
+	if s.opts.Shrink {
+		keep, why = s.opts.KeepBytes, "asked to shrink to "+cordon.FormatBytes(s.opts.KeepBytes)
+	}
+	left := slices.DeleteFunc(a.records, func(r *record) bool { return s.gone[r.Key] })
+	over := -keep + a.reserved
+	for _, r := range left {
+		if r.State == complete {
+			over += r.total()
+		}
+	}
+	if over <= 0 {
+		return nil
+	}
+	idle, _, err := c.idle(left)
+	if err != nil {
+		return err
+	}
+	for _, r := range idle {
+		if over <= 0 {
+			break
+		}
+		over -= r.total()
+		err := s.did(Removal{Key: string(r.Key), Path: c.abs(r.path()), Reason: why, Bytes: r.total()}, func() (bool, error) {
+			n, err := c.evictEntry(r, why)
+			return n > 0, err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lockFiles removes old lock files, each while holding it.
+func (s *sweep) lockFiles() error {
+	c := s.c
+	if s.opts.DryRun {
+		return nil
+	}
+	names, err := c.list(locksDir)
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		name := path.Join(locksDir, n)
+		info, err := c.root().Lstat(name)
+		if err != nil || c.now().Sub(info.ModTime()) < staleLock || name == sweepLock {
+			continue
+		}
+		if lock, err := flock.Try(c.root(), name, flock.Exclusive); lock != nil && err == nil {
+			_ = c.root().Remove(name) // if it stays, it is removed next time
+			lock.Unlock()
+		}
+	}
+	return nil
+}
+
+// tempFiles removes what a crash left between writing and renaming.
+func (s *sweep) tempFiles() error {
+	if s.opts.DryRun {
+		return nil
+	}
+	return fs.WalkDir(s.c.root().FS(), stateDir, func(p string, d fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil // others work here too
+		case err != nil:
+			return err
+		case d.IsDir() && (p == trashDir || p == stagingDir || p == basesDir):
+			return fs.SkipDir
+		case strings.HasPrefix(d.Name(), ".tmp-"):
+			if info, err := d.Info(); err == nil && s.c.now().Sub(info.ModTime()) > staleTemp {
+				_ = s.c.root().Remove(p) // if it stays, it is removed next time
+			}
+		}
+		return nil
+	})
+}
+
+// trash deletes what was taken away, by whomever, with bounded workers.
+func (s *sweep) trash() error {
+	if s.opts.DryRun {
+		return nil
+	}
+	names, err := s.c.list(trashDir)
+	if err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	slots := make(chan struct{}, deleters)
+	for _, n := range names {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			if err := s.c.delete(s.ctx, n); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				s.report.Deferred = append(s.report.Deferred, Removal{Path: s.c.abs(path.Join(trashDir, n)), Reason: err.Error()})
+			}
+		})
+	}
+	wg.Wait()
+	return nil
+}

@@ -1,0 +1,40 @@
+package workspace
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+
+	"github.com/cordonlabs/cordon"
+)
+
+// A tombstone says that a run was cleaned up while somebody was still making its
+// workspace. Cleanup never waits: it leaves the stone, and whoever is making the
+// workspace throws it away instead of publishing it.
+
+func tombstone(k key) string { return path.Join(tombstonesDir, string(k)) }
+
+func (c *Cache) bury(k key) error {
+	f, err := c.root().OpenFile(tombstone(k), os.O_WRONLY|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func (c *Cache) unbury(k key) {
+	// A stone that stays makes one Get fail that could have succeeded; the sweep
+	// takes it away.
+	_ = c.root().Remove(tombstone(k))
+}
+
+// buried returns an error if k's run was cleaned up.
+func (c *Cache) buried(k key) error {
+	if _, err := c.root().Lstat(tombstone(k)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return &cordon.Error{Kind: cordon.Busy, Op: "publish workspace",
+		Err: errors.New("the run was cleaned up while its workspace was being made"),
+		Fix: "ask again if the run still needs it"}
+}

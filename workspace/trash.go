@@ -1,0 +1,100 @@
+package workspace
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io/fs"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/cordonlabs/cordon/internal/durable"
+	"github.com/cordonlabs/cordon/internal/rmtree"
+)
+
+// deleters is how many deletions one process runs at once: two keep a disk busy
+// and leave it room for others.
+const deleters = 2
+
+// closePatience is how long Close waits for deletions that are under way. What
+// is not done by then is the next sweep's.
+const closePatience = 3 * time.Second
+
+// trash takes name away at once, by renaming it, and begins to delete it. What
+// is in the trash counts as freed. A name that does not exist is left alone.
+// It reports whether name is gone.
+func (c *Cache) trash(name string) bool {
+	root := c.root()
+	to := path.Join(trashDir, strings.ToLower(rand.Text()))
+	err := root.Rename(name, to)
+	if errors.Is(err, fs.ErrPermission) {
+		// A directory that moves to another parent must be writable for non-root,
+		// and the top of a shared tree is not.
+		if root.Chmod(name, 0o755) == nil {
+			err = root.Rename(name, to)
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return true
+	}
+	if err != nil {
+		c.log.Warn("cannot remove from cache; the next sweep tries again", "path", c.abs(name), "error", err)
+		return false
+	}
+	c.deletions.Go(func() {
+		c.deleting <- struct{}{}
+		defer func() { <-c.deleting }()
+		_ = c.delete(c.stopDeleting, path.Base(to)) // logged there; the next sweep tries again
+	})
+	return true
+}
+
+// delete deletes one thing in the trash.
+func (c *Cache) delete(ctx context.Context, name string) error {
+	d, err := c.root().Open(trashDir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	err = rmtree.Remove(ctx, d, name)
+	if err != nil && ctx.Err() == nil {
+		c.log.Warn("cannot delete from the cache's trash; the next sweep tries again", "path", c.abs(path.Join(trashDir, name)), "error", err)
+	}
+	return err
+}
+
+// remove takes the entry of r out of the cache: its names first, so that a crash
+// leaves a record without files, which is a miss, then its holds and its
+// record. The caller has the entry's lock.
+func (c *Cache) remove(r *record, why string) error {
+	for _, name := range r.names() {
+		if !c.trash(name) {
+			return &fs.PathError{Op: "remove", Path: c.abs(name), Err: errors.New("cannot be moved to the trash")}
+		}
+	}
+	c.tidy(r)
+	c.dropAll(r.Key)
+	if err := c.root().Remove(recordFile(r.Key)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	c.event(event{Action: "remove", Key: r.Key, Path: r.path(), Bytes: r.total(), Reason: why})
+	return nil
+}
+
+// tidy removes the target's directory if r's entry was the last thing in it.
+func (c *Cache) tidy(r *record) {
+	if dir := r.Target.String(); r.Place == dir || strings.HasPrefix(r.Place, dir+"/") {
+		_ = c.root().Remove(dir) // fails as long as something else is in it, as it should
+	}
+}
+
+// sync makes the names of a directory durable, except that a directory that is
+// gone meanwhile needs nothing.
+func (c *Cache) syncDir(name string) error {
+	err := durable.SyncDir(c.root(), name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
