@@ -38,6 +38,9 @@ func (s *Store) failure(ctx context.Context, op, name, bucket, object string, er
 	if resp.StatusCode == 0 && resp.Code == "" {
 		return s.unreachable(e, err)
 	}
+	if resp.StatusCode == 0 { // minio-go's own verdict on an answer that reads like a success
+		return s.notS3(e)
+	}
 	said := fmt.Errorf("%s answered %s (%d): %s", s.url, resp.Code, resp.StatusCode, brief(resp.Message))
 	code := resp.Code
 	if code == minio.NoSuchKey && !s.bucketIsThere(ctx, bucket) {
@@ -65,8 +68,10 @@ func (s *Store) failure(ctx context.Context, op, name, bucket, object string, er
 		case resp.StatusCode == 401 || resp.StatusCode == 403:
 			e.Kind, e.Err = cordon.PermissionDenied, said
 			e.Fix = fmt.Sprintf("give these credentials access to bucket %q (AWS also answers so for a missing object where listing is not allowed)", bucket)
-		case resp.StatusCode == 400 && strings.Contains(resp.Message, "HTTP request to an HTTPS server"):
-			e.Kind, e.Err, e.Fix = cordon.StorageUnavailable, said, "use https:// in S3_ENDPOINT"
+		case resp.StatusCode == 400 && strings.HasPrefix(resp.Code, "400") && !s.secure:
+			// No S3 server answers without a code of its own, but this is what the
+			// TLS port of most servers says to plain HTTP.
+			e.Kind, e.Err, e.Fix = cordon.StorageUnavailable, said, "use https:// in S3_ENDPOINT if the server speaks TLS"
 		case resp.StatusCode >= 300 && resp.StatusCode < 500 && resp.StatusCode != 408 && resp.StatusCode != 429:
 			// The server understood and will say the same again.
 			e.Kind, e.Err, e.Fix = cordon.StorageUnavailable, said, "check S3_ENDPOINT and the server's log"
@@ -74,6 +79,14 @@ func (s *Store) failure(ctx context.Context, op, name, bucket, object string, er
 			e.Kind, e.Err, e.Fix = cordon.StorageUnavailable, said, "try again later, or check the server"
 		}
 	}
+	return e
+}
+
+// notS3 is the error of an answer without what every S3 server says of an object.
+func (s *Store) notS3(e *cordon.Error) *cordon.Error {
+	e.Kind = cordon.StorageUnavailable
+	e.Err = fmt.Errorf("the server at %s does not answer as an S3 server does: no ETag, no size or no time", s.url)
+	e.Fix = "check that S3_ENDPOINT is the server's S3 port and that no proxy drops headers"
 	return e
 }
 

@@ -60,6 +60,7 @@ const (
 type Store struct {
 	core    *minio.Core
 	url     string // of the server, with scheme
+	secure  bool   // https
 	bucket  string
 	results string
 	region  string
@@ -89,6 +90,7 @@ func open(cfg Config, l limits) (*Store, error) {
 	}
 	s := &Store{
 		url:     ep.url(),
+		secure:  ep.secure,
 		bucket:  cmp.Or(cfg.Bucket, defaultBucket),
 		results: cmp.Or(cfg.ResultsBucket, defaultResultsBucket),
 		region:  cmp.Or(cfg.Region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), defaultRegion),
@@ -160,13 +162,7 @@ func (s *Store) Open(ctx context.Context, id cordon.TargetID, etag string) (io.R
 // info describes the object o, which must have what every S3 server says of one.
 func (s *Store) info(op string, id cordon.TargetID, o minio.ObjectInfo) (target.Info, error) {
 	if o.ETag == "" || o.Size < 0 {
-		return target.Info{}, &cordon.Error{
-			Kind: cordon.StorageUnavailable,
-			Op:   op,
-			Name: id.String(),
-			Err:  fmt.Errorf("the server at %s does not answer as an S3 server does: no ETag or no size", s.url),
-			Fix:  "check that S3_ENDPOINT is the server's S3 port and that no proxy drops headers",
-		}
+		return target.Info{}, s.notS3(&cordon.Error{Op: op, Name: id.String()})
 	}
 	digest := ""
 	for k, v := range o.UserMetadata {

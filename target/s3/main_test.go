@@ -1,0 +1,83 @@
+package s3_test
+
+import (
+	"log/slog"
+	"os"
+	"testing"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/target/miniotest"
+	"github.com/cordonlabs/cordon/target/s3"
+	"github.com/cordonlabs/cordon/target/targettest"
+)
+
+func TestMain(m *testing.M) { os.Exit(miniotest.Main(m)) }
+
+// fresh returns a configuration for srv with buckets of its own that do not exist.
+func fresh(t *testing.T, srv miniotest.Server) s3.Config {
+	t.Helper()
+	return s3.Config{
+		Endpoint: srv.Endpoint, AccessKey: srv.AccessKey, SecretKey: srv.SecretKey,
+		Bucket: srv.Bucket(t), ResultsBucket: srv.Bucket(t),
+		Log: slog.New(slog.DiscardHandler),
+	}
+}
+
+// made returns a configuration for srv with empty buckets of its own.
+func made(t *testing.T, srv miniotest.Server) s3.Config {
+	t.Helper()
+	cfg := fresh(t, srv)
+	cfg.Bucket, cfg.ResultsBucket = srv.MakeBucket(t), srv.MakeBucket(t)
+	return cfg
+}
+
+func open(t *testing.T, cfg s3.Config) *s3.Store {
+	t.Helper()
+	s, err := s3.Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func parse(t *testing.T, s string) cordon.TargetID {
+	t.Helper()
+	id, err := cordon.ParseTargetID(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func TestConformance(t *testing.T) {
+	srv := miniotest.Start(t)
+	client := srv.Client(t)
+	targettest.Run(t, func(t *testing.T) targettest.Harness {
+		cfg, bare := made(t, srv), fresh(t, srv)
+		return targettest.Harness{
+			Store:     open(t, cfg),
+			Bare:      open(t, bare),
+			BarePlace: bare.Bucket,
+			Plant: func(t *testing.T, key string, body []byte) {
+				plant(t, client, cfg.Bucket, key, body)
+			},
+			Stored: func(t *testing.T) (names []string) {
+				for o := range client.ListObjectsIter(t.Context(), cfg.Bucket, minio.ListObjectsOptions{Recursive: true}) {
+					if o.Err != nil {
+						t.Fatal(o.Err)
+					}
+					names = append(names, o.Key)
+				}
+				for u := range client.ListIncompleteUploads(t.Context(), cfg.Bucket, "a/target", true) {
+					if u.Err != nil {
+						t.Fatal(u.Err)
+					}
+					names = append(names, "incomplete: "+u.Key)
+				}
+				return names
+			},
+		}
+	})
+}
