@@ -1,0 +1,226 @@
+// Package config reads the environment of CONTRACT §4, once, at start. A value
+// that cannot be read stops the program: what is misread quietly is noticed
+// when the disk is full. Flags come after it and beat it (CONTRACT §8.9).
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cordonlabs/cordon"
+)
+
+const (
+	// DefaultCacheDir is where a worker's cache is (CONTRACT §4).
+	DefaultCacheDir = "/cache"
+	// DefaultTTL is how long an entry stays without being used (CONTRACT §4).
+	DefaultTTL = 7 * 24 * time.Hour
+	// DefaultSweepEvery is the interval of the periodic sweep (CONTRACT §4).
+	DefaultSweepEvery = 30 * time.Minute
+	// DefaultActivities is the number of activities at once (CONTRACT §4).
+	DefaultActivities = 5
+
+	defaultMaxSize = "10GB"
+
+	// maxActivities is far beyond what a host can run; more is a typing error.
+	maxActivities = 10_000
+	// minSweepEvery keeps the sweep from becoming the worker's main occupation.
+	minSweepEvery = time.Second
+)
+
+// Worker is the environment of everything that uses a cache: workers, and the
+// commands that act on a cache beside them.
+type Worker struct {
+	CacheDir string        // CACHE_DIR; absolute
+	MaxSize  cordon.Size   // CACHE_MAX_SIZE
+	TTL      time.Duration // CACHE_TTL; 0 means none
+
+	// S3 is the object store. Where its Endpoint is "", targets and results are
+	// in the directory store.
+	S3 S3
+	// StoreDir is the directory store's directory (CORDON_STORE), or "" where it
+	// is not set. It has no effect where S3 has an endpoint.
+	StoreDir string
+
+	// Vertical is WORKER_VERTICAL, or "".
+	Vertical string
+	// TaskQueue is WORKER_TASK_QUEUE, else {vertical}-queue, else "".
+	TaskQueue string
+	// MaxConcurrentActivities is MAX_CONCURRENT_ACTIVITIES; at least 1.
+	MaxConcurrentActivities int
+
+	LogLevel     slog.Level    // LOG_LEVEL
+	WorkflowDirs []string      // CORDON_WORKFLOWS: colon-separated; absolute, in the order given
+	SweepEvery   time.Duration // CORDON_SWEEP_INTERVAL
+}
+
+// S3 says how the object store is reached. What is empty is left to the usual
+// AWS variables and credential chain, and to the store's defaults.
+type S3 struct {
+	Endpoint  string // S3_ENDPOINT as it is given: results' URLs begin with it (CONTRACT §1.5)
+	UseSSL    bool   // S3_USE_SSL; a scheme in Endpoint wins
+	AccessKey Secret // S3_ACCESS_KEY
+	SecretKey Secret // S3_SECRET_KEY
+	Bucket    string // S3_BUCKET
+	Region    string // S3_REGION
+}
+
+// FromEnv reads the environment through getenv, which is os.Getenv outside of
+// tests. A variable that is empty counts as unset. The error joins one
+// *cordon.Error of kind InvalidArgument for each variable that cannot be read,
+// with its name, its value and the accepted forms; values of secrets are never
+// in it.
+func FromEnv(getenv func(string) string) (Worker, error) {
+	e := &env{getenv: getenv}
+	w := Worker{
+		CacheDir: e.path("CACHE_DIR", DefaultCacheDir),
+		MaxSize:  read(e, "CACHE_MAX_SIZE", defaultMaxSize, cordon.ParseSize),
+		TTL:      read(e, "CACHE_TTL", DefaultTTL.String(), cordon.ParseDuration),
+		S3: S3{
+			Endpoint:  strings.TrimSpace(getenv("S3_ENDPOINT")),
+			UseSSL:    read(e, "S3_USE_SSL", "false", parseBool),
+			AccessKey: Secret(getenv("S3_ACCESS_KEY")),
+			SecretKey: Secret(getenv("S3_SECRET_KEY")),
+			Bucket:    getenv("S3_BUCKET"),
+			Region:    getenv("S3_REGION"),
+		},
+		StoreDir:                e.path("CORDON_STORE", ""),
+		Vertical:                read(e, "WORKER_VERTICAL", "", parseVertical),
+		TaskQueue:               getenv("WORKER_TASK_QUEUE"),
+		MaxConcurrentActivities: read(e, "MAX_CONCURRENT_ACTIVITIES", strconv.Itoa(DefaultActivities), parseActivities),
+		LogLevel:                read(e, "LOG_LEVEL", "INFO", ParseLevel),
+		WorkflowDirs:            e.paths("CORDON_WORKFLOWS"),
+		SweepEvery:              read(e, "CORDON_SWEEP_INTERVAL", DefaultSweepEvery.String(), parseSweepEvery),
+	}
+	if (w.S3.AccessKey == "") != (w.S3.SecretKey == "") {
+		set, unset := "S3_ACCESS_KEY", "S3_SECRET_KEY"
+		if w.S3.AccessKey == "" {
+			set, unset = unset, set
+		}
+		e.fail(unset, fmt.Errorf("is not set although %s is", set), "set both, or neither to use the AWS credential chain")
+	}
+	if w.TaskQueue == "" && w.Vertical != "" {
+		w.TaskQueue = w.Vertical + "-queue"
+	}
+	if err := errors.Join(e.problems...); err != nil {
+		return Worker{}, err
+	}
+	return w, nil
+}
+
+// env collects what is wrong, so that one start reports everything.
+type env struct {
+	getenv   func(string) string
+	problems []error
+}
+
+func (e *env) fail(name string, err error, fix string) {
+	e.problems = append(e.problems, &cordon.Error{Kind: cordon.InvalidArgument, Op: "read environment", Name: name, Err: err, Fix: fix})
+}
+
+// read parses a variable, or def where it is unset.
+func read[T any](e *env, name, def string, parse func(string) (T, error)) T {
+	s := e.getenv(name)
+	if s == "" {
+		s = def
+	}
+	v, err := parse(s)
+	if err != nil {
+		e.fail(name, err, "")
+	}
+	return v
+}
+
+// path reads one path and makes it absolute: what it is relative to would
+// otherwise change with whoever reads it.
+func (e *env) path(name, def string) string {
+	p := e.getenv(name)
+	if p == "" {
+		p = def
+	}
+	if p == "" {
+		return ""
+	}
+	abs, err := filepath.Abs(p)
+	if err != nil {
+		e.fail(name, fmt.Errorf("%q is relative, and the current directory is unknown: %w", p, err), "use an absolute path")
+	}
+	return abs
+}
+
+// paths reads a list separated by colons; empty elements do not count.
+func (e *env) paths(name string) []string {
+	var out []string
+	for _, p := range filepath.SplitList(e.getenv(name)) {
+		if p != "" {
+			abs, err := filepath.Abs(p)
+			if err != nil {
+				e.fail(name, fmt.Errorf("%q is relative, and the current directory is unknown: %w", p, err), "use absolute paths")
+			}
+			out = append(out, abs)
+		}
+	}
+	return out
+}
+
+// verticalForm is what metadata.yaml accepts as a vertical: it becomes part of
+// a task queue's name.
+var verticalForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
+
+func parseVertical(s string) (string, error) {
+	if s != "" && !verticalForm.MatchString(s) {
+		return "", fmt.Errorf("%q is not a vertical; accepted: 1 to 100 letters, digits, '.', '_' or '-', such as python", s)
+	}
+	return s, nil
+}
+
+// parseBool accepts what Python's tools do.
+func parseBool(s string) (bool, error) {
+	switch strings.ToLower(strings.TrimSpace(s)) {
+	case "true", "1", "yes", "on":
+		return true, nil
+	case "false", "0", "no", "off":
+		return false, nil
+	}
+	return false, fmt.Errorf("%q is not a boolean; accepted: true, false, 1, 0, yes, no, on, off", s)
+}
+
+func parseActivities(s string) (int, error) {
+	n, err := strconv.Atoi(strings.TrimSpace(s))
+	if err != nil || n < 1 || n > maxActivities {
+		return 0, fmt.Errorf("%q is not a number of activities; accepted: 1 to %d", s, maxActivities)
+	}
+	return n, nil
+}
+
+func parseSweepEvery(s string) (time.Duration, error) {
+	d, err := cordon.ParseDuration(s)
+	if err != nil || d < minSweepEvery {
+		return 0, fmt.Errorf("%q is not an interval; accepted: %s or more, such as 90s, 30m, 1d", s, minSweepEvery)
+	}
+	return d, nil
+}
+
+// ParseLevel reads a log level as LOG_LEVEL spells it, in any case: Python's
+// names and slog's. CRITICAL is above ERROR.
+func ParseLevel(s string) (slog.Level, error) {
+	switch strings.ToUpper(strings.TrimSpace(s)) {
+	case "DEBUG":
+		return slog.LevelDebug, nil
+	case "INFO":
+		return slog.LevelInfo, nil
+	case "WARN", "WARNING":
+		return slog.LevelWarn, nil
+	case "ERROR":
+		return slog.LevelError, nil
+	case "CRITICAL":
+		return slog.LevelError + 4, nil
+	}
+	return 0, fmt.Errorf("%q is not a log level; accepted: DEBUG, INFO, WARN, WARNING, ERROR, CRITICAL", s)
+}

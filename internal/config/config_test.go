@@ -1,0 +1,144 @@
+package config_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/internal/config"
+)
+
+func from(t *testing.T, vars map[string]string) config.Worker {
+	t.Helper()
+	w, err := config.FromEnv(func(k string) string { return vars[k] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func TestAnEmptyEnvironmentMeansTheContractsDefaults(t *testing.T) {
+	want := config.Worker{
+		CacheDir: "/cache", MaxSize: cordon.BytesOf(10 * cordon.GB), TTL: 7 * 24 * time.Hour,
+		MaxConcurrentActivities: 5, LogLevel: slog.LevelInfo, SweepEvery: 30 * time.Minute,
+	}
+	if got := from(t, nil); !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestEveryVariableIsRead(t *testing.T) {
+	wd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := from(t, map[string]string{
+		"CACHE_DIR": "c/../cache", "CACHE_MAX_SIZE": "20%", "CACHE_TTL": "0",
+		"S3_ENDPOINT": "http://minio:9000", "S3_USE_SSL": "Yes", "S3_ACCESS_KEY": "a", "S3_SECRET_KEY": "s",
+		"S3_BUCKET": "b", "S3_REGION": "r", "CORDON_STORE": "/store", "WORKER_VERTICAL": "rust",
+		"MAX_CONCURRENT_ACTIVITIES": "12", "LOG_LEVEL": "warning", "CORDON_WORKFLOWS": "/a::b", "CORDON_SWEEP_INTERVAL": "90s",
+	})
+	if got.MaxSize.Of(1000) != 200 {
+		t.Errorf("20%% of 1000 bytes is %d", got.MaxSize.Of(1000))
+	}
+	got.MaxSize = cordon.Size{}
+	want := config.Worker{
+		CacheDir: filepath.Join(wd, "cache"), TTL: 0,
+		S3:       config.S3{Endpoint: "http://minio:9000", UseSSL: true, AccessKey: "a", SecretKey: "s", Bucket: "b", Region: "r"},
+		StoreDir: "/store", Vertical: "rust", TaskQueue: "rust-queue", MaxConcurrentActivities: 12,
+		LogLevel: slog.LevelWarn, WorkflowDirs: []string{"/a", filepath.Join(wd, "b")}, SweepEvery: 90 * time.Second,
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %#v\nwant %#v", got, want)
+	}
+}
+
+func TestTheTaskQueueVariableBeatsTheVertical(t *testing.T) {
+	if got := from(t, map[string]string{"WORKER_VERTICAL": "rust", "WORKER_TASK_QUEUE": "mine"}); got.TaskQueue != "mine" {
+		t.Errorf("the queue is %q", got.TaskQueue)
+	}
+}
+
+func TestAValueThatCannotBeReadIsNamedWithItsForms(t *testing.T) {
+	for name, c := range map[string]struct{ name, value, forms string }{
+		"a size":                  {"CACHE_MAX_SIZE", "10 parsecs", "10GiB"},
+		"a size of nothing":       {"CACHE_MAX_SIZE", "0", "10GiB"},
+		"a duration":              {"CACHE_TTL", "fortnight", "7d"},
+		"a duration without unit": {"CACHE_TTL", "7", "7d"},
+		"a boolean":               {"S3_USE_SSL", "maybe", "true, false, 1, 0, yes, no, on, off"},
+		"no activities":           {"MAX_CONCURRENT_ACTIVITIES", "0", "1 to 10000"},
+		"half an activity":        {"MAX_CONCURRENT_ACTIVITIES", "1.5", "1 to 10000"},
+		"a level":                 {"LOG_LEVEL", "loud", "CRITICAL"},
+		"a sweep that never is":   {"CORDON_SWEEP_INTERVAL", "0", "30m"},
+		"a vertical with a space": {"WORKER_VERTICAL", "my vertical", "letters, digits"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, err := config.FromEnv(func(k string) string { return map[string]string{c.name: c.value}[k] })
+			if err == nil {
+				t.Fatalf("accepted: %+v", w)
+			}
+			for _, want := range []string{c.name, fmt.Sprintf("%q", c.value), c.forms} {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%v\nshould say %s", err, want)
+				}
+			}
+			if cordon.KindOf(err) != cordon.InvalidArgument {
+				t.Errorf("the kind is %q", cordon.KindOf(err))
+			}
+		})
+	}
+}
+
+func TestAllBadVariablesAreReportedAtOnceAndNoSecret(t *testing.T) {
+	vars := map[string]string{"CACHE_TTL": "x", "LOG_LEVEL": "y", "S3_ACCESS_KEY": "AKIDEADBEEF"}
+	_, err := config.FromEnv(func(k string) string { return vars[k] })
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, want := range []string{"CACHE_TTL", "LOG_LEVEL", "S3_SECRET_KEY: is not set although S3_ACCESS_KEY is; set both"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%v\nshould say %s", err, want)
+		}
+	}
+	if strings.Contains(err.Error(), "AKIDEADBEEF") {
+		t.Errorf("%v\nholds a credential", err)
+	}
+}
+
+func TestLevelsInAnyCase(t *testing.T) {
+	for s, want := range map[string]slog.Level{
+		"DEBUG": slog.LevelDebug, "info": slog.LevelInfo, "Warn": slog.LevelWarn, "WARNING": slog.LevelWarn,
+		"error": slog.LevelError, "Critical": slog.LevelError + 4,
+	} {
+		if got, err := config.ParseLevel(s); err != nil || got != want {
+			t.Errorf("ParseLevel(%q) = %v, %v", s, got, err)
+		}
+	}
+}
+
+func TestSecretsAreNeverPrinted(t *testing.T) {
+	w := from(t, map[string]string{"S3_ACCESS_KEY": "AKIDEADBEEF", "S3_SECRET_KEY": "hunter2hunter2"})
+	var log bytes.Buffer
+	l := slog.New(slog.NewTextHandler(&log, nil))
+	l.Info("x", "s3", w.S3, "key", w.S3.SecretKey)
+	js, err := json.Marshal(w.S3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, out := range []string{log.String(), string(js), fmt.Sprint(w), fmt.Sprintf("%+v %#v %s", w, w, w.S3.SecretKey)} {
+		if strings.Contains(out, "hunter2") || strings.Contains(out, "DEADBEEF") || !strings.Contains(out, "[redacted]") {
+			t.Errorf("printed as %s", out)
+		}
+	}
+	if string(w.S3.SecretKey) != "hunter2hunter2" {
+		t.Error("the secret itself is lost")
+	}
+}
