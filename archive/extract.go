@@ -1,0 +1,179 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/cordonlabs/cordon"
+)
+
+// copyBuffer is how much of a file is written at once, in bytes. Cancelling is
+// noticed between buffers.
+const copyBuffer = 256 << 10
+
+// Extract extracts the archive of size bytes in src into dir, an existing empty
+// directory that nobody else uses until Extract returns. What is promised is
+// said in the package's comment; the report says what was made.
+//
+// Errors: ArchiveRejected (hostile, damaged, or no archive), TargetTooLarge (a
+// limit), NoSpace and PermissionDenied (of dir) are *cordon.Error with the
+// entry's name and the reason. An error of src, of ctx or of Options.Reserve is
+// returned as it is. After an error, dir holds part of the tree: the caller
+// removes it. The report then covers what was made until the error.
+func Extract(ctx context.Context, src io.ReaderAt, size int64, dir *os.Root, opts Options) (Report, error) {
+	if err := checkEmpty(dir); err != nil {
+		return Report{}, err
+	}
+	return run(ctx, src, size, rootSink{dir}, opts)
+}
+
+// Inspect does all that Extract does but make anything: it reads the whole
+// archive, reports what Extract would make and omit, and fails where Extract
+// would, unless for reasons of the file system. Options.Reserve is not called.
+func Inspect(ctx context.Context, src io.ReaderAt, size int64, opts Options) (Report, error) {
+	opts.Reserve = nil
+	return run(ctx, src, size, nothing{}, opts)
+}
+
+// checkEmpty refuses a directory that holds anything: entries would collide
+// with it, and the error would blame the archive.
+func checkEmpty(dir *os.Root) error {
+	f, err := dir.Open(".")
+	if err != nil {
+		return osError("open the directory to extract into", "", cause(err))
+	}
+	defer f.Close() // only read
+	switch _, err := f.Readdirnames(1); {
+	case err == nil:
+		return &cordon.Error{
+			Kind: cordon.InvalidArgument,
+			Op:   "extract",
+			Err:  errors.New("the directory to extract into is not empty"),
+			Fix:  "extract into an empty directory",
+		}
+	case err != io.EOF:
+		return osError("read the directory to extract into", "", cause(err))
+	}
+	return nil
+}
+
+// extraction is one run of Extract or Inspect.
+type extraction struct {
+	src    *source
+	opts   Options
+	limits Limits
+	budget *budget
+	tree   *tree
+	sink   sink
+	buf    []byte
+	report Report
+}
+
+func run(ctx context.Context, src io.ReaderAt, size int64, to sink, opts Options) (Report, error) {
+	limits := opts.Limits.withDefaults()
+	x := &extraction{
+		src:    &source{ctx: ctx, r: src, size: size},
+		opts:   opts,
+		limits: limits,
+		budget: newBudget(limits, size, opts.Reserve),
+		tree:   newTree(),
+		sink:   to,
+		buf:    make([]byte, copyBuffer),
+	}
+	err := x.extract()
+	x.progress()
+	x.report.Inodes = x.report.Files + x.report.Dirs + x.report.Links
+	x.report.DiskBytes = x.budget.disk
+	return x.report, x.reason(err)
+}
+
+// reason finds what really ended the extraction: decoders put their own words
+// in place of what the source, the context or the caller said.
+func (x *extraction) reason(err error) error {
+	if err == nil {
+		return nil
+	}
+	if ctx := x.src.ctx.Err(); ctx != nil {
+		return ctx
+	}
+	if x.src.err != nil {
+		return x.src.err
+	}
+	var own asItIs
+	if errors.As(err, &own) {
+		return own.err
+	}
+	return err
+}
+
+func (x *extraction) progress() {
+	if x.opts.Progress != nil {
+		x.opts.Progress(x.src.position())
+	}
+}
+
+func (x *extraction) extract() error {
+	f, err := detect(x.src, x.opts.Policy, x.limits)
+	if err != nil {
+		return err
+	}
+	if !f.IsArchive() {
+		return reject("", "the object is not an archive that the policy %q extracts", x.opts.Policy)
+	}
+	x.report.Format = f
+	x.src.consumed = 0 // what detection read is read again
+	var from entries
+	err = guarded(func() (err error) {
+		from, err = x.open(f)
+		return err
+	})
+	if err != nil {
+		return damaged("", err, x.limits.DecoderMemory)
+	}
+	defer from.close()
+	last := ""
+	for {
+		var e *entry
+		err := guarded(func() (err error) {
+			e, err = from.next()
+			return err
+		})
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			err = damaged("", err, x.limits.DecoderMemory)
+			return after(last, err)
+		}
+		if err := x.entry(e); err != nil {
+			return err
+		}
+		last = e.spelling
+		x.progress()
+	}
+	if err := x.links(); err != nil {
+		return err
+	}
+	return x.directories()
+}
+
+// after adds to an error without a name which entry came before it.
+func after(last string, err error) error {
+	var e *cordon.Error
+	if last == "" || !errors.As(err, &e) || e.Name != "" {
+		return err
+	}
+	placed := *e
+	placed.Err = fmt.Errorf("after entry %s: %w", quote(last), e.Err)
+	return &placed
+}
+
+func (x *extraction) open(f Format) (entries, error) {
+	if f.container == zipArchive {
+		return openZip(x.src, x.limits)
+	}
+	return openTar(x.src, f.compression, x.limits, x.buf)
+}
