@@ -19,8 +19,10 @@ const readBuffer = 64 << 10
 
 // decompress returns the decompressed bytes of r, and a function that frees the
 // decoder. Every decoder works on the caller's goroutine only, so that a panic
-// in it can be caught, and allocates no dictionary or window above memory bytes.
-func decompress(r io.Reader, c compression, memory int64) (io.Reader, func(), error) {
+// in it can be caught, and allocates no dictionary or window above memory
+// bytes. A probe looks at the beginning only, and wants it even if a checksum
+// is wrong.
+func decompress(r io.Reader, c compression, memory int64, probe bool) (io.Reader, func(), error) {
 	none := func() {}
 	br := bufio.NewReaderSize(r, readBuffer)
 	switch c {
@@ -39,6 +41,7 @@ func decompress(r io.Reader, c compression, memory int64) (io.Reader, func(), er
 		z, err := zstd.NewReader(br,
 			zstd.WithDecoderConcurrency(1), // synchronous: no goroutine of its own
 			zstd.WithDecoderLowmem(true),
+			zstd.IgnoreChecksum(probe), // else a small frame yields nothing when it is wrong
 			zstd.WithDecoderMaxWindow(limit),
 			zstd.WithDecoderMaxMemory(limit)) // frames of a single segment have no other window
 		if err != nil {

@@ -124,7 +124,7 @@ func holdsTar(s *source, c compression, l Limits) bool {
 	content := make([]byte, maxEmptyTar+1)
 	n := 0
 	err := guarded(func() error {
-		r, free, err := decompress(s.section(0, min(s.size, probeBytes)), c, l.DecoderMemory)
+		r, free, err := decompress(s.section(0, min(s.size, probeBytes)), c, l.DecoderMemory, true)
 		defer free()
 		if err != nil {
 			return err

@@ -40,7 +40,9 @@ func (s *stream) Read(p []byte) (n int, err error) {
 		n, err = s.r.Read(p)
 	}
 	s.pos += int64(n)
-	s.zero = n == tarBlock && allZero(p[:n])
+	if n > 0 {
+		s.zero = n == tarBlock && allZero(p[:n])
+	}
 	if s.pos > s.most {
 		return n, tooLarge("", "ratio", "it unpacks to more than %d bytes, out of %d bytes", s.most, s.src.size)
 	}

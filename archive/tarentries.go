@@ -23,7 +23,7 @@ func openTar(src *source, c compression, l Limits, buf []byte) (*tarEntries, err
 	if c != uncompressed {
 		most = l.unpacked(src.size)
 	}
-	r, free, err := decompress(src.section(0, src.size), c, l.DecoderMemory)
+	r, free, err := decompress(src.section(0, src.size), c, l.DecoderMemory, false)
 	if err != nil {
 		return nil, err
 	}
