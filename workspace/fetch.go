@@ -79,11 +79,9 @@ func (c *Cache) extract(ctx context.Context, s *staging, object *os.File, info t
 	}
 	defer tree.Close()
 	rep, err := archive.Extract(ctx, object, info.Size, tree, archive.Options{
-		Policy: policy,
-		Limits: c.limits,
-		Reserve: func(bytes, inodes int64) error {
-			return s.growBy(ctx, bytes)
-		},
+		Policy:   policy,
+		Limits:   c.limits,
+		Reserve:  func(bytes, _ int64) error { return s.need(ctx, bytes) },
 		Progress: func(n int64) { st.done.Store(n) },
 	})
 	if err != nil {

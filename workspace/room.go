@@ -19,9 +19,6 @@ const defaultMaxSize = 10 * cordon.GB
 // for, so that the next few requests need none: a twentieth.
 const lowWatermark = 20
 
-// growStep bounds how far ahead of its need a tree of unknown size reserves.
-const growStep = 32 * cordon.MiB
-
 // roomPoll is how often somebody who waits for others to give disk back looks again.
 const roomPoll = 50 * time.Millisecond
 
@@ -55,18 +52,6 @@ func (s *staging) need(ctx context.Context, more int64) error {
 		case <-time.After(roomPoll):
 		}
 	}
-}
-
-// growBy reserves at least bytes more, and some ahead where there is room.
-func (s *staging) growBy(ctx context.Context, bytes int64) error {
-	ahead := max(bytes, min(growStep, s.note.Bytes/4))
-	if ahead > bytes {
-		short, err := s.tryNeed(ctx, ahead)
-		if err != nil || short == nil {
-			return err
-		}
-	}
-	return s.need(ctx, bytes)
 }
 
 type shortage struct {
@@ -162,8 +147,8 @@ func (a *account) shortage(s *staging, want, over int64) *shortage {
 
 // evict removes entries that nobody holds, the least recently used first, whole;
 // before them the objects that are kept beside such entries, for a tree can do
-// without its object. It does nothing unless it can free least bytes, and stops
-// once it has freed enough of them. The caller has the janitor's lock.
+// without its object. It does nothing unless it can free least bytes; once it
+// has, it goes on only with entries that do not take it past enough. The caller has the janitor's lock.
 func (c *Cache) evict(records []*record, least, enough int64, why string) (freed int64, err error) {
 	idle, sum, err := c.idle(records)
 	if err != nil || sum < least {
@@ -180,7 +165,7 @@ func (c *Cache) evict(records []*record, least, enough int64, why string) (freed
 		freed += n
 	}
 	for _, r := range idle {
-		if freed >= enough {
+		if freed >= least && freed+r.total() > enough {
 			break
 		}
 		n, err := c.evictEntry(r, why)

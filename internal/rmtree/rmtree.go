@@ -134,6 +134,9 @@ func (r *remover) children(fd int, shown string, depth int) (first error) {
 			if err == unix.EINTR {
 				continue
 			}
+			if err == unix.ENOENT {
+				return nil // somebody else deletes here too, and was quicker
+			}
 			if err != nil {
 				return &os.PathError{Op: "getdents", Path: shown, Err: err}
 			}

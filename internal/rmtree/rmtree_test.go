@@ -3,9 +3,11 @@ package rmtree_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -17,7 +19,7 @@ func remove(t *testing.T, parent, name string) error {
 	t.Helper()
 	d, err := os.Open(parent)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	defer d.Close()
 	return rmtree.Remove(t.Context(), d, name)
@@ -115,6 +117,23 @@ func TestRemove(t *testing.T) {
 			t.Skipf("this file system or user cannot set the immutable flag: %v", err)
 		}
 		must(t, remove(t, parent, "tree"))
+		mustEmpty(t, parent)
+	})
+
+	t.Run("two who delete the same tree do not disturb each other", func(t *testing.T) {
+		parent := t.TempDir()
+		for i := range 200 {
+			must(t, os.MkdirAll(filepath.Join(parent, "tree", strings.Repeat("d/", i%20), fmt.Sprint(i)), 0o755))
+		}
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				if err := remove(t, parent, "tree"); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
 		mustEmpty(t, parent)
 	})
 
