@@ -1,0 +1,95 @@
+package activities
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/cordonlabs/cordon/metadata"
+	"github.com/cordonlabs/cordon/target"
+	"github.com/cordonlabs/cordon/workspace"
+)
+
+// Cache is what the activities need of the engine; *workspace.Cache is one. It
+// is safe for concurrent use.
+type Cache interface {
+	// Dir is the cache directory: every workspace lies below it.
+	Dir() string
+	// Get returns the run's workspace once it is complete. A context that is
+	// cancelled stops the work when no other caller wants it; one whose deadline
+	// passes does not.
+	Get(ctx context.Context, req workspace.Request) (workspace.Workspace, error)
+	// Cleanup ends the caller's claim on a path that Get returned, and removes
+	// what nobody else claims. A path that Get never returned is not an error.
+	Cleanup(ctx context.Context, path string, by workspace.Caller) (workspace.Cleaned, error)
+}
+
+// Options say what the activities work on.
+type Options struct {
+	Cache   Cache
+	Results target.Results
+
+	// Catalog says what the calling workflow's metadata asks for; nil: nothing.
+	Catalog *metadata.Catalog
+
+	// Client asks Temporal about the calling run. Without one, memos are not
+	// seen, and the runs' workspaces end by cleanup or expiry.
+	Client client.Client
+
+	Version string       // Cordon's own, for results
+	Logger  *slog.Logger // nil: slog.Default()
+}
+
+// Activities are the activities of one worker process. They are safe for
+// concurrent use.
+type Activities struct {
+	cache   Cache
+	results target.Results
+	catalog *metadata.Catalog
+	runs    *runs
+	version string
+	log     *slog.Logger
+	handed  handed
+}
+
+// New returns the activities that work on what opts says.
+func New(opts Options) *Activities {
+	log := cmp.Or(opts.Logger, slog.Default())
+	return &Activities{
+		cache:   opts.Cache,
+		results: opts.Results,
+		catalog: opts.Catalog,
+		runs:    &runs{client: opts.Client, log: log},
+		version: opts.Version,
+		log:     log,
+	}
+}
+
+// RegisterStorage registers get_target, cleanup_cache and upload_results.
+func (a *Activities) RegisterStorage(r worker.ActivityRegistry) {
+	register(r, GetTargetName, a.GetTarget)
+	register(r, CleanupCacheName, a.CleanupCache)
+	register(r, UploadResultsName, a.UploadResults)
+}
+
+// RegisterTools registers the tools of the built-in workflows.
+func (a *Activities) RegisterTools(r worker.ActivityRegistry) {
+	//register(r, InventoryFilesName, a.InventoryFiles)
+	//register(r, ScanSecretsName, a.ScanSecrets)
+	//register(r, ScanCodeName, a.ScanCode)
+	//register(r, ScanGoName, a.ScanGo)
+	register(r, ReportFindingsName, a.ReportFindings)
+}
+
+func register(r worker.ActivityRegistry, name string, fn any) {
+	r.RegisterActivityWithOptions(fn, activity.RegisterOptions{Name: name})
+}
+
+// caller returns a logger that says on whose behalf the activity runs.
+func (a *Activities) caller(info activity.Info) *slog.Logger {
+	return a.log.With("activity", info.ActivityType.Name, "workflow_id", info.WorkflowExecution.ID, "attempt", info.Attempt)
+}

@@ -1,0 +1,174 @@
+// Package arguments decodes the arguments of activities and workflows that any
+// language calls: missing ones and null mean the default, extra ones are
+// ignored, and one of the wrong type is an error that names it and is not
+// retried (CONTRACT §1.1).
+package arguments
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"go.temporal.io/sdk/converter"
+
+	"github.com/cordonlabs/cordon"
+)
+
+// Payload encodings whose data is JSON text, and the one that says null. Any
+// other (binary/plain, binary/encrypted without its codec, …) cannot be an
+// argument of a storage activity.
+const (
+	encodingJSON      = "json/plain"
+	encodingJSONProto = "json/protobuf"
+	encodingNull      = "binary/null"
+)
+
+// Signature says how something is called.
+type Signature struct {
+	Op    string   // its name
+	Names []string // its positional arguments
+	Usage string   // what the error for a wrong one advises: a clause in the imperative
+}
+
+// Arguments are the arguments of one call by name. What was missing or null is
+// not among them.
+type Arguments struct {
+	signature Signature
+	values    map[string]json.RawMessage
+}
+
+// Decode reads positional arguments. If the first one is an object, and the
+// signature has no object there, it holds all the arguments by name, and the
+// others are ignored; so are keys that it should not have. The error is an
+// InvalidArgument *cordon.Error.
+func Decode(sig Signature, raws ...converter.RawValue) (Arguments, error) {
+	args := Arguments{signature: sig, values: make(map[string]json.RawMessage, len(sig.Names))}
+	for i, raw := range raws {
+		name := sig.Names[i]
+		text, err := JSON(raw)
+		if err != nil {
+			return args, args.Wrong(name, err.Error())
+		}
+		if text == nil {
+			continue
+		}
+		if i == 0 && text[0] == '{' {
+			return args, args.byName(text)
+		}
+		args.values[name] = text
+	}
+	return args, nil
+}
+
+func (a Arguments) byName(text json.RawMessage) error {
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(text, &object); err != nil {
+		return a.Wrong(a.signature.Names[0], "is not well-formed JSON")
+	}
+	for _, name := range a.signature.Names {
+		if v := bytes.TrimSpace(object[name]); len(v) > 0 && !bytes.Equal(v, []byte("null")) {
+			a.values[name] = v
+		}
+	}
+	return nil
+}
+
+// JSON returns the JSON text that a raw argument holds, or nil where it is
+// missing or null.
+func JSON(raw converter.RawValue) (json.RawMessage, error) {
+	p := raw.Payload()
+	if p == nil {
+		return nil, nil
+	}
+	switch encoding := string(p.GetMetadata()[converter.MetadataEncoding]); encoding {
+	case encodingNull:
+		return nil, nil
+	case encodingJSON, encodingJSONProto:
+	default:
+		return nil, fmt.Errorf("has the payload encoding %.40q", encoding)
+	}
+	text := bytes.TrimSpace(p.GetData())
+	switch {
+	case !utf8.Valid(text):
+		return nil, errors.New("is not valid UTF-8")
+	case !json.Valid(text):
+		return nil, errors.New("is not well-formed JSON")
+	case bytes.Equal(text, []byte("null")):
+		return nil, nil
+	}
+	return text, nil
+}
+
+// Text returns the string argument name, or "" where it was missing or null.
+func (a Arguments) Text(name string) (string, error) {
+	v, ok := a.values[name]
+	if !ok {
+		return "", nil
+	}
+	var s string
+	if v[0] != '"' || json.Unmarshal(v, &s) != nil {
+		return "", a.wrongType(name, v, "a string")
+	}
+	// encoding/json replaces half a surrogate pair by U+FFFD, and so would give
+	// two ids one name.
+	if strings.ContainsRune(s, utf8.RuneError) &&
+		!bytes.ContainsRune(v, utf8.RuneError) && !bytes.Contains(bytes.ToLower(v), []byte(`\ufffd`)) {
+		return "", a.Wrong(name, "is not valid Unicode")
+	}
+	return s, nil
+}
+
+// Bool returns the boolean argument name, or def where it was missing or null.
+func (a Arguments) Bool(name string, def bool) (bool, error) {
+	v, ok := a.values[name]
+	if !ok {
+		return def, nil
+	}
+	if err := json.Unmarshal(v, &def); err != nil {
+		return false, a.wrongType(name, v, "a boolean")
+	}
+	return def, nil
+}
+
+// Object returns the JSON text of the object argument name, its keys in the
+// order in which they came, or nil where it was missing or null.
+func (a Arguments) Object(name string) (json.RawMessage, error) {
+	v := a.values[name]
+	if v != nil && v[0] != '{' {
+		return nil, a.wrongType(name, v, "an object")
+	}
+	return v, nil
+}
+
+// Wrong returns the InvalidArgument error for the argument name. It never shows
+// the value: that may be anything, a secret too.
+func (a Arguments) Wrong(name, what string) error {
+	return &cordon.Error{
+		Kind: cordon.InvalidArgument,
+		Op:   a.signature.Op,
+		Err:  fmt.Errorf("argument %s %s", name, what),
+		Fix:  a.signature.Usage,
+	}
+}
+
+func (a Arguments) wrongType(name string, v json.RawMessage, want string) error {
+	return a.Wrong(name, "is "+jsonType(v)+", not "+want)
+}
+
+// jsonType says what kind of JSON value v is, with its article.
+func jsonType(v json.RawMessage) string {
+	switch v[0] {
+	case '"':
+		return "a string"
+	case '{':
+		return "an object"
+	case '[':
+		return "an array"
+	case 't', 'f':
+		return "a boolean"
+	}
+	return "a number"
+}

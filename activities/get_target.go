@@ -1,0 +1,100 @@
+package activities
+
+import (
+	"cmp"
+	"context"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/activities/arguments"
+	"github.com/cordonlabs/cordon/archive"
+	"github.com/cordonlabs/cordon/workspace"
+)
+
+var getTargetSignature = arguments.Signature{
+	Op:    GetTargetName,
+	Names: []string{"target_id", "run_id", "workspace_isolation"},
+	Usage: "call it with target_id (string), run_id (string, default: the calling run's), workspace_isolation (isolated, shared or copy-on-write, default isolated)",
+}
+
+// GetTarget is get_target: it returns the absolute path of the run's workspace
+// of the target, complete (CONTRACT §1.2). Its arguments are target_id, run_id
+// (default: the calling run's own id) and workspace_isolation (default:
+// isolated; what holds is decided by CONTRACT §2).
+func (a *Activities) GetTarget(ctx context.Context, targetID, runID, isolation converter.RawValue) (string, error) {
+	life, end := a.runs.begin(ctx)
+	defer end()
+	report, stop := heartbeat(life)
+	defer stop()
+
+	path, err := a.getTarget(life, report, targetID, runID, isolation)
+	return path, failure(life, GetTargetName, err)
+}
+
+func (a *Activities) getTarget(ctx context.Context, report func(Progress), targetID, runID, isolation converter.RawValue) (string, error) {
+	info := activity.GetInfo(ctx)
+	log := a.caller(info)
+	req, arg, err := getTargetRequest(info, targetID, runID, isolation)
+	if err != nil {
+		return "", err
+	}
+	log = log.With("target_id", req.Target, "run_id", req.Run)
+
+	caller := a.runs.of(ctx, info)
+	class := ""
+	if info.WorkflowType != nil {
+		class = info.WorkflowType.Name
+	}
+	holds := resolve(a.catalog, log, class, caller.mode, arg)
+	req.Mode = holds.mode
+	req.Extract = archive.Policy(holds.extract)
+	req.Owner = caller.owner
+	req.Progress = func(p workspace.Progress) {
+		report(Progress{Stage: p.Stage, Done: p.Done, Total: p.Total, Unit: Bytes})
+	}
+
+	ws, err := a.cache.Get(ctx, req)
+	if err != nil {
+		log.Warn("get_target failed", "mode", req.Mode, "error", err)
+		return "", err
+	}
+	a.handed.add(info.WorkflowExecution, ws)
+	log.Info("User code downloaded", "path", ws.Path, "mode", ws.Mode, "hit", ws.Hit, "bytes", ws.Bytes)
+	return ws.Path, nil
+}
+
+// getTargetRequest decodes the arguments. The mode is returned apart, for it is
+// only one of several voices: "" where the caller said nothing.
+func getTargetRequest(info activity.Info, targetID, runID, isolation converter.RawValue) (req workspace.Request, arg cordon.Mode, err error) {
+	args, err := arguments.Decode(getTargetSignature, targetID, runID, isolation)
+	if err != nil {
+		return req, "", err
+	}
+	id, err1 := args.Text("target_id")
+	run, err2 := args.Text("run_id")
+	mode, err3 := args.Text("workspace_isolation")
+	if err := cmp.Or(err1, err2, err3); err != nil {
+		return req, "", err
+	}
+	if id == "" {
+		return req, "", args.Wrong("target_id", "is missing")
+	}
+	if run == "" {
+		run = info.WorkflowExecution.RunID
+	}
+	if req.Target, err = cordon.ParseTargetID(id); err != nil {
+		return req, "", err
+	}
+	if req.Run, err = cordon.ParseRunID(run); err != nil {
+		return req, "", err
+	}
+	if arg, err = cordon.ParseMode(mode); err != nil {
+		return req, "", err
+	}
+	if mode == "" {
+		arg = ""
+	}
+	return req, arg, nil
+}

@@ -1,0 +1,101 @@
+package activities
+
+import (
+	"encoding/json"
+
+	"github.com/cordonlabs/cordon/finding"
+	"github.com/cordonlabs/cordon/workspace"
+)
+
+// Result is what a built-in workflow returns and stores (CONTRACT §3).
+type Result struct {
+	WorkflowID string            `json:"workflow_id"`
+	TargetID   string            `json:"target_id"`
+	Status     string            `json:"status"` // Completed or Partial
+	Steps      []Step            `json:"steps"`
+	Findings   []finding.Finding `json:"findings"`
+	Summary    Summary           `json:"summary"`
+
+	// SARIF is the SARIF 2.1.0 log. In the object that a workflow returns it is
+	// missing where it would not fit through the history; SARIFURL has it always.
+	SARIF      json.RawMessage `json:"sarif,omitempty"`
+	ResultsURL string          `json:"results_url"` // the complete result, findings and SARIF included
+	SARIFURL   string          `json:"sarif_url"`
+}
+
+// The status of a Result.
+const (
+	Completed = "completed" // every step did what it should
+	Partial   = "partial"   // a tool failed; what the others found stands
+)
+
+// Summary is finding.Summary with what only a workflow knows.
+type Summary struct {
+	finding.Summary
+
+	// FindingsTruncated is how many findings were left out of the returned
+	// object because they would not fit through the history. The stored one has
+	// them: see results_url.
+	FindingsTruncated int `json:"findings_truncated"`
+
+	// Workspace is what get_target handed out: mode, path, whether it was a cache
+	// hit. It is missing where another worker process has made the report.
+	Workspace *workspace.Workspace `json:"workspace,omitempty"`
+}
+
+// Step is one step of a workflow as its result lists it.
+type Step struct {
+	Name       string `json:"name"` // the activity's
+	Status     string `json:"status"`
+	DurationMS int64  `json:"duration_ms"`
+	Findings   int    `json:"findings,omitempty"`
+	Error      string `json:"error,omitempty"`
+}
+
+// The status of a Step.
+const (
+	StepCompleted = "completed"
+	StepFailed    = "failed"
+)
+
+// maxReturned is the largest Result, in bytes of JSON, that a workflow returns:
+// 512 KiB may cross the history (CONTRACT §3), and the steps that are yet to
+// come and the payload's own frame need room.
+const maxReturned = 448 << 10
+
+// fit returns r within limit bytes of JSON: without its SARIF log if need be,
+// then with as many findings as there is room for, the worst first.
+func fit(r Result, limit int) (Result, error) {
+	size, err := jsonSize(r)
+	if err != nil || size <= limit {
+		return r, err
+	}
+	r.SARIF = nil
+	if size, err = jsonSize(r); err != nil || size <= limit {
+		return r, err
+	}
+	all := r.Findings
+	r.Findings = all[:0:0]
+	r.Summary.FindingsTruncated = len(all)
+	if size, err = jsonSize(r); err != nil {
+		return r, err
+	}
+	for i, f := range all {
+		n, err := jsonSize(f)
+		if err != nil {
+			return r, err
+		}
+		if size += n + len(","); size > limit {
+			break
+		}
+		r.Findings = all[: i+1 : i+1]
+		r.Summary.FindingsTruncated = len(all) - i - 1
+	}
+	return r, nil
+}
+
+// jsonSize returns how many bytes the data converter makes of v.
+func jsonSize(v any) (int, error) {
+	b, err := json.Marshal(v)
+	return len(b), err
+}

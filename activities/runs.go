@@ -1,0 +1,173 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/workspace"
+)
+
+// askTimeout bounds a question to the Temporal server that an activity asks
+// about its own run. The server has just handed out the task, so that it
+// answers at once or is in trouble; the activity goes on without the answer.
+const askTimeout = 5 * time.Second
+
+// maxRuns is how many runs are remembered; each takes some hundred bytes. A
+// forgotten run is asked about again.
+const maxRuns = 4096
+
+// run is what an activity's own info does not say about the run that called it.
+type run struct {
+	owner workspace.Owner
+	mode  cordon.Mode // from the memo; "" where it has none
+}
+
+// runs asks Temporal about runs, once each. Its methods are safe for concurrent use.
+type runs struct {
+	client client.Client // nil: nobody can be asked
+	log    *slog.Logger
+
+	mu      sync.Mutex
+	known   map[workspace.Owner]run // by an owner of just namespace, workflow id and run id
+	cluster string
+}
+
+// of returns the run that called the activity described by info. It never
+// fails: what cannot be learnt is left out, with a warning.
+func (r *runs) of(ctx context.Context, info activity.Info) run {
+	if info.WorkflowExecution.ID == "" {
+		return run{} // a standalone activity: no run
+	}
+	key := workspace.Owner{Namespace: info.Namespace, WorkflowID: info.WorkflowExecution.ID, RunID: info.WorkflowExecution.RunID}
+	r.mu.Lock()
+	known, ok := r.known[key]
+	r.mu.Unlock()
+	if ok {
+		return known
+	}
+	found, err := r.ask(ctx, key)
+	if err != nil {
+		r.log.Warn("cannot ask Temporal about the calling run: its memo is not seen, and its workspace ends by cleanup or expiry",
+			"workflow_id", key.WorkflowID, "run_id", key.RunID, "error", err)
+		return run{owner: key}
+	}
+	r.mu.Lock()
+	if r.known == nil || len(r.known) >= maxRuns {
+		r.known = make(map[workspace.Owner]run)
+	}
+	r.known[key] = found
+	r.mu.Unlock()
+	return found
+}
+
+func (r *runs) ask(ctx context.Context, key workspace.Owner) (run, error) {
+	if r.client == nil {
+		return run{}, errors.New("this worker has no Temporal client")
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	cluster, err := r.clusterID(ctx)
+	if err != nil {
+		return run{}, err
+	}
+	d, err := r.client.DescribeWorkflowExecution(ctx, key.WorkflowID, key.RunID)
+	if err != nil {
+		return run{}, err
+	}
+	key.Cluster = cluster
+	key.FirstRunID = d.GetWorkflowExecutionInfo().GetFirstRunId()
+	return run{owner: key, mode: r.memoMode(d.GetWorkflowExecutionInfo(), key)}, nil
+}
+
+// clusterID returns the id of the Temporal cluster, which never changes.
+func (r *runs) clusterID(ctx context.Context) (string, error) {
+	r.mu.Lock()
+	id := r.cluster
+	r.mu.Unlock()
+	if id != "" {
+		return id, nil
+	}
+	info, err := r.client.WorkflowService().GetClusterInfo(ctx, &workflowservice.GetClusterInfoRequest{})
+	if err != nil {
+		return "", fmt.Errorf("get cluster info: %w", err)
+	}
+	r.mu.Lock()
+	r.cluster = info.GetClusterId()
+	r.mu.Unlock()
+	return info.GetClusterId(), nil
+}
+
+// memoMode reads the mode that the run's memo carries. One that cannot be read
+// counts as none: a memo is a wish of who started the run, not of the workflow.
+func (r *runs) memoMode(info *workflowpb.WorkflowExecutionInfo, key workspace.Owner) cordon.Mode {
+	payload, ok := info.GetMemo().GetFields()[MemoIsolation]
+	if !ok {
+		return ""
+	}
+	var s string
+	err := converter.GetDefaultDataConverter().FromPayload(payload, &s)
+	if err == nil && s == "" {
+		return ""
+	}
+	var mode cordon.Mode
+	if err == nil {
+		mode, err = cordon.ParseMode(s)
+	}
+	if err != nil {
+		r.log.Warn("the run's memo does not hold a mode; it is ignored", "memo", MemoIsolation,
+			"workflow_id", key.WorkflowID, "run_id", key.RunID, "error", err)
+	}
+	return mode
+}
+
+// unwanted reports why the attempt described by info is no longer wanted:
+// context.Canceled if its run is closed or has cancelled it, errOvertaken if
+// the run goes on without it. It returns nil where it is wanted, and where the
+// server cannot be asked.
+func (r *runs) unwanted(ctx context.Context, info activity.Info) error {
+	if r.client == nil || info.WorkflowExecution.ID == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	d, err := r.client.WorkflowService().DescribeWorkflowExecution(ctx, &workflowservice.DescribeWorkflowExecutionRequest{
+		Namespace: info.Namespace,
+		Execution: &commonpb.WorkflowExecution{WorkflowId: info.WorkflowExecution.ID, RunId: info.WorkflowExecution.RunID},
+	})
+	var gone *serviceerror.NotFound
+	if errors.As(err, &gone) {
+		return context.Canceled
+	}
+	if err != nil {
+		return nil // asked again later, or the attempt's deadline ends it
+	}
+	if d.GetWorkflowExecutionInfo().GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		return context.Canceled
+	}
+	for _, p := range d.GetPendingActivities() {
+		if p.GetActivityId() != info.ActivityID {
+			continue
+		}
+		if p.GetState() == enumspb.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED {
+			return context.Canceled
+		}
+		if p.GetAttempt() == info.Attempt && p.GetState() == enumspb.PENDING_ACTIVITY_STATE_STARTED {
+			return nil
+		}
+	}
+	return errOvertaken
+}

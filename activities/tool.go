@@ -1,0 +1,62 @@
+package activities
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/activities/arguments"
+	"github.com/cordonlabs/cordon/analyze"
+)
+
+// analyser looks at the workspace in dir. It writes nothing there.
+type analyser func(ctx context.Context, dir string, progress analyze.Progress) (analyze.Result, error)
+
+// tool runs an analyser on the workspace at path, under a lifetime and with
+// heartbeats, and returns what it found as a part.
+func (a *Activities) tool(ctx context.Context, name, path string, analyse analyser) (Part, error) {
+	life, end := a.runs.begin(ctx)
+	defer end()
+	report, stop := heartbeat(life)
+	defer stop()
+
+	part, err := a.runTool(life, name, path, report, analyse)
+	if err != nil {
+		a.caller(activity.GetInfo(ctx)).Warn(name+" failed", "path", path, "error", err)
+	}
+	return part, failure(life, name, err)
+}
+
+func (a *Activities) runTool(ctx context.Context, name, path string, report func(Progress), analyse analyser) (Part, error) {
+	dir, done, err := a.openWorkspace(name, path)
+	if err != nil {
+		return Part{}, err
+	}
+	defer done()
+	result, err := analyse(ctx, dir, func(done, total int) {
+		report(Progress{Stage: "scanning", Done: int64(done), Total: int64(total), Unit: Files})
+	})
+	if err != nil {
+		return Part{}, err
+	}
+	return a.newPart(ctx, name, result)
+}
+
+// request decodes the one object that a tool takes as its argument. Unknown keys
+// are ignored, as unknown arguments are (CONTRACT §1.1).
+func request[T any](name string, raw converter.RawValue) (T, error) {
+	var req T
+	text, err := arguments.JSON(raw)
+	if err == nil && text != nil {
+		err = json.Unmarshal(text, &req)
+	}
+	if err != nil {
+		return req, ApplicationError(name, &cordon.Error{Kind: cordon.InvalidArgument, Op: name,
+			Err: fmt.Errorf("its argument cannot be read: %w", err), Fix: "call it with one object, as docs/contract.md describes"})
+	}
+	return req, nil
+}
