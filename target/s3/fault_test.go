@@ -59,6 +59,16 @@ func (w *wire) carry(in net.Conn, to string) {
 		return
 	}
 	defer out.Close()
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		select {
+		case <-w.stop: // an idle connection would be kept for long
+			in.Close()
+			out.Close()
+		case <-done:
+		}
+	}()
 	up := make(chan struct{})
 	go func() {
 		defer close(up)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/target"
@@ -110,8 +111,21 @@ var reading = []behaviour{
 		if _, err := io.ReadFull(r, head); err != nil {
 			t.Fatal(err)
 		}
-		put(t, h.Store, "a", content(2, big))
+		// A server may let the Put wait for its readers: this one does not wait for the Put.
+		replaced := make(chan error, 1)
+		go func() {
+			_, err := h.Store.Put(context.Background(), info.ID, bytes.NewReader(content(2, big)), target.PutOptions{Size: big})
+			replaced <- err
+		}()
+		select {
+		case err := <-replaced:
+			replaced <- err
+		case <-time.After(time.Second):
+		}
 		rest, err := io.ReadAll(r)
+		if perr := <-replaced; perr != nil {
+			t.Errorf("Put: %v", perr)
+		}
 		if err != nil {
 			if !target.IsReplaced(err) && cordon.KindOf(err) != cordon.StorageUnavailable {
 				t.Errorf("the read failed with %v", err)
