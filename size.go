@@ -139,7 +139,7 @@ func parseDuration(t string) (time.Duration, error) {
 	var days time.Duration
 	if num, rest, ok := strings.Cut(t, "d"); ok {
 		v, err := strconv.ParseFloat(num, 64)
-		if err != nil || v < 0 || v > 36500 {
+		if err != nil || !(v >= 0 && v <= 36500) { // so that NaN is refused too
 			return 0, errDuration
 		}
 		days, t = time.Duration(v*24*float64(time.Hour)), rest
