@@ -17,6 +17,19 @@ type Caller struct {
 	Owner Owner  // the execution that calls; ends the holds that it took under other run ids too
 }
 
+// has reports whether h is the caller's to end: its own run's, or taken by an
+// execution of the same chain. An earlier one of the chain is closed by now.
+func (by Caller) has(h *hold) bool {
+	if by.Run != "" && h.Run == by.Run {
+		return true
+	}
+	o, w := by.Owner, h.Owner
+	if o.Cluster != w.Cluster || o.Namespace != w.Namespace {
+		return false
+	}
+	return o.RunID != "" && o.RunID == w.RunID || o.FirstRunID != "" && o.FirstRunID == w.FirstRunID
+}
+
 // Cleanup ends what a run has at path. What happens depends on what the cache
 // recorded about path, and on nothing else (CONTRACT §1.4): a run's own
 // directory is removed, the caller's hold on a shared tree ends, and anything
@@ -106,9 +119,7 @@ func (c *Cache) cleanupShared(k key, path string, by Caller) (Cleaned, error) {
 	}
 	dropped := 0
 	for name, h := range all {
-		own := by.Run != "" && h.Run == by.Run
-		called := by.Owner.RunID != "" && h.Owner.RunID == by.Owner.RunID && h.Owner.Namespace == by.Owner.Namespace
-		if (own || called) && c.drop(name) {
+		if by.has(h) && c.drop(name) {
 			dropped++
 		}
 	}

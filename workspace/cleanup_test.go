@@ -142,6 +142,28 @@ func TestCleanup(t *testing.T) {
 		}
 	})
 
+	t.Run("a retry ends what the attempt before it held", func(t *testing.T) {
+		b := newBench(t)
+		b.put("T", project.tarball(t))
+		owner := func(run string) workspace.Owner {
+			return workspace.Owner{Cluster: "c", Namespace: "default", WorkflowID: "w", FirstRunID: "first", RunID: run}
+		}
+		for _, run := range []string{"first", "retry", "stranger"} {
+			req := request("T", run, cordon.Shared)
+			req.Owner = owner(run)
+			if run == "stranger" {
+				req.Owner.FirstRunID = "stranger"
+			}
+			_, err := b.cache.Get(t.Context(), req)
+			must(t, err)
+		}
+		_, err := b.cache.Cleanup(t.Context(), b.path("T/workspace"), workspace.Caller{Run: "retry", Owner: owner("retry")})
+		must(t, err)
+		if h := b.entries()["T/workspace"].Holders; len(h) != 1 || h[0].Run != "stranger" {
+			t.Errorf("holders = %+v", h)
+		}
+	})
+
 	t.Run("one cleanup ends a hold, however often the run asked", func(t *testing.T) {
 		b := newBench(t)
 		b.put("T", project.tarball(t))
