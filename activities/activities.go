@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"sync"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
@@ -54,20 +55,29 @@ type Activities struct {
 	version string
 	log     *slog.Logger
 	handed  handed
+	stop    func()
 }
 
 // New returns the activities that work on what opts says.
 func New(opts Options) *Activities {
 	log := cmp.Or(opts.Logger, slog.Default())
+	stopping := make(chan struct{})
 	return &Activities{
 		cache:   opts.Cache,
 		results: opts.Results,
 		catalog: opts.Catalog,
-		runs:    &runs{client: opts.Client, log: log},
+		runs:    &runs{client: opts.Client, log: log, stopping: stopping},
 		version: opts.Version,
 		log:     log,
+		stop:    sync.OnceFunc(func() { close(stopping) }),
 	}
 }
+
+// Stop ends the activities under way, and those yet to come, as the end of the
+// worker does: their callers try again elsewhere. The SDK tells activities of a
+// stop only when it has waited for its workflow tasks, which may take longer
+// than an activity may (CONTRACT §7, row 13).
+func (a *Activities) Stop() { a.stop() }
 
 // RegisterStorage registers get_target, cleanup_cache and upload_results.
 func (a *Activities) RegisterStorage(r worker.ActivityRegistry) {

@@ -66,6 +66,8 @@ func (r *runs) ending(ctx, inner context.Context) error {
 	select {
 	case <-inner.Done():
 		return nil
+	case <-r.stopping:
+		return errStopping
 	case <-activity.GetWorkerStopChannel(ctx):
 		return errStopping
 	case <-ctx.Done():
@@ -106,6 +108,8 @@ func (r *runs) watch(ctx, inner context.Context) error {
 		select {
 		case <-inner.Done():
 			return errOvertaken
+		case <-r.stopping:
+			return errStopping
 		case <-activity.GetWorkerStopChannel(ctx):
 			return errStopping
 		case <-tick.C:

@@ -73,7 +73,7 @@ func (a *Activities) report(ctx context.Context, req ReportRequest) (Result, err
 		TargetID:   req.TargetID,
 		Status:     Completed,
 		Steps:      append(slices.Clone(req.Steps), Step{Name: ReportFindingsName, Status: StepCompleted}),
-		Findings:   kept,
+		Findings:   append([]finding.Finding{}, kept...), // a list, never null
 	}
 	for _, s := range req.Steps {
 		if s.Status == StepFailed {

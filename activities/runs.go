@@ -38,8 +38,9 @@ type run struct {
 
 // runs asks Temporal about runs, once each. Its methods are safe for concurrent use.
 type runs struct {
-	client client.Client // nil: nobody can be asked
-	log    *slog.Logger
+	client   client.Client // nil: nobody can be asked
+	log      *slog.Logger
+	stopping <-chan struct{} // closed by Activities.Stop
 
 	mu      sync.Mutex
 	known   map[workspace.Owner]run // by an owner of just namespace, workflow id and run id

@@ -1,0 +1,167 @@
+// Command cordon-worker is a Cordon worker without the embedded Temporal server:
+// what runs beside an existing Temporal and object store.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/internal/config"
+	"github.com/cordonlabs/cordon/worker"
+)
+
+// version is set by the linker in releases.
+var version = ""
+
+const usage = `cordon-worker runs Cordon's activities and built-in workflows for a Temporal server.
+
+Usage:
+  cordon-worker [flags]
+
+Example:
+  WORKER_VERTICAL=python S3_ENDPOINT=http://minio:9000 cordon-worker --address temporal:7233
+
+Flags (they beat the environment):
+  --address HOST:PORT    Temporal (TEMPORAL_ADDRESS; default localhost:7233)
+  --namespace NAME       its namespace (TEMPORAL_NAMESPACE; default "default")
+  --vertical NAME        poll NAME-queue (WORKER_VERTICAL)
+  --task-queue NAME      poll this queue instead (WORKER_TASK_QUEUE)
+  --cache-dir DIR        the cache (CACHE_DIR; default /cache)
+  --store DIR            a directory as object store (CORDON_STORE; S3_ENDPOINT wins unless this flag is given)
+  --version              print the version and exit
+  --help                 print this and exit
+
+The other variables are in docs/contract.md. SIGTERM and SIGINT stop the worker
+within seconds; a second one stops it at once.
+`
+
+// Exit codes (CONTRACT §8.11).
+const (
+	exitOK          = 0
+	exitFailure     = 1
+	exitUsage       = 2
+	exitNotFound    = 3
+	exitUnreachable = 4
+	exitBusy        = 5
+	exitNoSpace     = 7
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Environ(), os.Stdout, os.Stderr)) }
+
+func run(args, environ []string, stdout, stderr io.Writer) int {
+	opts, done, err := options(args, environ, stdout)
+	if done {
+		return exitOK
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "cordon-worker: %v\n", err)
+		return exitUsage
+	}
+	opts.Logger = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: opts.Config.LogLevel}))
+
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, func() {
+		stop() // a second signal has its usual effect: the process ends
+	})
+	if err := worker.Run(ctx, opts); err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintf(stderr, "cordon-worker: %v\n", err)
+		return exitCode(err)
+	}
+	return exitOK
+}
+
+// options reads the flags and the environment. done says that the program has
+// printed what was asked for.
+func options(args, environ []string, stdout io.Writer) (opts worker.Options, done bool, err error) {
+	var (
+		temporal        config.TemporalFlags
+		vertical, queue string
+		cacheDir, store string
+		showVersion     bool
+		flags           = flag.NewFlagSet("cordon-worker", flag.ContinueOnError)
+	)
+	flags.SetOutput(io.Discard) // errors are printed by the caller, once
+	flags.StringVar(&temporal.Address, "address", "", "")
+	flags.StringVar(&temporal.Namespace, "namespace", "", "")
+	flags.StringVar(&vertical, "vertical", "", "")
+	flags.StringVar(&queue, "task-queue", "", "")
+	flags.StringVar(&cacheDir, "cache-dir", "", "")
+	flags.StringVar(&store, "store", "", "")
+	flags.BoolVar(&showVersion, "version", false, "")
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		_, err := io.WriteString(stdout, usage)
+		return opts, true, err
+	case err != nil:
+		return opts, false, fmt.Errorf("%w; see cordon-worker --help", err)
+	case flags.NArg() > 0:
+		return opts, false, fmt.Errorf("unexpected argument %q; see cordon-worker --help", flags.Arg(0))
+	case showVersion:
+		_, err := fmt.Fprintln(stdout, "cordon-worker", versionText())
+		return opts, true, err
+	}
+
+	opts.Version = versionText()
+	if opts.Config, err = config.FromEnv(getenv(environ, map[string]string{
+		"WORKER_VERTICAL": vertical, "WORKER_TASK_QUEUE": queue, "CACHE_DIR": cacheDir, "CORDON_STORE": store,
+	})); err != nil {
+		return opts, false, err
+	}
+	if store != "" {
+		opts.Config.S3.Endpoint = "" // the flag beats the variable
+	}
+	opts.Temporal, _, err = config.TemporalOptions(temporal, environ)
+	return opts, false, err
+}
+
+// getenv looks a variable up among the flags that were given, then in environ.
+func getenv(environ []string, flags map[string]string) func(string) string {
+	return func(name string) string {
+		if v := flags[name]; v != "" {
+			return v
+		}
+		for _, kv := range environ {
+			if len(kv) > len(name) && kv[len(name)] == '=' && kv[:len(name)] == name {
+				return kv[len(name)+1:]
+			}
+		}
+		return ""
+	}
+}
+
+func versionText() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+// exitCode says in a number what err says in words.
+func exitCode(err error) int {
+	switch cordon.KindOf(err) {
+	case cordon.TargetNotFound:
+		return exitNotFound
+	case cordon.StorageUnavailable:
+		return exitUnreachable
+	case cordon.Busy:
+		return exitBusy
+	case cordon.NoSpace:
+		return exitNoSpace
+	case cordon.InvalidArgument:
+		return exitUsage
+	}
+	return exitFailure
+}

@@ -1,0 +1,224 @@
+// Package worker is a Cordon worker: it polls the queues of one or more
+// verticals, runs their built-in workflows and all activities on one cache, and
+// sweeps that cache.
+package worker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	sdkworker "go.temporal.io/sdk/worker"
+
+	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/activities"
+	"github.com/cordonlabs/cordon/internal/config"
+	"github.com/cordonlabs/cordon/metadata"
+	"github.com/cordonlabs/cordon/workflows"
+	"github.com/cordonlabs/cordon/workspace"
+)
+
+// Options say what a worker works on.
+type Options struct {
+	Config   config.Worker
+	Temporal client.Options // as config.TemporalOptions makes them
+
+	// Verticals are the verticals whose queues one process polls; all share one
+	// cache. None means Config.Vertical, on Config.TaskQueue; others are polled on
+	// {vertical}-queue (CONTRACT §3).
+	Verticals []string
+
+	Version string       // Cordon's own, for results
+	Logger  *slog.Logger // nil: slog.Default()
+}
+
+// Worker is one worker process's work. New makes one, Start lets it poll, Stop
+// ends it for good; Run does all of that.
+type Worker struct {
+	opts       Options
+	log        *slog.Logger
+	store      Store
+	cache      *workspace.Cache
+	catalog    *metadata.Catalog
+	queues     []Queue
+	activities *activities.Activities
+
+	client   client.Client
+	workers  []sdkworker.Worker
+	failed   chan error
+	sweeping sync.WaitGroup
+	stop     context.CancelFunc
+}
+
+// Queue is a task queue and the vertical whose workflows run on it.
+type Queue struct {
+	Name     string
+	Vertical string
+}
+
+// drainTimeout is how long a worker that stops waits for the activities under
+// way. They are told at once, and must be over in 5 s (CONTRACT §7, row 13).
+const drainTimeout = 5 * time.Second
+
+// dialTimeout is how long a Temporal that does not answer is waited for.
+const dialTimeout = 10 * time.Second
+
+// Run runs a worker until ctx is done, which is no error, or until it cannot go
+// on. Errors are *cordon.Error: InvalidArgument for a configuration that cannot
+// be used, StorageUnavailable for a Temporal that cannot be reached, and those of
+// workspace.Open.
+func Run(ctx context.Context, opts Options) error {
+	w, err := New(opts)
+	if err != nil {
+		return err
+	}
+	defer w.Stop()
+	if err := w.Start(ctx); err != nil {
+		return err
+	}
+	return w.Wait(ctx)
+}
+
+// New opens the store, the cache and the catalog. It talks to nobody yet.
+func New(opts Options) (*Worker, error) {
+	w := &Worker{opts: opts, log: cmp.Or(opts.Logger, slog.Default()), failed: make(chan error, 1), stop: func() {}}
+	var err error
+	if w.queues, err = queues(opts); err != nil {
+		return nil, err
+	}
+	if w.store, err = OpenStore(opts.Config, w.log); err != nil {
+		return nil, err
+	}
+	if w.catalog, err = metadata.NewCatalog(workflows.Builtin(), opts.Config.WorkflowDirs, w.log); err != nil {
+		return nil, err
+	}
+	w.cache, err = workspace.Open(workspace.Options{
+		Dir:     opts.Config.CacheDir,
+		Store:   w.store,
+		MaxSize: opts.Config.MaxSize,
+		TTL:     opts.Config.TTL,
+		Logger:  w.log,
+	})
+	return w, err
+}
+
+func queues(opts Options) ([]Queue, error) {
+	if len(opts.Verticals) > 0 {
+		var out []Queue
+		for _, v := range opts.Verticals {
+			out = append(out, Queue{Name: v + "-queue", Vertical: v})
+		}
+		return out, nil
+	}
+	if opts.Config.Vertical == "" {
+		return nil, &cordon.Error{Kind: cordon.InvalidArgument, Op: "start worker", Err: errors.New("it has no vertical"),
+			Fix: fmt.Sprintf("set WORKER_VERTICAL or --vertical; verticals with built-in workflows: %v", workflows.Verticals())}
+	}
+	return []Queue{{Name: cmp.Or(opts.Config.TaskQueue, opts.Config.Vertical+"-queue"), Vertical: opts.Config.Vertical}}, nil
+}
+
+// Cache returns the worker's cache.
+func (w *Worker) Cache() *workspace.Cache { return w.cache }
+
+// Store returns the worker's object store.
+func (w *Worker) Store() Store { return w.store }
+
+// Catalog returns the workflows that the worker knows.
+func (w *Worker) Catalog() *metadata.Catalog { return w.catalog }
+
+// Queues returns what the worker polls.
+func (w *Worker) Queues() []Queue { return w.queues }
+
+// Start connects to Temporal and begins to poll and to sweep. It returns when
+// the worker polls. ctx bounds the start alone.
+func (w *Worker) Start(ctx context.Context) error {
+	c, err := dial(ctx, w.opts.Temporal, w.log)
+	if err != nil {
+		return err
+	}
+	w.client = c
+	w.activities = activities.New(activities.Options{
+		Cache: w.cache, Results: w.store, Catalog: w.catalog, Client: c, Version: w.opts.Version, Logger: w.log,
+	})
+	for _, q := range w.queues {
+		if err := w.poll(q); err != nil {
+			return unreachable(w.opts.Temporal, err)
+		}
+	}
+	sweeping, stop := context.WithCancel(context.Background())
+	w.stop = stop
+	w.sweeping.Go(func() { w.sweep(sweeping) })
+	return nil
+}
+
+// poll starts to poll one queue.
+func (w *Worker) poll(q Queue) error {
+	sdk := sdkworker.New(w.client, q.Name, sdkworker.Options{
+		MaxConcurrentActivityExecutionSize: w.opts.Config.MaxConcurrentActivities,
+		MaxHeartbeatThrottleInterval:       activities.MaxHeartbeatThrottle,
+		DefaultHeartbeatThrottleInterval:   activities.MaxHeartbeatThrottle,
+		WorkerStopTimeout:                  drainTimeout,
+		DisableRegistrationAliasing:        true,
+		OnFatalError:                       w.fail,
+	})
+	names := workflows.Register(sdk, q.Vertical)
+	w.activities.RegisterStorage(sdk)
+	w.activities.RegisterTools(sdk)
+	if len(names) == 0 {
+		w.log.Warn("there is no built-in workflow for this vertical: the worker runs activities alone",
+			"vertical", q.Vertical, "queue", q.Name, "verticals", workflows.Verticals())
+	}
+	if err := sdk.Start(); err != nil {
+		return err
+	}
+	w.workers = append(w.workers, sdk)
+	w.log.Info("worker polls", "queue", q.Name, "vertical", q.Vertical, "workflows", names,
+		"activities_at_once", w.opts.Config.MaxConcurrentActivities, "cache", w.cache.Dir())
+	return nil
+}
+
+// fail keeps the first error after which a worker cannot go on.
+func (w *Worker) fail(err error) {
+	select {
+	case w.failed <- err:
+	default:
+	}
+}
+
+// Wait returns when ctx is done, or with the error after which the worker cannot
+// go on.
+func (w *Worker) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		w.log.Info("worker stops", "at_most", drainTimeout)
+		return nil
+	case err := <-w.failed:
+		return unreachable(w.opts.Temporal, err)
+	}
+}
+
+// Stop ends the polling, gives the activities under way a few seconds to end,
+// and closes the cache. It may be called after a Start that failed.
+func (w *Worker) Stop() {
+	w.stop()
+	var stopping sync.WaitGroup
+	for _, sdk := range w.workers {
+		stopping.Go(sdk.Stop)
+	}
+	if w.activities != nil {
+		w.activities.Stop()
+	}
+	stopping.Wait()
+	w.sweeping.Wait()
+	if w.client != nil {
+		w.client.Close()
+	}
+	if err := w.cache.Close(); err != nil {
+		w.log.Warn("closing the cache failed; nothing is lost by it", "error", err)
+	}
+}

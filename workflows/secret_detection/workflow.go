@@ -1,0 +1,61 @@
+// Package secretdetection is the workflow secret_detection: credentials in a
+// project's files and in its git history.
+package secretdetection
+
+import (
+	"cmp"
+	_ "embed"
+
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/activities"
+	"github.com/cordonlabs/cordon/activities/arguments"
+	"github.com/cordonlabs/cordon/workflows/flow"
+)
+
+// Metadata is the workflow's metadata.yaml.
+//
+//go:embed metadata.yaml
+var Metadata []byte
+
+var signature = arguments.Signature{
+	Op:    "secret_detection",
+	Names: []string{"target_id", "scan_mode", "redact", "no_git"},
+	Usage: "start it with target_id (string), scan_mode (\"detect\"), redact (boolean), no_git (boolean)",
+}
+
+// Workflow is SecretDetectionWorkflow. Its arguments are target_id, scan_mode,
+// redact and no_git (CONTRACT §3); all but the first may be missing.
+func Workflow(ctx workflow.Context, targetID, scanMode, redact, noGit converter.RawValue) (activities.Result, error) {
+	target, request, err := decode(targetID, scanMode, redact, noGit)
+	if err != nil {
+		return activities.Result{}, activities.ApplicationError(signature.Op, err)
+	}
+	return flow.Run(ctx, target, flow.Definition{
+		Tools: []flow.Tool{{
+			Name: activities.ScanSecretsName,
+			Request: func(path string) any {
+				request.Path = path
+				return request
+			},
+		}},
+	})
+}
+
+func decode(raws ...converter.RawValue) (target cordon.TargetID, request activities.ScanSecretsRequest, err error) {
+	args, err := arguments.Decode(signature, raws...)
+	if err != nil {
+		return target, request, err
+	}
+	id, err1 := args.Text("target_id")
+	mode, err2 := args.Text("scan_mode")
+	redact, err3 := args.Bool("redact", true)
+	noGit, err4 := args.Bool("no_git", false)
+	if err := cmp.Or(err1, err2, err3, err4); err != nil {
+		return target, request, err
+	}
+	target, err = cordon.ParseTargetID(id)
+	return target, activities.ScanSecretsRequest{ScanMode: mode, Redact: redact, NoGit: noGit}, err
+}
