@@ -2,6 +2,8 @@ package s3_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +13,6 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,81 +23,8 @@ import (
 	"github.com/cordonlabs/cordon/target/s3"
 )
 
-// wire is a TCP relay whose answers stop after a number of bytes.
-type wire struct {
-	addr  string
-	limit atomic.Int64 // bytes of answers that pass on each connection from now on
-	cut   bool         // at the limit the connection breaks; else it falls silent
-	stop  chan struct{}
-}
-
-func newWire(t *testing.T, endpoint string, cut bool) *wire {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &wire{addr: l.Addr().String(), cut: cut, stop: make(chan struct{})}
-	w.limit.Store(1 << 40)
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			in, err := l.Accept()
-			if err != nil {
-				return
-			}
-			wg.Go(func() { w.carry(in, strings.TrimPrefix(endpoint, "http://")) })
-		}
-	})
-	t.Cleanup(func() { close(w.stop); l.Close(); wg.Wait() })
-	return w
-}
-
-func (w *wire) carry(in net.Conn, to string) {
-	defer in.Close()
-	out, err := net.Dial("tcp", to)
-	if err != nil {
-		return
-	}
-	defer out.Close()
-	done := make(chan struct{})
-	defer close(done)
-	go func() {
-		select {
-		case <-w.stop: // an idle connection would be kept for long
-			in.Close()
-			out.Close()
-		case <-done:
-		}
-	}()
-	up := make(chan struct{})
-	go func() {
-		defer close(up)
-		_, _ = io.Copy(out, in) // ends when either side closes
-		out.Close()
-	}()
-	var passed int64
-	buf := make([]byte, 4096)
-	for {
-		n, err := out.Read(buf)
-		if limit := w.limit.Load(); passed+int64(n) > limit {
-			_, _ = in.Write(buf[:max(0, limit-passed)]) // the other side may be gone
-			if !w.cut {
-				select {
-				case <-w.stop:
-				case <-up: // the client has hung up
-				}
-			}
-			return
-		}
-		passed += int64(n)
-		if _, werr := in.Write(buf[:n]); err != nil || werr != nil {
-			return
-		}
-	}
-}
-
 func TestADeadServerIsStorageUnavailableWithItsAddress(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -119,6 +47,7 @@ func TestADeadServerIsStorageUnavailableWithItsAddress(t *testing.T) {
 }
 
 func TestWhatAServerAnswersDecidesTheKind(t *testing.T) {
+	t.Parallel()
 	xml := func(code string) string {
 		return fmt.Sprintf("<Error><Code>%s</Code><Message>as it pleases</Message></Error>", code)
 	}
@@ -162,6 +91,7 @@ func TestWhatAServerAnswersDecidesTheKind(t *testing.T) {
 }
 
 func TestAnotherVersionIsNoticedAlsoWhereIfMatchIsNotHeeded(t *testing.T) {
+	t.Parallel()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("ETag", `"new"`)
 		w.Header().Set("Last-Modified", time.Now().UTC().Format(http.TimeFormat))
@@ -178,6 +108,7 @@ func TestAnotherVersionIsNoticedAlsoWhereIfMatchIsNotHeeded(t *testing.T) {
 }
 
 func TestAServerThatIsBusyForAMomentIsAskedAgain(t *testing.T) {
+	t.Parallel()
 	srv := miniotest.Start(t)
 	cfg := made(t, srv)
 	if _, err := open(t, cfg).Put(t.Context(), parse(t, "fw"), strings.NewReader("x"), target.PutOptions{Size: 1}); err != nil {
@@ -201,6 +132,7 @@ func TestAServerThatIsBusyForAMomentIsAskedAgain(t *testing.T) {
 }
 
 func TestHTTPSToAServerThatSpeaksHTTPSaysWhatToDo(t *testing.T) {
+	t.Parallel()
 	srv := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(srv.Close)
 	s := open(t, s3.Config{Endpoint: strings.Replace(srv.URL, "http:", "https:", 1), AccessKey: "k", SecretKey: "s"})
@@ -210,6 +142,7 @@ func TestHTTPSToAServerThatSpeaksHTTPSaysWhatToDo(t *testing.T) {
 }
 
 func TestHTTPToAServerThatSpeaksTLSSaysWhatToDo(t *testing.T) {
+	t.Parallel()
 	srv := httptest.NewTLSServer(http.NotFoundHandler())
 	t.Cleanup(srv.Close)
 	s := open(t, s3.Config{Endpoint: strings.Replace(srv.URL, "https:", "http:", 1), AccessKey: "k", SecretKey: "s"})
@@ -219,6 +152,7 @@ func TestHTTPToAServerThatSpeaksTLSSaysWhatToDo(t *testing.T) {
 }
 
 func TestACertificateOfAnUnknownAuthoritySaysWhatToDo(t *testing.T) {
+	t.Parallel()
 	srv := httptest.NewTLSServer(http.NotFoundHandler())
 	t.Cleanup(srv.Close)
 	s := open(t, s3.Config{Endpoint: srv.URL, AccessKey: "k", SecretKey: "s"})
@@ -227,70 +161,88 @@ func TestACertificateOfAnUnknownAuthoritySaysWhatToDo(t *testing.T) {
 	}
 }
 
-// stored puts a large object into a fresh bucket of the real server and returns
-// a store that reaches it over w.
-func stored(t *testing.T, srv miniotest.Server, w *wire, stall time.Duration) *s3.Store {
-	t.Helper()
-	cfg := made(t, srv)
-	const size = 8 << 20
-	if _, err := open(t, cfg).Put(t.Context(), parse(t, "fw"), io.LimitReader(zeros{}, size), target.PutOptions{Size: size}); err != nil {
-		t.Fatal(err)
+func TestABodyThatBreaksOffIsReadOnFromThere(t *testing.T) {
+	t.Parallel()
+	srv := miniotest.Start(t)
+	for name, cut := range map[string]bool{"cut": true, "stalled": false} {
+		t.Run(name, func(t *testing.T) {
+			w := newWire(t, srv.Endpoint, cut)
+			s := stored(t, srv, w, 300*time.Millisecond)
+			w.limit.Store(3 << 20) // three connections for the 8 MiB, each broken off within breakReset of the other
+			r, info, err := s.Open(t.Context(), parse(t, "fw"), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			got := sha256.New()
+			if n, err := io.Copy(got, r); err != nil || n != info.Size {
+				t.Errorf("%d of %d bytes came: %v", n, info.Size, err)
+			}
+			if hex.EncodeToString(got.Sum(nil)) != storedDigest {
+				t.Error("they are not those of the object")
+			}
+		})
 	}
-	cfg.Endpoint = "http://" + w.addr
-	s, err := s3.OpenImpatient(cfg, stall, stall)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
 }
 
-type zeros struct{}
+func TestABodyThatBreaksOffAgainAndAgainIsStorageUnavailableWithHowFarItCame(t *testing.T) {
+	t.Parallel()
+	srv := miniotest.Start(t)
+	for name, cut := range map[string]bool{"unexpected EOF": true, "nothing arrived": false} {
+		t.Run(name, func(t *testing.T) {
+			w := newWire(t, srv.Endpoint, cut)
+			s := stored(t, srv, w, 300*time.Millisecond)
+			w.limit.Store(1 << 20)
+			r, info, err := s.Open(t.Context(), parse(t, "fw"), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			n, err := io.Copy(io.Discard, r)
+			if n < 1<<20 || n >= info.Size {
+				t.Errorf("%d of %d bytes came", n, info.Size)
+			}
+			if cordon.KindOf(err) != cordon.StorageUnavailable || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), fmt.Sprintf("%d of %d bytes", n, info.Size)) {
+				t.Errorf("after %d bytes the read ended with %v", n, err)
+			}
+			if _, again := r.Read(make([]byte, 1)); !errors.Is(again, err) {
+				t.Errorf("the next Read says %v", again)
+			}
+		})
+	}
+}
 
-func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
-
-func TestABodyThatIsCutIsStorageUnavailableWithHowFarItCame(t *testing.T) {
+func TestAnObjectThatIsReplacedWhileItsReadIsBrokenIsReplaced(t *testing.T) {
+	t.Parallel()
 	srv := miniotest.Start(t)
 	w := newWire(t, srv.Endpoint, true)
-	s := stored(t, srv, w, time.Minute)
+	cfg := made(t, srv)
+	id := parse(t, "fw")
+	body := strings.Repeat("x", 4<<20)
+	if _, err := open(t, cfg).Put(t.Context(), id, strings.NewReader(body), target.PutOptions{Size: int64(len(body))}); err != nil {
+		t.Fatal(err)
+	}
+	there := cfg
+	cfg.Endpoint = "http://" + w.addr
 	w.limit.Store(1 << 20)
-	r, info, err := s.Open(t.Context(), parse(t, "fw"), "")
+	r, _, err := open(t, cfg).Open(t.Context(), id, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	n, err := io.Copy(io.Discard, r)
-	if n == 0 || n >= info.Size {
-		t.Errorf("%d of %d bytes came", n, info.Size)
-	}
-	if cordon.KindOf(err) != cordon.StorageUnavailable || !strings.Contains(err.Error(), fmt.Sprintf("%d of %d bytes", n, info.Size)) {
-		t.Errorf("after %d bytes the read ended with %v", n, err)
-	}
-	if _, again := r.Read(make([]byte, 1)); !errors.Is(again, err) {
-		t.Errorf("the next Read says %v", again)
-	}
-}
-
-func TestABodyThatStallsIsStorageUnavailable(t *testing.T) {
-	srv := miniotest.Start(t)
-	w := newWire(t, srv.Endpoint, false)
-	s := stored(t, srv, w, 300*time.Millisecond)
-	w.limit.Store(1 << 20)
-	r, _, err := s.Open(t.Context(), parse(t, "fw"), "")
-	if err != nil {
+	if _, err := io.ReadFull(r, make([]byte, 900<<10)); err != nil { // the connection is about to break
 		t.Fatal(err)
 	}
-	defer r.Close()
-	w.limit.Store(1 << 20)
-	began := time.Now()
-	if _, err := io.Copy(io.Discard, r); cordon.KindOf(err) != cordon.StorageUnavailable || !strings.Contains(err.Error(), "nothing arrived") {
-		t.Errorf("the read ended with %v", err)
+	if _, err := open(t, there).Put(t.Context(), id, strings.NewReader("new"), target.PutOptions{Size: 3}); err != nil {
+		t.Fatal(err)
 	}
-	if d := time.Since(began); d > 10*time.Second {
-		t.Errorf("it took %v", d)
+	if _, err := io.Copy(io.Discard, r); !target.IsReplaced(err) {
+		t.Errorf("the read ended with %v, want the error of a replaced version", err)
 	}
 }
 
 func TestAReadThatStallsEndsAtOnceWhenItIsCancelled(t *testing.T) {
+	t.Parallel()
 	srv := miniotest.Start(t)
 	w := newWire(t, srv.Endpoint, false)
 	s := stored(t, srv, w, time.Minute)
@@ -310,6 +262,7 @@ func TestAReadThatStallsEndsAtOnceWhenItIsCancelled(t *testing.T) {
 }
 
 func TestAServerThatAcceptsAndIsSilentIsGivenUp(t *testing.T) {
+	t.Parallel()
 	srv := miniotest.Start(t)
 	w := newWire(t, srv.Endpoint, false)
 	s := stored(t, srv, w, 200*time.Millisecond)
@@ -322,6 +275,7 @@ func TestAServerThatAcceptsAndIsSilentIsGivenUp(t *testing.T) {
 }
 
 func TestAServerThatStopsReadingAnUploadIsGivenUp(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -349,6 +303,7 @@ func TestAServerThatStopsReadingAnUploadIsGivenUp(t *testing.T) {
 }
 
 func TestCancellingACallToASilentServerReturnsAtOnce(t *testing.T) {
+	t.Parallel()
 	srv := miniotest.Start(t)
 	w := newWire(t, srv.Endpoint, false)
 	s := stored(t, srv, w, time.Minute)

@@ -1,0 +1,220 @@
+package pack_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/target"
+	"github.com/cordonlabs/cordon/target/pack"
+)
+
+func TestAFileIsUploadedAsItIs(t *testing.T) {
+	for _, content := range []string{"", "PK\x03\x04 not really", strings.Repeat("x", 3<<20)} {
+		root := tree(t, map[string]string{"f.zip": content})
+		s, st := open(t, root+"/f.zip"), store(t)
+		info, existed, err := s.Upload(t.Context(), st, nil)
+		if err != nil || existed {
+			t.Fatalf("Upload = %v, %v", existed, err)
+		}
+		sum := hash(t, root+"/f.zip")
+		if info.ID != sum.ID || info.ID.String() != "sha256-"+sum.SHA256 || info.SHA256 != sum.SHA256 || sum.Kind != pack.File || sum.Bytes != int64(len(content)) {
+			t.Errorf("Info = %+v, Summary = %+v", info, sum)
+		}
+		r, _, err := st.Open(t.Context(), info.ID, info.ETag)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		if b, err := io.ReadAll(r); err != nil || string(b) != content {
+			t.Errorf("stored are %d bytes, %v", len(b), err)
+		}
+	}
+}
+
+// counting counts the Puts of a store.
+type counting struct {
+	target.Store
+	puts int
+}
+
+func (c *counting) Put(ctx context.Context, id cordon.TargetID, r io.Reader, opts target.PutOptions) (target.Info, error) {
+	c.puts++
+	return c.Store.Put(ctx, id, r, opts)
+}
+
+func TestTheSameProjectUploadedTwiceIsSentOnce(t *testing.T) {
+	st := &counting{Store: store(t)}
+	files := map[string]string{"a": "1", "b/c": "2"}
+	first, existed, err := open(t, tree(t, files)).Upload(t.Context(), st, nil)
+	if err != nil || existed {
+		t.Fatalf("first: %v, %v", existed, err)
+	}
+	second, existed, err := open(t, tree(t, files)).Upload(t.Context(), st, nil)
+	if err != nil || !existed || second.ETag != first.ETag || st.puts != 1 {
+		t.Errorf("second: %+v, %v, %v after %d puts", second, existed, err, st.puts)
+	}
+}
+
+func TestADamagedObjectUnderTheIdIsReplaced(t *testing.T) {
+	st := store(t)
+	s := open(t, tree(t, map[string]string{"a": "1"}))
+	info, _, err := s.Upload(t.Context(), st, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(st.Root(), "targets", info.ID.String(), "target"), []byte("half"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	again, existed, err := s.Upload(t.Context(), st, nil)
+	if err != nil || existed || again.Size != info.Size {
+		t.Errorf("Upload = %+v, %v, %v", again, existed, err)
+	}
+}
+
+func TestASourceThatChangesAfterItsHashIsNotStored(t *testing.T) {
+	for name, change := range map[string]func(root string) error{
+		"a file of other content": func(root string) error { return os.WriteFile(root+"/a", []byte("2"), 0o644) },
+		"a file that has grown":   func(root string) error { return os.WriteFile(root+"/a", make([]byte, 1<<20), 0o644) },
+		"a file that has gone":    func(root string) error { return os.Remove(root + "/b") },
+		"a file that has come":    func(root string) error { return os.WriteFile(root+"/c", nil, 0o644) },
+		"a mode":                  func(root string) error { return os.Chmod(root+"/a", 0o755) },
+		"a file made a FIFO":      func(root string) error { return errors.Join(os.Remove(root+"/b"), syscall.Mkfifo(root+"/b", 0o644)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			root, st := tree(t, map[string]string{"a": "1", "b": "2"}), store(t)
+			s := open(t, root)
+			sum, err := s.Hash(t.Context(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := change(root); err != nil {
+				t.Fatal(err)
+			}
+			_, _, err = s.Upload(t.Context(), st, nil)
+			if cordon.KindOf(err) != cordon.IntegrityMismatch {
+				t.Errorf("Upload = %v", err)
+			}
+			if _, err := st.Stat(t.Context(), sum.ID); cordon.KindOf(err) != cordon.TargetNotFound {
+				t.Errorf("it was stored: %v", err)
+			}
+		})
+	}
+	t.Run("a single file", func(t *testing.T) {
+		for _, now := range []string{"2", "22", ""} {
+			root, st := tree(t, map[string]string{"a": "1"}), store(t)
+			s := open(t, root+"/a")
+			sum, err := s.Hash(t.Context(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(root+"/a", []byte(now), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err = s.Upload(t.Context(), st, nil); cordon.KindOf(err) != cordon.IntegrityMismatch {
+				t.Errorf("Upload = %v", err)
+			}
+			if _, err := st.Stat(t.Context(), sum.ID); cordon.KindOf(err) != cordon.TargetNotFound {
+				t.Errorf("it was stored: %v", err)
+			}
+		}
+	})
+}
+
+func TestProgressRunsToItsTotal(t *testing.T) {
+	root := tree(t, map[string]string{"a": strings.Repeat("x", 5<<20), "b": "y", "c": string(noise(3 << 20))})
+	s := open(t, root)
+	var calls int
+	var last, sum int64
+	watch := func(done, total int64) {
+		if done < last || done > total {
+			t.Errorf("%d after %d of %d", done, last, total)
+		}
+		calls, last, sum = calls+1, done, total
+	}
+	want, err := s.Hash(t.Context(), watch)
+	if err != nil || last != want.Bytes || sum != want.Bytes || calls < 5 || calls > 20 {
+		t.Errorf("%d calls, the last with %d of %d; %v", calls, last, sum, err)
+	}
+	calls, last, sum = 0, 0, 0
+	if _, _, err := s.Upload(t.Context(), store(t), watch); err != nil || last != want.UploadSize || sum != want.UploadSize || calls < 2 {
+		t.Errorf("%d calls, the last with %d of %d; %v", calls, last, sum, err)
+	}
+}
+
+func TestCancellingEndsAHashAndAnUpload(t *testing.T) {
+	root := tree(t, map[string]string{"a": string(noise(8 << 20))})
+	s, st := open(t, root), store(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	if _, err := s.Hash(ctx, func(int64, int64) { cancel() }); !errors.Is(err, context.Canceled) || cordon.KindOf(err) != "" {
+		t.Errorf("Hash = %v", err)
+	}
+	if _, err := s.Hash(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel = context.WithCancel(t.Context())
+	if _, _, err := s.Upload(ctx, st, func(int64, int64) { cancel() }); !errors.Is(err, context.Canceled) || cordon.KindOf(err) != "" {
+		t.Errorf("Upload = %v", err)
+	}
+}
+
+func TestTarUnpacksWhatWasPacked(t *testing.T) {
+	for _, tool := range []string{"tar", "zstd"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("no %s here", tool)
+		}
+	}
+	files := map[string]string{"a": "1", "b/größe": "2", "b/empty/": "", "l": "-> b", strings.Repeat("deep/", 60) + "x": "3", strings.Repeat("n", 200): "4", "big": string(noise(1 << 20))}
+	root, st := tree(t, files), store(t)
+	info, _, err := open(t, root).Upload(t.Context(), st, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := t.TempDir()
+	object := filepath.Join(st.Root(), "targets", info.ID.String(), "target")
+	if msg, err := exec.Command("tar", "--zstd", "-xf", object, "-C", out).CombinedOutput(); err != nil || len(msg) > 0 {
+		t.Fatalf("tar: %v: %s", err, msg)
+	}
+	if got, want := listing(t, out), listing(t, root); got != want {
+		t.Errorf("unpacked is\n%s\nwant\n%s", got, want)
+	}
+	if hash(t, out).ID != info.ID {
+		t.Error("what was unpacked is another target than what was packed")
+	}
+}
+
+// listing returns the names and contents of a tree.
+func listing(t *testing.T, root string) string {
+	var b bytes.Buffer
+	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, _ := filepath.Rel(root, p) // p is below root
+		switch {
+		case d.IsDir():
+			fmt.Fprintf(&b, "%s/\n", rel)
+		case d.Type() == fs.ModeSymlink:
+			link, err := os.Readlink(p)
+			fmt.Fprintf(&b, "%s -> %s %v\n", rel, link, err)
+		default:
+			content, err := os.ReadFile(p)
+			fmt.Fprintf(&b, "%s %d %.20q %v\n", rel, len(content), content, err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
