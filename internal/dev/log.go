@@ -2,8 +2,10 @@ package dev
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -17,24 +19,23 @@ const noHTTP = "HTTP API port has not been set"
 
 // serverLog passes what the server logs on to slog, from a level on.
 //
-// The server's Fatal means "end this process". While it starts, serverLog keeps
-// the error and ends the goroutine instead, so that Start can return it; later
-// it panics, because nothing that the server does after that can be relied on.
+// The server's Fatal means "end this process", and so it does by a panic: nothing
+// that the server does after it can be relied on. While the server is built,
+// which happens in one goroutine, startServices recovers it into an error.
 type serverLog struct {
 	*logState
-	log *slog.Logger
+	log  *slog.Logger
+	tags []tag.Tag
 }
 
 // logState is shared by a logger and those made of it by With.
 type logState struct {
-	level   slog.Leveler
-	muted   atomic.Bool
-	running atomic.Bool
-	fatal   atomic.Pointer[error]
+	level slog.Leveler
+	muted atomic.Bool
 }
 
 func newServerLog(l *slog.Logger, level slog.Leveler) *serverLog {
-	return &serverLog{&logState{level: level}, l}
+	return &serverLog{&logState{level: level}, l, nil}
 }
 
 // quiet ends all logging.
@@ -44,24 +45,17 @@ func (l *serverLog) write(level slog.Level, msg string, tags []tag.Tag) {
 	if l.muted.Load() || level < l.level.Level() || strings.HasPrefix(msg, noHTTP) {
 		return
 	}
-	l.log.LogAttrs(context.Background(), level, msg, attrs(tags)...)
-}
-
-func attrs(tags []tag.Tag) []slog.Attr {
-	out := make([]slog.Attr, len(tags))
-	for i, t := range tags {
-		out[i] = slog.Any(t.Key(), t.Value())
+	attrs := make([]slog.Attr, 0, len(l.tags)+len(tags))
+	for _, t := range slices.Concat(l.tags, tags) {
+		attrs = append(attrs, slog.Any(t.Key(), t.Value()))
 	}
-	return out
+	l.log.LogAttrs(context.Background(), level, msg, attrs...)
 }
 
-// With implements log.WithLogger.
+// With implements log.WithLogger. Tags are rendered when a line is written: most
+// are not.
 func (l *serverLog) With(tags ...tag.Tag) log.Logger {
-	args := make([]any, len(tags))
-	for i, a := range attrs(tags) {
-		args[i] = a
-	}
-	return &serverLog{l.logState, l.log.With(args...)}
+	return &serverLog{l.logState, l.log, slices.Concat(l.tags, tags)}
 }
 
 // Debug implements log.Logger, as do the methods that follow.
@@ -87,24 +81,24 @@ func (l *serverLog) Panic(msg string, tags ...tag.Tag) {
 
 // Fatal does not return.
 func (l *serverLog) Fatal(msg string, tags ...tag.Tag) {
-	err := fatalError(msg, tags)
+	err := fatalError{withCause(msg, tags)}
 	l.write(slog.LevelError, err.Error(), nil)
-	if l.running.Load() {
-		panic("embedded Temporal server: " + err.Error())
-	}
-	l.fatal.CompareAndSwap(nil, &err)
-	giveUp()
+	panic(err)
 }
 
-// fatalError keeps the error among the tags in the chain.
-func fatalError(msg string, tags []tag.Tag) error {
+// fatalError is what Fatal panics with.
+type fatalError struct{ error }
+
+func (e fatalError) Unwrap() error { return e.error }
+
+// withCause keeps the error among the tags in the chain.
+func withCause(msg string, tags []tag.Tag) error {
 	for _, t := range tags {
-		if cause, ok := t.Value().(error); ok {
-			return fmt.Errorf("%s: %w", msg, cause)
-		}
-		if t.Key() == "error" {
-			return fmt.Errorf("%s: %v", msg, t.Value())
+		if z, ok := t.(tag.ZapTag); ok {
+			if cause, ok := z.Field().Interface.(error); ok {
+				return fmt.Errorf("%s: %w", msg, cause)
+			}
 		}
 	}
-	return fmt.Errorf("%s", msg)
+	return errors.New(msg)
 }

@@ -14,7 +14,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"runtime"
 	"strconv"
 	"sync"
 	"time"
@@ -76,7 +75,7 @@ type Server struct {
 // Errors are *cordon.Error: InvalidArgument for options that cannot be, Busy
 // for a port or a data directory that another process uses (around an
 // *InUseError in the latter case), PermissionDenied for a directory that may not
-// be written. Whatever the error, nothing is left running.
+// be written. Whatever the error, no server is left running.
 func Start(ctx context.Context, opts Options) (*Server, error) {
 	if err := opts.fill(); err != nil {
 		return nil, err
@@ -85,7 +84,6 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	if err := s.start(ctx, opts); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
-	s.log.running.Store(true)
 	return s, nil
 }
 
@@ -120,29 +118,32 @@ func (s *Server) start(ctx context.Context, opts Options) (err error) {
 	return nil
 }
 
-// startServices builds and starts the services in a goroutine of their own: what
-// the server calls a fatal error ends that goroutine and not the process.
 func (s *Server) startServices(opts []temporal.ServerOption) error {
-	done := make(chan error, 1)
-	go func() {
-		err := errors.New("the server gave up")
-		defer func() { done <- err }()
-		inner, e := temporal.NewServer(append(opts, temporal.WithLogger(s.log))...)
-		if e != nil {
-			err = e
-			return
-		}
+	inner, err := build(append(opts, temporal.WithLogger(s.log)))
+	if err == nil {
 		s.inner = inner
 		err = inner.Start()
-	}()
-	err := <-done
-	if fatal := s.log.fatal.Load(); fatal != nil {
-		err = *fatal
 	}
 	if err != nil {
 		return &cordon.Error{Kind: kindOf(err), Op: "start the embedded Temporal server", Name: s.address, Err: err}
 	}
 	return nil
+}
+
+// build makes the server, which takes its ports: that one of them has been
+// snatched meanwhile must not end the process. (Those that it had taken by then
+// it keeps until the process ends; it has no way to give them back.)
+func build(opts []temporal.ServerOption) (inner temporal.Server, err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case fatalError:
+			err = r
+		default:
+			panic(r)
+		}
+	}()
+	return temporal.NewServer(opts...)
 }
 
 // Address is where the frontend listens, as host:port.
@@ -227,6 +228,3 @@ func kindOf(err error) cordon.Kind {
 	}
 	return cordon.KindOf(err)
 }
-
-// giveUp ends the goroutine that starts the services.
-func giveUp() { runtime.Goexit() }
