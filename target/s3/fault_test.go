@@ -167,7 +167,7 @@ func TestABodyThatBreaksOffIsReadOnFromThere(t *testing.T) {
 	for name, cut := range map[string]bool{"cut": true, "stalled": false} {
 		t.Run(name, func(t *testing.T) {
 			w := newWire(t, srv.Endpoint, cut)
-			s := stored(t, srv, w, 300*time.Millisecond)
+			s := stored(t, srv, w, 700*time.Millisecond)
 			w.limit.Store(3 << 20) // three connections for the 8 MiB, each broken off within breakReset of the other
 			r, info, err := s.Open(t.Context(), parse(t, "fw"), "")
 			if err != nil {
@@ -191,7 +191,7 @@ func TestABodyThatBreaksOffAgainAndAgainIsStorageUnavailableWithHowFarItCame(t *
 	for name, cut := range map[string]bool{"unexpected EOF": true, "nothing arrived": false} {
 		t.Run(name, func(t *testing.T) {
 			w := newWire(t, srv.Endpoint, cut)
-			s := stored(t, srv, w, 300*time.Millisecond)
+			s := stored(t, srv, w, 700*time.Millisecond)
 			w.limit.Store(1 << 20)
 			r, info, err := s.Open(t.Context(), parse(t, "fw"), "")
 			if err != nil {
