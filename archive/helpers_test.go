@@ -153,6 +153,9 @@ func zst(b []byte) []byte {
 func lz(b []byte) []byte {
 	var out bytes.Buffer
 	w := lz4.NewWriter(&out)
+	if err := w.Apply(lz4.BlockSizeOption(lz4.Block64Kb)); err != nil {
+		panic(err)
+	}
 	w.Write(b)
 	w.Close()
 	return out.Bytes()

@@ -235,7 +235,7 @@ func TestModesDoNotDependOnTheUmask(t *testing.T) {
 
 // Holes are not written, and everything counts what is there.
 func TestSparseFilesKeepTheirHoles(t *testing.T) {
-	const size = 64 << 20
+	const size = 8 << 20
 	body := strings.Repeat("data", 2048) // two blocks
 	h := hdr{name: "image", body: body, pax: map[string]string{
 		"GNU.sparse.major": "0", "GNU.sparse.minor": "1", "GNU.sparse.size": fmt.Sprint(size),
@@ -292,7 +292,8 @@ func TestDamageAnywhereIsNoticed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			whole, err := Inspect(t.Context(), bytes.NewReader(b), int64(len(b)), Options{Policy: Tar})
 			must(t, err)
-			for cut := range len(b) {
+			step := 1 + len(b)/700 // every place of what is small
+			for cut := 0; cut < len(b); cut += step {
 				if name == "tar" && cut >= len(b)-tarBlock {
 					continue // one zero block is an end
 				}
@@ -303,7 +304,7 @@ func TestDamageAnywhereIsNoticed(t *testing.T) {
 			if name == "tar" || name == "zip" {
 				return // names, modes and times have no checksum there, or one that some bytes escape
 			}
-			for at := range b {
+			for at := 0; at < len(b); at += step {
 				wrong := slices.Clone(b)
 				wrong[at] ^= 0x10
 				rep, err := Inspect(t.Context(), bytes.NewReader(wrong), int64(len(wrong)), Options{Policy: Tar})
@@ -382,19 +383,12 @@ func TestCancellingStopsWithinABuffer(t *testing.T) {
 		})
 	}
 	t.Run("in the middle of a bomb that reads nothing more", func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		bomb := zst(append(entriesOf(hdr{name: "z", size: 4 << 30}), make([]byte, 64<<20)...))
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
 		defer cancel()
-		var bomb bytes.Buffer
-		w := gzip.NewWriter(&bomb)
-		w.Write(entriesOf(hdr{name: "z", size: 4 << 30}))
-		zeros := make([]byte, 1<<20)
-		for range 256 {
-			w.Write(zeros)
-		}
-		w.Flush()
 		began := time.Now()
-		_, err := Inspect(ctx, bytes.NewReader(bomb.Bytes()), int64(bomb.Len()), Options{Limits: Limits{RatioFloor: 1 << 40}})
-		if err != context.DeadlineExceeded && time.Since(began) > time.Second {
+		_, err := Inspect(ctx, bytes.NewReader(bomb), int64(len(bomb)), Options{Limits: Limits{RatioFloor: 1 << 40}})
+		if err != context.DeadlineExceeded || time.Since(began) > time.Second {
 			t.Errorf("got %v after %v", err, time.Since(began))
 		}
 	})

@@ -83,7 +83,11 @@ func TestXZDictionary(t *testing.T) {
 	if grown := after.TotalAlloc - before.TotalAlloc; grown > 8<<20 {
 		t.Errorf("%d bytes were allocated", grown)
 	}
-	if _, err := Inspect(t.Context(), bytes.NewReader(b), int64(len(b)), Options{Limits: Limits{DecoderMemory: 1 << 30}}); err != nil {
+	b = xzOf(xzBlock{tarOf(file("a", "1")), 24}) // 16 MiB
+	if _, err := Inspect(t.Context(), bytes.NewReader(b), int64(len(b)), Options{Limits: Limits{DecoderMemory: 16<<20 - 1}}); cordon.KindOf(err) != cordon.TargetTooLarge {
+		t.Errorf("the limit cannot be lowered: %v", err)
+	}
+	if _, err := Inspect(t.Context(), bytes.NewReader(b), int64(len(b)), Options{Limits: Limits{DecoderMemory: 16 << 20}}); err != nil {
 		t.Errorf("the limit cannot be raised: %v", err)
 	}
 }
