@@ -1,0 +1,85 @@
+package activities_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/activities"
+	"github.com/cordonlabs/cordon/workspace"
+)
+
+// brokenCache answers every Get and Cleanup with *err.
+type brokenCache struct {
+	activities.Cache
+	err *error
+}
+
+func (b brokenCache) Get(context.Context, workspace.Request) (workspace.Workspace, error) {
+	return workspace.Workspace{}, *b.err
+}
+
+func (b brokenCache) Cleanup(context.Context, string, workspace.Caller) (workspace.Cleaned, error) {
+	return workspace.Cleaned{}, *b.err
+}
+
+// CONTRACT §1.3: the error's type is its kind, its retryability the kind's own,
+// and its message says what was asked, what was wrong, and what to do.
+func TestErrorTypes(t *testing.T) {
+	var current error
+	h := open(t, options{cache: func(c activities.Cache) activities.Cache { return brokenCache{c, &current} }})
+	for kind, retryable := range map[cordon.Kind]bool{
+		cordon.InvalidArgument: false, cordon.TargetNotFound: false, cordon.ArchiveRejected: false,
+		cordon.IntegrityMismatch: false, cordon.PermissionDenied: false, cordon.TargetTooLarge: false,
+		cordon.NoSpace: true, cordon.StorageUnavailable: true, cordon.Busy: true,
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			current = fmt.Errorf("outer: %w", &cordon.Error{Kind: kind, Op: "fetch", Name: `"project"`, Err: errors.New("it broke"), Fix: "mend it"})
+			run := h.start("CallWorkflow", nil, call{Activity: activities.GetTargetName, Args: []arg{text("project")}, Attempts: 1})
+			app := failed(t, h.wait(run, nil))
+			if app.Type() != string(kind) || app.NonRetryable() == retryable {
+				t.Errorf("type %s, non-retryable %t; want %s, %t", app.Type(), app.NonRetryable(), kind, !retryable)
+			}
+			for _, say := range []string{"fetch", `"project"`, "it broke", "mend it"} {
+				if !strings.Contains(app.Message(), say) {
+					t.Errorf("message %q does not say %q", app.Message(), say)
+				}
+			}
+		})
+	}
+	t.Run("an error without a kind is the disk's, and retried", func(t *testing.T) {
+		current = errors.New("read /x: input/output error")
+		run := h.start("CallWorkflow", nil, call{Activity: activities.GetTargetName, Args: []arg{text("project")}, Attempts: 1})
+		app := failed(t, h.wait(run, nil))
+		if app.Type() != string(cordon.StorageUnavailable) || app.NonRetryable() {
+			t.Errorf("type %s, non-retryable %t; want StorageUnavailable, false", app.Type(), app.NonRetryable())
+		}
+	})
+}
+
+// CONTRACT §7, row 14, through Temporal: it fails at once, and says which target.
+func TestGetTargetOfWhatIsNotInTheStoreFailsAtOnce(t *testing.T) {
+	h := open(t, options{})
+	_, _, err := h.call(activities.GetTargetName, text("nobody-put-this"))
+	app := failed(t, err)
+	if app.Type() != string(cordon.TargetNotFound) || !app.NonRetryable() || !strings.Contains(app.Message(), "nobody-put-this") {
+		t.Errorf("got %s %q", app.Type(), app.Message())
+	}
+}
+
+// CONTRACT §7, row 4, through Temporal.
+func TestGetTargetOfAHostileArchiveIsRejected(t *testing.T) {
+	h := open(t, options{})
+	h.put("evil", map[string]string{"../../outside": "x"})
+	_, run, err := h.call(activities.GetTargetName, text("evil"))
+	app := failed(t, err)
+	if app.Type() != string(cordon.ArchiveRejected) || !app.NonRetryable() {
+		t.Errorf("got %s %q", app.Type(), app.Message())
+	}
+	if exists(h.in("evil", run, "workspace")) {
+		t.Error("something of the archive was published")
+	}
+}

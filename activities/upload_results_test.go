@@ -1,0 +1,101 @@
+package activities_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/activities"
+)
+
+// CONTRACT §1.5.
+func TestUploadResultsStoresTheObject(t *testing.T) {
+	h := open(t, options{})
+	const object = `{"z":1,"a":{"list":[1,2],"empty":{}},"big":12345678901234567890,"text":"<&>é"}`
+	const indented = `{
+  "z": 1,
+  "a": {
+    "list": [
+      1,
+      2
+    ],
+    "empty": {}
+  },
+  "big": 12345678901234567890,
+  "text": "<&>é"
+}`
+	for _, tc := range []struct {
+		name string
+		args []arg
+		file string
+	}{
+		{"json is the default", []arg{text("w1"), {Data: object}}, "w1/results.json"},
+		{"json is named", []arg{text("w2"), {Data: object}, text("json")}, "w2/results.json"},
+		{"sarif has a name of its own", []arg{text("w3"), {Data: object}, text("sarif")}, "w3/results.sarif"},
+		{"any other format is json", []arg{text("w4"), {Data: object}, text("xml")}, "w4/results.json"},
+		{"null is the default, and more arguments are ignored", []arg{text("w5"), {Data: object}, null, text("x")}, "w5/results.json"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			a, _, err := h.call(activities.UploadResultsName, tc.args...)
+			url := h.path(a, err)
+			file := filepath.Join(h.root, "results", tc.file)
+			if !strings.HasSuffix(url, "/results/"+tc.file) {
+				t.Errorf("the URL is %s", url)
+			}
+			body, err := os.ReadFile(file)
+			if err != nil || string(body) != indented {
+				t.Errorf("%s holds %q (%v), want the object indented by two spaces", file, body, err)
+			}
+		})
+	}
+	for _, tc := range []struct {
+		name string
+		args []arg
+		says string
+	}{
+		{"no argument", nil, "workflow_id is missing"},
+		{"no results", []arg{text("w")}, "results is missing"},
+		{"results that are null", []arg{text("w"), null}, "results is missing"},
+		{"results that are a list", []arg{text("w"), {Data: "[1]"}}, "results is an array, not an object"},
+		{"results that are text", []arg{text("w"), text("x")}, "results is a string"},
+		{"results that are broken JSON", []arg{text("w"), {Data: "{"}}, "results is not well-formed JSON"},
+		{"a workflow id that is a number", []arg{{Data: "1"}, {Data: object}}, "workflow_id is a number"},
+		{"a format that is a number", []arg{text("w"), {Data: object}, {Data: "1"}}, "results_format is a number"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, _, err := h.call(activities.UploadResultsName, tc.args...)
+			app := failed(t, err)
+			if app.Type() != string(cordon.InvalidArgument) || !app.NonRetryable() || !strings.Contains(app.Message(), tc.says) {
+				t.Errorf("got %s %q, want InvalidArgument that says %q", app.Type(), app.Message(), tc.says)
+			}
+		})
+	}
+}
+
+// refusingResults fails as a store whose bucket may not be written does.
+type refusingResults struct{ kind cordon.Kind }
+
+func (r refusingResults) PutResult(context.Context, string, string, []byte) (string, error) {
+	return "", &cordon.Error{Kind: r.kind, Op: "put result", Err: errors.New("no such bucket: results"), Fix: "make the bucket"}
+}
+
+func (r refusingResults) GetResult(context.Context, string, string) ([]byte, error) {
+	return nil, errors.New("not used")
+}
+
+// CONTRACT §1.5: callers set no limit to their retries, and would wait for ever.
+func TestUploadResultsToAMissingBucketIsNotRetried(t *testing.T) {
+	for _, kind := range []cordon.Kind{cordon.TargetNotFound, cordon.PermissionDenied} {
+		t.Run(string(kind), func(t *testing.T) {
+			h := open(t, options{results: refusingResults{kind}})
+			_, _, err := h.call(activities.UploadResultsName, text("w"), arg{Data: "{}"})
+			if app := failed(t, err); app.Type() != string(kind) || !app.NonRetryable() {
+				t.Errorf("got %s %q", app.Type(), app.Message())
+			}
+		})
+	}
+}
