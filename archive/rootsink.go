@@ -36,7 +36,7 @@ func (s rootSink) create(path string, replace bool) (output, error) {
 	if err != nil {
 		return nil, osError("create the file", path, cause(err))
 	}
-	return &rootFile{f, path}, nil
+	return &rootFile{f: f, path: path}, nil
 }
 
 func (s rootSink) link(old, path string) error {
@@ -96,12 +96,14 @@ func (s rootSink) finishDir(path string, modified time.Time) error {
 type rootFile struct {
 	f    *os.File
 	path string
+	end  int64 // of what was written
 }
 
 func (o *rootFile) writeAt(p []byte, off int64) error {
 	if _, err := o.f.WriteAt(p, off); err != nil {
 		return osError("write the file", o.path, cause(err))
 	}
+	o.end = off + int64(len(p))
 	return nil
 }
 
@@ -117,8 +119,10 @@ func (o *rootFile) finish(size int64, exec bool, modified time.Time) error {
 }
 
 func (o *rootFile) settle(size int64, exec bool, modified time.Time) error {
-	if err := o.f.Truncate(size); err != nil { // a hole at the end was not written
-		return err
+	if o.end != size { // a hole at the end was not written
+		if err := o.f.Truncate(size); err != nil {
+			return err
+		}
 	}
 	mode := os.FileMode(modeFile)
 	if exec {
