@@ -84,6 +84,7 @@ func TestAWorkflowRunsAndIsListed(t *testing.T) {
 }
 
 func TestStateAndClusterOutliveARestart(t *testing.T) {
+	t.Parallel()
 	// What a URI could misread in a path is part of it.
 	opts := dev.Options{DataDir: filepath.Join(t.TempDir(), "a b?c=d%20#e"), UIPort: -1}
 	first, err := dev.Start(t.Context(), opts)
@@ -121,6 +122,7 @@ func clusterID(t *testing.T, c client.Client) string {
 }
 
 func TestTwoServersInOneProcessKnowNothingOfEachOther(t *testing.T) {
+	t.Parallel()
 	a, b := start(t, dev.Options{Namespaces: []string{"default", "team"}}), start(t, dev.Options{})
 	if a.Address() == b.Address() || a.UIURL() == b.UIURL() {
 		t.Fatalf("both at %s and %s", a.Address(), a.UIURL())
@@ -192,58 +194,8 @@ func TestEverythingListensOnLoopbackAndNothingAfterStop(t *testing.T) {
 	w.Stop()
 }
 
-// listening returns the addresses on which this process listens.
-func listening(t *testing.T) map[string]bool {
-	t.Helper()
-	own := make(map[string]bool)
-	fds, err := filepath.Glob("/proc/self/fd/*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, fd := range fds {
-		if link, err := os.Readlink(fd); err == nil && strings.HasPrefix(link, "socket:[") {
-			own[strings.Trim(link[len("socket:"):], "[]")] = true
-		}
-	}
-	out := make(map[string]bool)
-	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-		data, err := os.ReadFile(table)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for line := range strings.Lines(string(data)) {
-			f := strings.Fields(line)
-			if len(f) > 9 && f[3] == "0A" && own[f[9]] {
-				out[parseProcAddress(t, f[1])] = true
-			}
-		}
-	}
-	return out
-}
-
-// parseProcAddress reads "0100007F:1F90": words of the host's byte order, and a port.
-func parseProcAddress(t *testing.T, s string) string {
-	t.Helper()
-	text, port, ok := strings.Cut(s, ":")
-	if !ok || len(text)%8 != 0 {
-		t.Fatalf("%q is no address", s)
-	}
-	var ip net.IP
-	for ; text != ""; text = text[8:] {
-		var word [4]byte
-		if _, err := fmt.Sscanf(text[:8], "%02x%02x%02x%02x", &word[3], &word[2], &word[1], &word[0]); err != nil {
-			t.Fatal(err)
-		}
-		ip = append(ip, word[:]...)
-	}
-	var n int
-	if _, err := fmt.Sscanf(port, "%x", &n); err != nil {
-		t.Fatal(err)
-	}
-	return net.JoinHostPort(ip.String(), fmt.Sprint(n))
-}
-
 func TestADataFolderHasOneServer(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := start(t, dev.Options{DataDir: dir, UIPort: -1})
 	_, err := dev.Start(t.Context(), dev.Options{DataDir: dir, UIPort: -1})
@@ -259,6 +211,7 @@ func TestADataFolderHasOneServer(t *testing.T) {
 // The lock is one between processes: a second one is refused, and the death of
 // the holder, however sudden, frees the folder and loses nothing.
 func TestADataFolderOutlivesAKilledProcess(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	child := exec.Command(os.Args[0], "-test.run=^$")
 	child.Env = append(os.Environ(), "DEV_TEST_HOLD="+dir)
@@ -371,6 +324,7 @@ func TestStartRefuses(t *testing.T) {
 }
 
 func TestAnEndedContextGivesTheStartUp(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("the user had enough"))

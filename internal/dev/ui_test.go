@@ -41,6 +41,7 @@ func request(t *testing.T, method, url string, header map[string]string) (int, s
 }
 
 func TestTheUIServesItsPagesAndTheAPI(t *testing.T) {
+	t.Parallel()
 	s := start(t, dev.Options{})
 	code, page := get(t, s.UIURL()+"/namespaces/default/workflows", nil)
 	if code != http.StatusOK || !strings.Contains(page, "<html") {
