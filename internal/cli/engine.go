@@ -1,0 +1,93 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"go.temporal.io/sdk/client"
+
+	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/internal/config"
+	"github.com/cordonlabs/cordon/internal/dev"
+	"github.com/cordonlabs/cordon/metadata"
+	"github.com/cordonlabs/cordon/worker"
+	"github.com/cordonlabs/cordon/workflows"
+)
+
+// engine is what executes the workflow: a Temporal elsewhere, or one in this
+// process with a worker beside it.
+type engine struct {
+	client   client.Client
+	vertical string
+	queue    string
+	embedded bool
+	stops    []func() // in the order in which they were started
+}
+
+func (e *engine) stop() {
+	for _, stop := range slices.Backward(e.stops) {
+		stop()
+	}
+}
+
+// startEngine connects to the Temporal that a flag, a variable or a profile
+// names, or else starts one (CONTRACT §8.9).
+func (a *app) startEngine(ctx context.Context, j *job) (*engine, error) {
+	opts, named, err := config.TemporalOptions(j.temporal, a.environ)
+	if err != nil {
+		return nil, err
+	}
+	e := &engine{vertical: j.workflow.VerticalOr(j.cfg.Vertical)}
+	if e.vertical == "" {
+		return nil, &cordon.Error{Kind: cordon.InvalidArgument, Op: "run", Name: j.workflow.Name,
+			Err: errors.New("its metadata names no vertical"), Fix: "set vertical in its metadata.yaml, or WORKER_VERTICAL"}
+	}
+	e.queue = e.vertical + "-queue"
+	if !named {
+		if !builtin(j.workflow) {
+			return nil, &cordon.Error{Kind: cordon.InvalidArgument, Op: "run", Name: j.workflow.Name,
+				Err: errors.New("its code is not in this program, which has its metadata alone"),
+				Fix: "name the Temporal whose workers have it, with --address or TEMPORAL_ADDRESS"}
+		}
+		opts, err = a.embed(ctx, j, e)
+	}
+	if err == nil {
+		e.client, err = connect(ctx, opts)
+	}
+	if err != nil {
+		e.stop()
+		return nil, err
+	}
+	e.stops = append(e.stops, e.client.Close)
+	return e, nil
+}
+
+func builtin(w metadata.Workflow) bool {
+	return slices.ContainsFunc(workflows.Builtin(), func(b metadata.Workflow) bool { return b.Class == w.Class })
+}
+
+// embed starts a server that lives as long as this process, and a worker. Its
+// history is in memory: what stays of a run are its results in the store.
+func (a *app) embed(ctx context.Context, j *job, e *engine) (client.Options, error) {
+	log := a.logger(a.quietLevel(j.cfg), false)
+	opts := client.Options{Namespace: config.DefaultNamespace}
+	a.redraw("starting Temporal …")
+	defer a.redraw("")
+	server, err := dev.Start(ctx, dev.Options{UIPort: -1, Logger: log})
+	if err != nil {
+		return opts, fmt.Errorf("start Temporal: %w", err)
+	}
+	// The process ends soon: a server that is slow to stop is cut off.
+	e.stops = append(e.stops, func() { _ = server.Stop() })
+	e.embedded, opts.HostPort = true, server.Address()
+	w, err := worker.New(worker.Options{
+		Config: j.cfg, Temporal: opts, Verticals: []string{e.vertical}, Version: a.version.Version, Logger: log,
+	})
+	if err != nil {
+		return opts, err
+	}
+	e.stops = append(e.stops, w.Stop)
+	return opts, w.Start(ctx)
+}

@@ -1,0 +1,226 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cordonlabs/cordon/activities"
+	"github.com/cordonlabs/cordon/finding"
+)
+
+// present prints a run's result, writes the SARIF file, and fails where
+// --fail-on says so. raw is printed as it is where the result is not of our
+// form: a workflow of somebody else's may return anything.
+func (a *app) present(ctx context.Context, j *job, result *activities.Result, raw json.RawMessage) error {
+	if result == nil {
+		if j.failOn != "" || j.sarif != "" || j.known != nil {
+			a.say("%s the result is not in the form that --fail-on, --sarif and --baseline need; they have no effect", a.paintErr(yellow, "!"))
+		}
+		return a.printJSON(raw)
+	}
+	a.complete(ctx, j, result)
+	if j.known != nil {
+		if err := subtract(result, j.known); err != nil {
+			return err
+		}
+	}
+	if j.sarif != "" {
+		if err := writeSARIF(j.sarif, result.SARIF); err != nil {
+			return err
+		}
+	}
+	a.printSteps(j, result)
+	if j.json {
+		if err := a.printJSON(result); err != nil {
+			return err
+		}
+	} else {
+		a.printFindings(result.Findings, j.limit)
+		a.print("%s", a.summaryLine(result))
+	}
+	a.printNotes(j, result)
+	return failOn(result.Findings, j.floor)
+}
+
+// complete fetches what did not fit through the history.
+func (a *app) complete(ctx context.Context, j *job, result *activities.Result) {
+	if result.Summary.FindingsTruncated == 0 && result.SARIF != nil {
+		return
+	}
+	var whole activities.Result
+	body, err := j.store.GetResult(ctx, result.WorkflowID, "json")
+	if err == nil {
+		err = json.Unmarshal(body, &whole)
+	}
+	if err != nil {
+		a.say("%s the result is incomplete here, the whole one is at %s: %s", a.paintErr(yellow, "!"), plain(result.ResultsURL), plainLines(err.Error()))
+		return
+	}
+	result.Findings, result.SARIF, result.Summary.FindingsTruncated = whole.Findings, whole.SARIF, 0
+}
+
+// subtract leaves out of a result, and of its SARIF log, what is known already.
+func subtract(result *activities.Result, known *finding.Baseline) error {
+	fresh, n := known.Filter(result.Findings)
+	counted := finding.NewSummary(fresh, 0)
+	s := &result.Summary
+	result.Findings = fresh
+	if fresh == nil {
+		result.Findings = []finding.Finding{}
+	}
+	s.Known, s.Total, s.BySeverity, s.ByCategory = n, counted.Total, counted.BySeverity, counted.ByCategory
+	if result.SARIF == nil {
+		return nil
+	}
+	var err error
+	result.SARIF, err = subtractSARIF(result.SARIF, known)
+	return err
+}
+
+// failOn fails with ExitFindings where a finding is of floor or worse.
+func failOn(fs []finding.Finding, floor finding.Severity) error {
+	if floor == "" {
+		return nil
+	}
+	n := 0
+	for _, f := range fs {
+		if f.Severity.AtLeast(floor) {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return &codeError{fmt.Errorf("%s of severity %s or worse (--fail-on)", count(n, "finding", "findings"), floor), ExitFindings}
+}
+
+// printSteps shows how each step went and whether anything was downloaded.
+func (a *app) printSteps(j *job, result *activities.Result) {
+	for _, s := range result.Steps {
+		mark := a.paintErr(green, "✓")
+		if s.Status != activities.StepCompleted {
+			mark = a.paintErr(red, "✗")
+		}
+		line := fmt.Sprintf("  %s %-18s %8s", mark, plain(s.Name), short(time.Duration(s.DurationMS)*time.Millisecond))
+		switch {
+		case s.Error != "":
+			line += "  " + plainLines(s.Error)
+		case s.Name == activities.GetTargetName:
+			line += "  " + cacheWords(result, j)
+		case s.Findings > 0:
+			line += "  " + count(s.Findings, "finding", "findings")
+		}
+		a.say("%s", strings.TrimRight(line, " "))
+	}
+}
+
+// cacheWords says what the workspace cost, where the worker told.
+func cacheWords(result *activities.Result, j *job) string {
+	ws := result.Summary.Workspace
+	switch {
+	case ws == nil:
+		return ""
+	case ws.Hit:
+		return fmt.Sprintf("%s; cache hit: nothing downloaded", ws.Mode)
+	}
+	return fmt.Sprintf("%s; downloaded %s", ws.Mode, bytesOf(j.size))
+}
+
+// severityColours are the colours of a table's first column.
+var severityColours = map[finding.Severity]string{
+	finding.Critical: alarm, finding.High: red, finding.Medium: yellow, finding.Low: blue, finding.Info: dim,
+}
+
+func (a *app) printFindings(fs []finding.Finding, limit int) {
+	if len(fs) == 0 {
+		return
+	}
+	fs = slices.Clone(fs)
+	finding.Sort(fs)
+	t := newTable("SEVERITY", "WHERE", "RULE", "WHAT")
+	for i, f := range fs {
+		if limit > 0 && i == limit {
+			break
+		}
+		t.add(a.paintOut(severityColours[f.Severity], string(f.Severity)), where(f), plain(f.RuleID), plain(f.Title))
+	}
+	a.printTable(t)
+	if left := len(fs) - len(t.rows); left > 0 {
+		a.print("… and %s; --limit 0 shows all", count(left, "finding more", "findings more"))
+	}
+	a.print("")
+}
+
+// where renders a finding's place as file:line.
+func where(f finding.Finding) string {
+	switch {
+	case f.FilePath == "":
+		return "–"
+	case f.LineStart == 0:
+		return plain(f.FilePath)
+	}
+	place := fmt.Sprintf("%s:%d", plain(f.FilePath), f.LineStart)
+	if commit, ok := f.Metadata["commit"].(string); ok && commit != "" {
+		place += fmt.Sprintf("@%.8s", plain(commit))
+	}
+	return place
+}
+
+// summaryLine counts the findings by severity, worst first.
+func (a *app) summaryLine(result *activities.Result) string {
+	s := result.Summary
+	line := a.paintOut(bold, count(s.Total, "finding", "findings"))
+	if s.Total == 0 {
+		line = a.paintOut(green, "no findings")
+	}
+	var parts []string
+	for _, severity := range finding.Severities {
+		if n := s.BySeverity[severity]; n > 0 {
+			parts = append(parts, a.paintOut(severityColours[severity], fmt.Sprintf("%s %s", thousands(n), severity)))
+		}
+	}
+	if len(parts) > 0 {
+		line += ": " + strings.Join(parts, ", ")
+	}
+	line += "; " + count(s.FilesScanned, "file", "files") + " scanned"
+	if s.Known > 0 {
+		line += fmt.Sprintf("; %s known from the baseline", thousands(s.Known))
+	}
+	if s.Suppressed > 0 {
+		line += fmt.Sprintf("; %s suppressed by the project", thousands(s.Suppressed))
+	}
+	if s.Truncated > 0 {
+		line += fmt.Sprintf("; %s more left out", thousands(s.Truncated))
+	}
+	return line
+}
+
+// printNotes says what was not analysed and why, and where the results lie.
+func (a *app) printNotes(j *job, result *activities.Result) {
+	said := map[string]bool{}
+	note := func(text string) {
+		if text != "" && !said[text] {
+			said[text] = true
+			a.say("%s %s", a.paintErr(yellow, "!"), plainLines(text))
+		}
+	}
+	for _, n := range result.Summary.Notes {
+		note(n)
+	}
+	for _, t := range result.Summary.Tools {
+		if t.Note != "" {
+			note(t.Name + ": " + t.Note)
+		} else if !t.Available {
+			note(t.Name + " was not available")
+		}
+	}
+	a.say("%s %s", a.paintErr(dim, "results "), plain(cmp.Or(result.ResultsURL, "–")))
+	if j.sarif != "" {
+		a.say("%s %s", a.paintErr(dim, "sarif   "), plain(j.sarif))
+	}
+}

@@ -1,0 +1,93 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/target"
+	"github.com/cordonlabs/cordon/target/pack"
+)
+
+// uploaded is what `cordon targets put` did.
+type uploaded struct {
+	ID      cordon.TargetID `json:"target_id"`
+	Path    string          `json:"path"`
+	Kind    pack.Kind       `json:"kind"`
+	Files   int             `json:"files"`
+	Bytes   int64           `json:"bytes"`
+	Stored  int64           `json:"stored_bytes"`
+	Existed bool            `json:"existed"` // the store had it already: nothing was sent
+	ETag    string          `json:"etag"`
+	Skipped []pack.Skip     `json:"skipped"` // names that have no content to pack
+}
+
+// upload packs what is at path and puts it into the store, under id if that is
+// not zero, and shows both.
+func (a *app) upload(ctx context.Context, store target.Store, path string, id cordon.TargetID) (uploaded, error) {
+	src, err := pack.Open(path)
+	if err != nil {
+		return uploaded{}, rejected(err)
+	}
+	reading := a.newBar("reading", a.now)
+	sum, err := src.Hash(ctx, reading.update)
+	reading.done()
+	if err != nil {
+		return uploaded{}, rejected(err)
+	}
+	for _, skip := range sum.Skipped {
+		a.say("%s left out: %s is %s", a.paintErr(yellow, "!"), plain(skip.Path), plain(skip.Reason))
+	}
+	if !id.IsZero() {
+		store, sum.ID = renaming{store, id}, id
+	}
+	sending := a.newBar("uploading", a.now)
+	info, existed, err := src.Upload(ctx, store, sending.update)
+	sending.done()
+	if err != nil {
+		return uploaded{}, err
+	}
+	up := uploaded{
+		ID: sum.ID, Path: src.Path(), Kind: sum.Kind, Files: sum.Files, Bytes: sum.Bytes,
+		Stored: info.Size, Existed: existed, ETag: info.ETag, Skipped: sum.Skipped,
+	}
+	if up.Skipped == nil {
+		up.Skipped = []pack.Skip{}
+	}
+	a.say("%s %s", a.paintErr(dim, "target  "), up.ID)
+	a.say("%s %s", a.paintErr(dim, "        "), plain(up.words(sum)))
+	return up, nil
+}
+
+// words says what was found and what was sent.
+func (u uploaded) words(sum pack.Summary) string {
+	parts := []string{bytesOf(u.Bytes)}
+	if u.Kind == pack.Tree {
+		parts = []string{count(u.Files, "file", "files") + ", " + bytesOf(u.Bytes)}
+		if sum.Ignored > 0 {
+			parts = append(parts, count(sum.Ignored, "name", "names")+" left out by "+pack.IgnoreFile)
+		}
+	}
+	if u.Existed {
+		parts = append(parts, "already stored, nothing to upload")
+	} else {
+		parts = append(parts, fmt.Sprintf("uploaded %s", bytesOf(u.Stored)))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// renaming is a store in which everything has one id: that of `--id`.
+type renaming struct {
+	target.Store
+	id cordon.TargetID
+}
+
+func (r renaming) Stat(ctx context.Context, _ cordon.TargetID) (target.Info, error) {
+	return r.Store.Stat(ctx, r.id)
+}
+
+func (r renaming) Put(ctx context.Context, _ cordon.TargetID, body io.Reader, opts target.PutOptions) (target.Info, error) {
+	return r.Store.Put(ctx, r.id, body, opts)
+}

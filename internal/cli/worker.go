@@ -1,0 +1,51 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/cordonlabs/cordon/internal/config"
+	"github.com/cordonlabs/cordon/worker"
+)
+
+func (a *app) workerCommand() *cobra.Command {
+	var p places
+	var temporal config.TemporalFlags
+	var vertical, queue string
+	cmd := &cobra.Command{
+		Use: "worker", Short: "Run the workflows and activities of one vertical, until Ctrl-C", Args: exactly(),
+		Long: `Worker polls {vertical}-queue on a Temporal server that runs elsewhere, and keeps the
+cache at CACHE_DIR. It is configured by the environment (docs/operate.md); these
+flags come before it.`,
+		Example: `  cordon worker --vertical python --address temporal:7233
+  S3_ENDPOINT=http://minio:9000 WORKER_VERTICAL=secrets cordon worker`,
+		RunE: does(func(cmd *cobra.Command, _ []string) error {
+			cfg, err := a.settings(p, workerHome)
+			if err != nil {
+				return err
+			}
+			if vertical != "" {
+				cfg.Vertical = vertical
+				if a.getenv("WORKER_TASK_QUEUE") == "" {
+					cfg.TaskQueue = ""
+				}
+			}
+			if queue != "" {
+				cfg.TaskQueue = queue
+			}
+			opts, _, err := config.TemporalOptions(temporal, a.environ)
+			if err != nil {
+				return err
+			}
+			return worker.Run(cmd.Context(), worker.Options{
+				Config: cfg, Temporal: opts, Version: a.version.Version, Logger: a.logger(cfg.LogLevel, true),
+			})
+		}),
+	}
+	cmd.Flags().StringVar(&vertical, "vertical", "", "`VERTICAL` whose queue is polled (default: WORKER_VERTICAL)")
+	cmd.Flags().StringVar(&queue, "task-queue", "", "poll `QUEUE` instead of {vertical}-queue (default: WORKER_TASK_QUEUE)")
+	addTemporal(cmd.Flags(), &temporal)
+	p.addCache(cmd.Flags())
+	p.addStore(cmd.Flags())
+	p.addData(cmd.Flags())
+	return cmd
+}
