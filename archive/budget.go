@@ -1,10 +1,12 @@
 package archive
 
-// Chunks of what is asked of Options.Reserve: they begin small and double, so
-// that a small archive does not make the cache evict for room it will not use.
+// Options.Reserve is asked for an eighth more than what is needed, within these
+// bounds: calls stay rare, and what a cache near its limit is asked for in vain,
+// and may refuse or evict others for, stays small.
 const (
-	firstBytes, mostBytes   = 1 << 20, 32 << 20
-	firstInodes, mostInodes = 256, 4096
+	ahead                   = 8
+	leastBytes, mostBytes   = 1 << 20, 32 << 20
+	leastInodes, mostInodes = 256, 4096
 )
 
 // diskBlock is what file systems allocate at least for content, in bytes.
@@ -25,13 +27,12 @@ type budget struct {
 	written, made, linkText int64
 
 	// For the disk: what is there now, and what was reserved.
-	disk, inodes         int64
-	gotDisk, gotInodes   int64
-	nextDisk, nextInodes int64
+	disk, inodes       int64
+	gotDisk, gotInodes int64
 }
 
 func newBudget(l Limits, size int64, reserve func(bytes, inodes int64) error) *budget {
-	return &budget{limits: l, unpacked: l.unpacked(size), reserve: reserve, nextDisk: firstBytes, nextInodes: firstInodes}
+	return &budget{limits: l, unpacked: l.unpacked(size), reserve: reserve}
 }
 
 // name is charged for every name made, of an inode or a hard link.
@@ -71,12 +72,10 @@ func (b *budget) take(disk, inodes int64) error {
 		return nil
 	}
 	if askDisk > 0 {
-		askDisk = max(askDisk, b.nextDisk)
-		b.nextDisk = min(2*b.nextDisk, mostBytes)
+		askDisk = max(askDisk, leastBytes, min(b.disk/ahead, mostBytes))
 	}
 	if askInodes > 0 {
-		askInodes = max(askInodes, b.nextInodes)
-		b.nextInodes = min(2*b.nextInodes, mostInodes)
+		askInodes = max(askInodes, leastInodes, min(b.inodes/ahead, mostInodes))
 	}
 	askDisk, askInodes = max(askDisk, 0), max(askInodes, 0)
 	if err := b.reserve(askDisk, askInodes); err != nil {

@@ -7,8 +7,8 @@ type Options struct {
 
 	// Reserve, if set, is asked before more is made than was reserved so far:
 	// bytes are of disk, in whole blocks, as Report.DiskBytes counts them. It is
-	// asked for growing chunks, up to 32 MiB or 4,096 inodes or what one file
-	// needs, so that calls are rare and what is asked for in vain is little. Its
+	// asked for an eighth more than is needed, at most 32 MiB or 4,096 inodes, so
+	// that calls are rare and what is asked for in vain is little. Its
 	// error ends the extraction and is returned as it is. What was reserved and
 	// not used is the caller's to give back.
 	Reserve func(bytes, inodes int64) error

@@ -91,7 +91,7 @@ func (c *Cache) extract(ctx context.Context, s *staging, object *os.File, info t
 		c.log.Warn("left out of the workspace: links that lead outside", "target", info.ID, "count", rep.OmittedCount)
 	}
 	return made{
-		content: treeName, bytes: rep.DiskBytes, object: blocks(info.Size), inodes: rep.Inodes,
+		content: treeName, bytes: rep.DiskBytes + blocks(1), object: blocks(info.Size), inodes: rep.Inodes + 1, // the tree's own directory
 		omitted: int(rep.OmittedCount), fetched: true, synced: true,
 	}, nil
 }

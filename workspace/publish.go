@@ -84,7 +84,11 @@ func (c *Cache) renameInto(from, name string) error {
 	var err error
 	for range tries {
 		err = c.root().Mkdir(path.Dir(name), 0o755)
-		if err != nil && !errors.Is(err, fs.ErrExist) {
+		if err == nil {
+			// Whatever the umask: a run's tools may be another user.
+			err = c.root().Chmod(path.Dir(name), 0o755)
+		}
+		if err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		if err = c.root().Rename(from, name); !errors.Is(err, fs.ErrNotExist) {

@@ -75,10 +75,13 @@ func (s *staging) open() error {
 	if err := root.Mkdir(s.dir(), 0o700); err != nil {
 		return err
 	}
-	if err := root.Mkdir(s.at(""), 0o755); err != nil {
+	err := root.Mkdir(s.at(""), 0o755)
+	if err == nil {
+		err = root.Chmod(s.at(""), 0o755) // whatever the umask: a run's tools may be another user
+	}
+	if err != nil {
 		return err
 	}
-	var err error
 	s.root, err = root.OpenRoot(s.at(""))
 	return err
 }
