@@ -3,6 +3,7 @@ package workspace_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/internal/asuser"
 	"github.com/cordonlabs/cordon/target"
 	"github.com/cordonlabs/cordon/workspace"
 )
@@ -49,6 +51,37 @@ func TestOpenRefuses(t *testing.T) {
 			mustBeKind(t, err, tc.kind, tc.says)
 		})
 	}
+}
+
+// Everything must work for a worker that is not root: renaming and deleting
+// read-only trees above all.
+func TestUnprivileged(t *testing.T) {
+	if !asuser.Unprivileged(t) {
+		return
+	}
+	b := newBench(t)
+	b.put("T", project.tarball(t))
+	for _, mode := range modes {
+		ws := b.get("T", "R-"+string(mode), mode)
+		mustBeTree(t, ws.Path, project)
+		err := os.WriteFile(filepath.Join(ws.Path, "main.py"), []byte("changed"), 0o644)
+		if denied := errors.Is(err, os.ErrPermission); denied != (mode == cordon.Shared) {
+			t.Errorf("%s: writing: %v", mode, err)
+		}
+		b.cleanup(ws.Path, "R-"+string(mode))
+	}
+	b.put("T", newer.tarball(t))
+	mustBeTree(t, b.get("T", "R2", cordon.Shared).Path, newer)
+	b.cleanup(b.path("T/workspace"), "R2")
+	_, err := b.cache.Sweep(t.Context(), workspace.SweepOptions{Shrink: true})
+	must(t, err)
+	mustBeGone(t, b.path("T"))
+	b.mustBeTidy()
+
+	locked := filepath.Join(t.TempDir(), "locked")
+	must(t, os.Mkdir(locked, 0o500))
+	_, err = workspace.Open(workspace.Options{Dir: locked + "/cache"})
+	mustBeKind(t, err, cordon.PermissionDenied, locked, "CACHE_DIR")
 }
 
 func TestGetRefuses(t *testing.T) {
