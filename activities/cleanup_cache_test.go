@@ -13,6 +13,7 @@ import (
 // CONTRACT §1.4: what the cache recorded decides, and nothing ever fails. The
 // calls are those seen in the wild, and those that a mistake would make.
 func TestCleanupCacheActsOnTheRecord(t *testing.T) {
+	t.Parallel()
 	h := open(t, options{})
 	h.put("project", map[string]string{"a.txt": "a"})
 	get := func(run, mode string) string {
@@ -83,6 +84,7 @@ func TestCleanupCacheActsOnTheRecord(t *testing.T) {
 }
 
 func TestCleanupCacheSucceedsWhereTheDiskFails(t *testing.T) {
+	t.Parallel()
 	broken := errors.New("input/output error")
 	h := open(t, options{cache: func(c activities.Cache) activities.Cache { return brokenCache{c, &broken} }})
 	a, _, err := h.call(activities.CleanupCacheName, text(h.in("project", "r", "workspace")))
@@ -97,6 +99,7 @@ func TestCleanupCacheSucceedsWhereTheDiskFails(t *testing.T) {
 // A run that took a shared workspace under a run id of its own making still ends
 // its hold: the engine is told which execution called.
 func TestCleanupCacheEndsTheCallingRunsHold(t *testing.T) {
+	t.Parallel()
 	h := open(t, options{})
 	h.put("project", map[string]string{"a.txt": "a"})
 	run := h.start("HoldAndReleaseWorkflow", nil, call{Args: []arg{text("project"), text("my-own-name"), text("shared")}})

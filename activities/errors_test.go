@@ -29,6 +29,7 @@ func (b brokenCache) Cleanup(context.Context, string, workspace.Caller) (workspa
 // CONTRACT §1.3: the error's type is its kind, its retryability the kind's own,
 // and its message says what was asked, what was wrong, and what to do.
 func TestErrorTypes(t *testing.T) {
+	t.Parallel()
 	var current error
 	h := open(t, options{cache: func(c activities.Cache) activities.Cache { return brokenCache{c, &current} }})
 	for kind, retryable := range map[cordon.Kind]bool{
@@ -62,6 +63,7 @@ func TestErrorTypes(t *testing.T) {
 
 // CONTRACT §7, row 14, through Temporal: it fails at once, and says which target.
 func TestGetTargetOfWhatIsNotInTheStoreFailsAtOnce(t *testing.T) {
+	t.Parallel()
 	h := open(t, options{})
 	_, _, err := h.call(activities.GetTargetName, text("nobody-put-this"))
 	app := failed(t, err)
@@ -72,6 +74,7 @@ func TestGetTargetOfWhatIsNotInTheStoreFailsAtOnce(t *testing.T) {
 
 // CONTRACT §7, row 4, through Temporal.
 func TestGetTargetOfAHostileArchiveIsRejected(t *testing.T) {
+	t.Parallel()
 	h := open(t, options{})
 	h.put("evil", map[string]string{"../../outside": "x"})
 	_, run, err := h.call(activities.GetTargetName, text("evil"))

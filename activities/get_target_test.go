@@ -12,6 +12,7 @@ import (
 
 // CONTRACT §1.1 and §1.2: what callers in any language pass, and the path they get.
 func TestGetTargetArguments(t *testing.T) {
+	t.Parallel()
 	h := open(t, options{})
 	h.put("project", map[string]string{"a.txt": "a"})
 	h.put("blob", map[string]string{"": "just bytes"})

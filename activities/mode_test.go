@@ -11,6 +11,7 @@ import (
 
 // CONTRACT §2: the run's memo, then the metadata, then the argument, then isolated.
 func TestWhichModeHolds(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	writeMetadata(t, folder, "shared")
 	h := open(t, options{catalog: []string{folder}})
@@ -64,6 +65,7 @@ func TestWhichModeHolds(t *testing.T) {
 
 // CONTRACT §7, row 20: editing metadata.yaml is enough, under a running worker.
 func TestAnEditOfMetadataChangesTheMode(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	writeMetadata(t, folder, "isolated")
 	h := open(t, options{catalog: []string{folder}})
@@ -89,6 +91,7 @@ func TestAnEditOfMetadataChangesTheMode(t *testing.T) {
 
 // CONTRACT §5: metadata's extract overrides what the content looks like.
 func TestMetadataDecidesAboutExtraction(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	writeMetadata(t, folder, "isolated\nextract: never")
 	h := open(t, options{catalog: []string{folder}})

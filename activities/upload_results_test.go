@@ -14,6 +14,7 @@ import (
 
 // CONTRACT §1.5.
 func TestUploadResultsStoresTheObject(t *testing.T) {
+	t.Parallel()
 	h := open(t, options{})
 	const object = `{"z":1,"a":{"list":[1,2],"empty":{}},"big":12345678901234567890,"text":"<&>é"}`
 	const indented = `{
@@ -89,6 +90,7 @@ func (r refusingResults) GetResult(context.Context, string, string) ([]byte, err
 
 // CONTRACT §1.5: callers set no limit to their retries, and would wait for ever.
 func TestUploadResultsToAMissingBucketIsNotRetried(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []cordon.Kind{cordon.TargetNotFound, cordon.PermissionDenied} {
 		t.Run(string(kind), func(t *testing.T) {
 			h := open(t, options{results: refusingResults{kind}})
