@@ -1,0 +1,106 @@
+# What try.sh and test.sh install. To be sourced, with the repository as the
+# current folder. Everything here may be repeated: what is there already is kept.
+#
+# Set by it: TOOLS, a folder of this user's cache for programs that are built
+# from source, first in PATH.
+
+GOSEC_VERSION=v2.30.0
+MINIO_VERSION=v0.0.0-20260212201848-7aac2a2c5b7c
+TEMPORALIO_VERSION=1.35.0 # of the Python client
+
+say() { printf '\n\033[1m== %s\033[0m\n' "$*" | plain_unless_terminal; }
+note() { printf '   %s\n' "$*"; }
+die() {
+	printf '%s: %s\n' "${0##*/}" "$*" >&2
+	exit 1
+}
+
+# plain_unless_terminal drops colours where nobody sees them.
+plain_unless_terminal() {
+	if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then cat; else sed 's/\x1b\[[0-9;]*m//g'; fi
+}
+
+# Go and everything else want a home; a bare machine may have none set.
+if [ -z "${HOME:-}" ]; then
+	HOME=$(getent passwd "$(id -u)" | cut -d: -f6)
+	[ -n "$HOME" ] && [ -d "$HOME" ] || HOME=$(mktemp -d)
+	export HOME
+fi
+TOOLS=${XDG_CACHE_HOME:-$HOME/.cache}/cordon-tools
+mkdir -p "$TOOLS/bin"
+PATH=$TOOLS/bin:$PATH
+export PATH
+
+need_go() {
+	command -v go >/dev/null || PATH=$PATH:/usr/local/go/bin
+	command -v go >/dev/null || die "Go 1.26 or newer is needed, and there is no go in PATH; install it and run this again"
+	want=$(sed -n 's/^go //p' go.mod)
+	have=$(go env GOVERSION | sed 's/^go//')
+	oldest=$(printf '%s\n%s\n' "$want" "$have" | sort -V | head -n 1)
+	[ "$oldest" = "$want" ] || die "Go $want or newer is needed, and this one is $have; install a newer Go and run this again"
+	note "Go $have"
+}
+
+# need_packages COMMAND=PACKAGE… installs the Debian packages of those commands
+# that are missing.
+need_packages() {
+	missing=
+	for pair in "$@"; do
+		command -v "${pair%%=*}" >/dev/null || missing="$missing ${pair#*=}"
+	done
+	if [ -z "$missing" ]; then
+		note "Debian packages: nothing is missing"
+		return
+	fi
+	note "installing Debian packages:$missing"
+	command -v apt-get >/dev/null || die "these packages are missing, and there is no apt-get to install them:$missing"
+	as_root=
+	[ "$(id -u)" = 0 ] || as_root="sudo -n"
+	# shellcheck disable=SC2086
+	{
+		$as_root apt-get update -qq </dev/null &&
+			$as_root env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get install -y -qq --no-install-recommends $missing </dev/null >/dev/null
+	} || die "installing these Debian packages failed; install them by hand and run this again:$missing"
+}
+
+# need_program NAME PACKAGE VERSION TIME builds a Go program at one version.
+need_program() {
+	if [ "$(built_version "$TOOLS/bin/$1")" = "$3" ]; then
+		note "$1 $3: is there"
+		return
+	fi
+	note "$1 $3: building it, about $4 on two cores"
+	GOBIN=$TOOLS/bin GOFLAGS=-mod=mod go install "$2@$3" || die "building $1 failed; see above"
+}
+
+built_version() { go version -m "$1" 2>/dev/null | awk '$1 == "mod" { print $3 }'; }
+
+need_gosec() { need_program gosec github.com/securego/gosec/v2/cmd/gosec "$GOSEC_VERSION" "1 minute"; }
+need_minio() {
+	need_program minio github.com/minio/minio "$MINIO_VERSION" "3 minutes"
+	CORDON_TEST_MINIO=$TOOLS/bin/minio
+	export CORDON_TEST_MINIO
+}
+
+# need_python_client makes a Python environment with Temporal's client.
+need_python_client() {
+	venv=$TOOLS/python-temporalio-$TEMPORALIO_VERSION
+	if ! "$venv/bin/python" -c 'import temporalio' 2>/dev/null; then
+		note "Python client of Temporal $TEMPORALIO_VERSION: installing it"
+		rm -rf "$venv"
+		/usr/bin/python3 -m venv "$venv" &&
+			"$venv/bin/pip" install --quiet --disable-pip-version-check "temporalio==$TEMPORALIO_VERSION" ||
+			die "installing Temporal's Python client failed; see above"
+	else
+		note "Python client of Temporal $TEMPORALIO_VERSION: is there"
+	fi
+	CORDON_TEST_PYTHON=$venv/bin/python
+	export CORDON_TEST_PYTHON
+}
+
+build_cordon() {
+	note "building bin/cordon (the first time takes 5 minutes on two cores: a Temporal server is in it)"
+	mkdir -p bin
+	go build -trimpath -o bin/cordon ./cmd/cordon
+	note "$(bin/cordon version)"
+}

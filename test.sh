@@ -1,0 +1,46 @@
+#!/bin/sh
+# test.sh sets up what the tests need on a bare Debian machine with Go and runs
+# all of them. It may be repeated at will; from cold, two cores take half an
+# hour, most of which is compiling.
+set -eu
+
+cd "$(dirname "$0")"
+. .ci/setup.sh
+
+say "Setting up"
+need_go
+need_packages git=git bsdtar=libarchive-tools zip=zip xz=xz-utils zstd=zstd lz4=lz4 bzip2=bzip2 \
+	strace=strace /usr/bin/python3=python3 "gcc=gcc libc6-dev"
+/usr/bin/python3 -c 'import ensurepip' 2>/dev/null || need_packages no-such-command=python3-venv
+need_gosec
+need_minio
+need_python_client
+build_cordon
+CORDON_TEST_BINARY=$PWD/bin/cordon
+export CORDON_TEST_BINARY
+
+say "Formatting and vet"
+unformatted=$(gofmt -l $(git ls-files '*.go'))
+[ -z "$unformatted" ] || die "gofmt would change: $unformatted"
+go vet -p 2 ./...
+note "clean"
+
+# A failing step does not hide the steps after it.
+failed=
+run() {
+	say "$1"
+	shift
+	"$@" || failed="$failed
+   $*"
+}
+
+# The embedded Temporal server takes minutes to compile with the race detector:
+# the packages that need it are tested without.
+engine="./archive/... ./finding/... ./analyze/... ./metadata/... ./target/... ./workspace/... ./internal/flight/... ./internal/flock/... ./internal/rmtree/... ./internal/config/..."
+run "All tests" go test -p 2 -timeout 20m ./...
+# shellcheck disable=SC2086
+run "The engine's tests under the race detector" go test -race -p 2 -timeout 20m . $engine
+
+say "Result"
+[ -z "$failed" ] || die "FAILED:$failed"
+note "all tests passed"
