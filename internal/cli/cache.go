@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -28,7 +29,7 @@ func (a *app) onCache(use, short, example string, run func(ctx context.Context, 
 			if err != nil {
 				return err
 			}
-			cache, err := a.existingCache(cfg, a.logger(a.quietLevel(cfg), false))
+			cache, err := a.existingCache(cfg, a.logger(a.level(cfg, slog.LevelWarn), false))
 			if err != nil {
 				return err
 			}

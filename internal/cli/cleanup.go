@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -33,11 +34,12 @@ A path that the cache did not hand out is left alone, and that is no error.`,
 			}
 			cleaned := workspace.Cleaned{Outcome: workspace.Unknown, Path: args[0], Reason: fmt.Sprintf("there is no cache at %q", cfg.CacheDir)}
 			if _, err := os.Stat(cfg.CacheDir); !errors.Is(err, os.ErrNotExist) {
-				cache, err := a.openCache(cfg, nil, a.logger(a.quietLevel(cfg), false))
+				cache, err := a.openCache(cfg, nil, a.logger(a.level(cfg, slog.LevelError), false))
 				if err != nil {
 					return err
 				}
 				defer cache.Close()
+				// What the engine warns of is the outcome, which is printed.
 				if cleaned, err = cache.Cleanup(cmd.Context(), args[0], workspace.Caller{Run: run}); err != nil {
 					return err
 				}

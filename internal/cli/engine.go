@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"go.temporal.io/sdk/client"
@@ -71,7 +72,7 @@ func builtin(w metadata.Workflow) bool {
 // embed starts a server that lives as long as this process, and a worker. Its
 // history is in memory: what stays of a run are its results in the store.
 func (a *app) embed(ctx context.Context, j *job, e *engine) (client.Options, error) {
-	log := a.logger(a.quietLevel(j.cfg), false)
+	log := a.logger(a.level(j.cfg, slog.LevelWarn), false)
 	opts := client.Options{Namespace: config.DefaultNamespace}
 	a.redraw("starting Temporal …")
 	defer a.redraw("")

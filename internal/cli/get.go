@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"log/slog"
+
 	"github.com/spf13/cobra"
 
 	"github.com/cordonlabs/cordon"
@@ -38,7 +40,7 @@ else. The same run asking again gets the same path. The run's hold lasts until
 			if err != nil {
 				return err
 			}
-			cache, err := a.openCache(cfg, store, a.logger(a.quietLevel(cfg), false))
+			cache, err := a.openCache(cfg, store, a.logger(a.level(cfg, slog.LevelWarn), false))
 			if err != nil {
 				return err
 			}

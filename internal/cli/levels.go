@@ -6,11 +6,11 @@ import (
 	"github.com/cordonlabs/cordon/internal/config"
 )
 
-// quietLevel is the log level of commands that are over soon: their own talk
-// says what happened, so that they log warnings alone unless LOG_LEVEL is set.
-func (a *app) quietLevel(cfg config.Worker) slog.Level {
+// level is the log level of a command that is over soon: its own talk says what
+// happened, so that it logs nothing below otherwise unless LOG_LEVEL is set.
+func (a *app) level(cfg config.Worker, otherwise slog.Level) slog.Level {
 	if a.getenv("LOG_LEVEL") == "" {
-		return slog.LevelWarn
+		return otherwise
 	}
 	return cfg.LogLevel
 }

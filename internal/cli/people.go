@@ -70,7 +70,8 @@ func until(t, now time.Time) string {
 	}
 }
 
-// coarse renders a duration of a minute or more in one unit.
+// coarse renders a duration of a minute or more in one unit; days are rounded, so
+// that seven days to come are not six a second later.
 func coarse(d time.Duration) string {
 	switch {
 	case d < time.Hour:
@@ -78,5 +79,5 @@ func coarse(d time.Duration) string {
 	case d < 48*time.Hour:
 		return fmt.Sprintf("%d h", d/time.Hour)
 	}
-	return fmt.Sprintf("%d d", d/(24*time.Hour))
+	return fmt.Sprintf("%d d", d.Round(24*time.Hour)/(24*time.Hour))
 }

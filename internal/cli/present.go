@@ -143,6 +143,7 @@ func (a *app) printFindings(fs []finding.Finding, limit int) {
 	fs = slices.Clone(fs)
 	finding.Sort(fs)
 	t := newTable("SEVERITY", "WHERE", "RULE", "WHAT")
+	t.cut = true
 	for i, f := range fs {
 		if limit > 0 && i == limit {
 			break

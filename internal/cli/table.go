@@ -2,12 +2,12 @@ package cli
 
 import "strings"
 
-// table lays cells out in columns. The last column takes what is left of the
-// terminal's width and is cut there; elsewhere nothing is cut.
+// table lays cells out in columns.
 type table struct {
 	head  []string
 	rows  [][]string
 	right map[int]bool // columns aligned to the right: numbers
+	cut   bool         // lines end where the terminal does; for prose, not for what people copy
 }
 
 func newTable(head ...string) *table { return &table{head: head, right: map[int]bool{}} }
@@ -50,7 +50,11 @@ func (t *table) lines(width int) []string {
 
 // printTable prints t as data.
 func (s *screen) printTable(t *table) {
-	for i, line := range t.lines(widthOf(s.out)) {
+	width := 0
+	if t.cut {
+		width = widthOf(s.out)
+	}
+	for i, line := range t.lines(width) {
 		if i == 0 {
 			line = s.paintOut(dim, line)
 		}

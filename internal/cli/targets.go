@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -24,7 +25,7 @@ func (a *app) targetsCommand() *cobra.Command {
 // openStore opens the store for a short command: it logs warnings alone, unless
 // LOG_LEVEL asks for more.
 func (a *app) openStore(cfg config.Worker) (worker.Store, error) {
-	return worker.OpenStore(cfg, a.logger(a.quietLevel(cfg), false))
+	return worker.OpenStore(cfg, a.logger(a.level(cfg, slog.LevelWarn), false))
 }
 
 func (a *app) targetsPut() *cobra.Command {
@@ -168,7 +169,7 @@ func (a *app) checkUnheld(cfg config.Worker, id cordon.TargetID) error {
 	if _, err := os.Stat(cfg.CacheDir); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	cache, err := a.openCache(cfg, nil, a.logger(a.quietLevel(cfg), false))
+	cache, err := a.openCache(cfg, nil, a.logger(a.level(cfg, slog.LevelWarn), false))
 	if err != nil {
 		return err
 	}
@@ -188,6 +189,7 @@ func (a *app) checkUnheld(cfg config.Worker, id cordon.TargetID) error {
 	if len(runs) == 0 {
 		return nil
 	}
+	slices.Sort(runs)
 	return &cordon.Error{
 		Kind: cordon.Busy, Op: "remove target", Name: fmt.Sprintf("%q", id),
 		Err: fmt.Errorf("held by %s: %s", count(len(runs), "run", "runs"), strings.Join(runs, ", ")),

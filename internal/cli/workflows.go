@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -25,7 +26,7 @@ func (a *app) workflowsCommand() *cobra.Command {
 // catalog returns the workflows that are known: the built-in ones and those of
 // CORDON_WORKFLOWS.
 func (a *app) catalog(cfg config.Worker) (*metadata.Catalog, error) {
-	return metadata.NewCatalog(workflows.Builtin(), cfg.WorkflowDirs, a.logger(a.quietLevel(cfg), false))
+	return metadata.NewCatalog(workflows.Builtin(), cfg.WorkflowDirs, a.logger(a.level(cfg, slog.LevelWarn), false))
 }
 
 // workflowJSON is a workflow as --json prints it.
@@ -84,6 +85,7 @@ func (a *app) workflowsList() *cobra.Command {
 			}
 			list := []workflowJSON{}
 			t := newTable("NAME", "MODE", "VERTICAL", "DESCRIPTION")
+			t.cut = true
 			for _, w := range catalog.List() {
 				list = append(list, asJSONWorkflow(w))
 				t.add(plain(w.Name), string(w.Isolation), plain(w.Vertical), plain(firstSentence(w.Description)))
