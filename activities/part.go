@@ -34,8 +34,8 @@ func partID(info activity.Info, tool string) string {
 	return fmt.Sprintf("%s.%s.%s", info.WorkflowExecution.ID, info.WorkflowExecution.RunID, tool)
 }
 
-func (a *Activities) newPart(ctx context.Context, tool string, result analyze.Result) (Part, error) {
-	part := Part{Tool: tool, Findings: len(result.Findings), Result: &result}
+func (a *Activities) newPart(ctx context.Context, tool string, result *analyze.Result) (Part, error) {
+	part := Part{Tool: tool, Findings: len(result.Findings), Result: result}
 	body, err := json.Marshal(result)
 	if err != nil || len(body) <= maxInlinePart {
 		return part, err

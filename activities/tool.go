@@ -14,7 +14,7 @@ import (
 )
 
 // analyser looks at the workspace in dir. It writes nothing there.
-type analyser func(ctx context.Context, dir string, progress analyze.Progress) (analyze.Result, error)
+type analyser func(ctx context.Context, dir string, progress analyze.Progress) (*analyze.Result, error)
 
 // tool runs an analyser on the workspace at path, under a lifetime and with
 // heartbeats, and returns what it found as a part.

@@ -12,6 +12,7 @@ import (
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/activities"
 	"github.com/cordonlabs/cordon/activities/arguments"
+	"github.com/cordonlabs/cordon/analyze/secrets"
 	"github.com/cordonlabs/cordon/workflows/flow"
 )
 
@@ -23,7 +24,7 @@ var Metadata []byte
 var signature = arguments.Signature{
 	Op:    "secret_detection",
 	Names: []string{"target_id", "scan_mode", "redact", "no_git"},
-	Usage: "start it with target_id (string), scan_mode (\"detect\"), redact (boolean), no_git (boolean)",
+	Usage: "start it with target_id (string), scan_mode (detect or protect), redact (boolean), no_git (boolean)",
 }
 
 // Workflow is SecretDetectionWorkflow. Its arguments are target_id, scan_mode,
@@ -56,6 +57,10 @@ func decode(raws ...converter.RawValue) (target cordon.TargetID, request activit
 	if err := cmp.Or(err1, err2, err3, err4); err != nil {
 		return target, request, err
 	}
+	scan, err := secrets.ParseMode(mode)
+	if err != nil {
+		return target, request, err
+	}
 	target, err = cordon.ParseTargetID(id)
-	return target, activities.ScanSecretsRequest{ScanMode: mode, Redact: redact, NoGit: noGit}, err
+	return target, activities.ScanSecretsRequest{ScanMode: scan, NoRedact: !redact, NoGit: noGit}, err
 }

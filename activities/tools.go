@@ -1,0 +1,64 @@
+package activities
+
+import (
+	"context"
+
+	"go.temporal.io/sdk/converter"
+
+	"github.com/cordonlabs/cordon/analyze"
+	"github.com/cordonlabs/cordon/analyze/code"
+	"github.com/cordonlabs/cordon/analyze/secrets"
+)
+
+// ToolRequest is the argument of inventory_files, scan_code and scan_go.
+type ToolRequest struct {
+	Path string `json:"path"` // a workspace that get_target returned
+}
+
+// ScanSecretsRequest is the argument of scan_secrets.
+type ScanSecretsRequest struct {
+	Path     string       `json:"path"`      // a workspace that get_target returned
+	ScanMode secrets.Mode `json:"scan_mode"` // "" is detect
+	NoRedact bool         `json:"no_redact"` // answered by a note: secrets are always redacted
+	NoGit    bool         `json:"no_git"`    // leave the git history out
+}
+
+// ScanSecrets is scan_secrets: credentials in the workspace's files and git
+// history, redacted.
+func (a *Activities) ScanSecrets(ctx context.Context, argument converter.RawValue) (Part, error) {
+	req, err := request[ScanSecretsRequest](ScanSecretsName, argument)
+	if err != nil {
+		return Part{}, err
+	}
+	return a.tool(ctx, ScanSecretsName, req.Path, func(ctx context.Context, dir string, progress analyze.Progress) (*analyze.Result, error) {
+		return secrets.Scan(ctx, secrets.Options{Dir: dir, Mode: req.ScanMode, NoGit: req.NoGit, NoRedact: req.NoRedact, Progress: progress})
+	})
+}
+
+// ScanCode is scan_code: Cordon's own rules on the workspace's source code.
+func (a *Activities) ScanCode(ctx context.Context, argument converter.RawValue) (Part, error) {
+	return a.plainTool(ctx, ScanCodeName, argument, scrubbed(func(ctx context.Context, dir string, scrub analyze.Scrubber, progress analyze.Progress) (*analyze.Result, error) {
+		return code.Scan(ctx, code.Options{Dir: dir, Scrubber: scrub, Progress: progress})
+	}))
+}
+
+// plainTool runs an analyser whose only argument is the workspace.
+func (a *Activities) plainTool(ctx context.Context, name string, argument converter.RawValue, analyse analyser) (Part, error) {
+	req, err := request[ToolRequest](name, argument)
+	if err != nil {
+		return Part{}, err
+	}
+	return a.tool(ctx, name, req.Path, analyse)
+}
+
+// scrubbed gives an analyser a scrubber of its own: one that several shared
+// would carry one project's secrets into the analysis of another.
+func scrubbed(analyse func(ctx context.Context, dir string, scrub analyze.Scrubber, progress analyze.Progress) (*analyze.Result, error)) analyser {
+	return func(ctx context.Context, dir string, progress analyze.Progress) (*analyze.Result, error) {
+		scrub, err := secrets.NewScrubber()
+		if err != nil {
+			return nil, err
+		}
+		return analyse(ctx, dir, scrub, progress)
+	}
+}
