@@ -80,8 +80,8 @@ func (a *app) embed(ctx context.Context, j *job, e *engine) (client.Options, err
 	if err != nil {
 		return opts, fmt.Errorf("start Temporal: %w", err)
 	}
-	// The process ends soon: a server that is slow to stop is cut off.
-	e.stops = append(e.stops, func() { _ = server.Stop() })
+	// Nobody stops the server: it is in memory and ends with the process, and
+	// stopping it in good order would take a second of everybody's time.
 	e.embedded, opts.HostPort = true, server.Address()
 	w, err := worker.New(worker.Options{
 		Config: j.cfg, Temporal: opts, Verticals: []string{e.vertical}, Version: a.version.Version, Logger: log,

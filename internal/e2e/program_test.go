@@ -93,6 +93,12 @@ type server struct {
 // start runs the program in the background until the test ends, or stop.
 func (u user) start(t *testing.T, args ...string) (*server, *bufio.Reader) {
 	t.Helper()
+	return u.startExpecting(t, 0, args...)
+}
+
+// startExpecting is start of a program that is to end with code.
+func (u user) startExpecting(t *testing.T, code int, args ...string) (*server, *bufio.Reader) {
+	t.Helper()
 	s := &server{cmd: u.command(context.Background(), args...), ended: make(chan error, 1)}
 	s.cmd.Stderr = s
 	out, err := s.cmd.StdoutPipe()
@@ -104,8 +110,8 @@ func (u user) start(t *testing.T, args ...string) (*server, *bufio.Reader) {
 	}
 	r := bufio.NewReader(out)
 	t.Cleanup(func() {
-		if code := s.stop(t); code != 0 {
-			t.Errorf("cordon %s: exit code %d\n%s", strings.Join(args, " "), code, s.log())
+		if got := s.stop(t); got != code {
+			t.Errorf("cordon %s: exit code %d, want %d\n%s", strings.Join(args, " "), got, code, s.log())
 		}
 	})
 	return s, r
