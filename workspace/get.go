@@ -262,7 +262,7 @@ func (c *Cache) tryRun(ctx context.Context, req Request, st *step) (Workspace, e
 	if err != nil {
 		return Workspace{}, err
 	}
-	s, err := c.stage(k)
+	s, err := c.stage("run "+req.Run.String()+" of target "+req.Target.String())
 	if err != nil {
 		return Workspace{}, err
 	}

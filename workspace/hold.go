@@ -57,15 +57,12 @@ func (c *Cache) hold(k key, run cordon.RunID, owner Owner) error {
 		return nil
 	}
 	root := c.root()
-	if err := root.Mkdir(path.Dir(name), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
 	b, err := json.Marshal(hold{Run: run.String(), Owner: owner, Host: c.host, Since: c.now().UTC()})
 	if err != nil {
 		return err
 	}
 	tmp := path.Join(path.Dir(name), ".tmp-"+rand.Text())
-	f, err := root.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := c.createIn(path.Dir(name), tmp)
 	if err != nil {
 		return err
 	}
@@ -90,6 +87,22 @@ func (c *Cache) hold(k key, run cordon.RunID, owner Owner) error {
 	}
 	c.keep(name, f)
 	return durable.SyncDir(root, path.Dir(name))
+}
+
+// createIn makes the file name in dir, and dir if need be: whoever finds the
+// directory empty removes it, and may do so between the two.
+func (c *Cache) createIn(dir, name string) (f *os.File, err error) {
+	const tries = 100 // each lost only to a removal in the same instant
+	for range tries {
+		if err = c.root().Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+		f, err = c.root().OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+		if !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return f, err
 }
 
 // renew reports whether the hold exists already, and if so makes this process

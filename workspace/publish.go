@@ -22,7 +22,7 @@ func (c *Cache) publish(s *staging, r *record) error {
 	if err != nil {
 		return err
 	}
-	r.Protocol, r.State, r.Inode, r.Created = protocol, publishing, inode(info), c.now().UTC()
+	r.Protocol, r.State, r.Inode, r.Staging, r.Created = protocol, publishing, inode(info), s.id, c.now().UTC()
 	if err := c.writeRecord(r); err != nil {
 		return err
 	}

@@ -44,6 +44,7 @@ type record struct {
 	Object   int64           `json:"object_bytes"` // the kept object's disk; 0 where it is gone, or is the content
 	Inodes   int64           `json:"inodes"`
 	Omitted  int             `json:"omitted,omitempty"`
+	Staging  string          `json:"staging"` // where it was made; its reservation counts no more
 	Created  time.Time       `json:"created"`
 	Boot     string          `json:"boot_id,omitempty"` // set where the tree was not synced: it is gone with this boot
 

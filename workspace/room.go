@@ -74,7 +74,7 @@ func (s *staging) tryNeed(ctx context.Context, more int64) (*shortage, error) {
 	want := s.note.Bytes + more
 	over := a.used() + want - a.limit
 	if over > 0 {
-		freed, err := c.evict(a.records, over, over+a.limit/lowWatermark, "room for "+string(s.note.Key))
+		freed, err := c.evict(a.records, over, over+a.limit/lowWatermark, "room for "+s.what)
 		if err != nil {
 			return nil, err
 		}
@@ -105,22 +105,24 @@ func (c *Cache) account(s *staging) (*account, error) {
 	if a.limit, err = c.limit(); err != nil {
 		return nil, err
 	}
-	if a.records, _, err = c.records(); err != nil {
-		return nil, err
-	}
-	have := map[key]bool{}
-	for _, r := range a.records {
-		if r.State == complete {
-			a.recorded += r.total()
-			have[r.Key] = true
-		}
-	}
+	// Reservations before records: work that is done meanwhile shows up twice, and
+	// is told by its staging id. The other way round it would show up not at all.
 	all, err := c.reservations()
 	if err != nil {
 		return nil, err
 	}
+	if a.records, _, err = c.records(); err != nil {
+		return nil, err
+	}
+	published := map[string]bool{}
+	for _, r := range a.records {
+		if r.State == complete {
+			a.recorded += r.total()
+			published[r.Staging] = true
+		}
+	}
 	for _, o := range all {
-		if o.Bytes > 0 && (s == nil || o.ID != s.id) && !have[o.Key] {
+		if o.Bytes > 0 && (s == nil || o.ID != s.id) && !published[o.ID] {
 			a.others = append(a.others, o)
 			a.reserved += o.Bytes
 		}
@@ -212,6 +214,9 @@ func (c *Cache) evictObject(r *record, why string) (int64, error) {
 		return 0, nil
 	}
 	return c.withIdle(r, func(now *record) (int64, error) {
+		if err := c.unlinkObject(now); err != nil {
+			return 0, err
+		}
 		bytes := now.Object
 		name := now.Place + "/" + objectName
 		now.Object = 0

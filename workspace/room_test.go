@@ -108,6 +108,21 @@ func TestLimit(t *testing.T) {
 		}
 	})
 
+	t.Run("an object with two names is accounted once, and gone whole with its first", func(t *testing.T) {
+		b := newBench(t, limited(6*mb))
+		b.put("A", tree{"data": string(random(1, mb))}.tarball(t))
+		b.cleanup(b.get("A", "R", cordon.CopyOnWrite).Path, "R")
+		held := b.get("A", "R", cordon.Shared)
+		if e := b.entries(); e["A/workspace"].Object != 0 || e["A/shared/workspace"].Object == 0 {
+			t.Errorf("entries = %+v", e)
+		}
+		mustExist(t, b.path("A/target"))
+		b.put("B", random(2, 3*mb+mb/2))
+		b.get("B", "R", cordon.Isolated) // the base must go, and with it the object
+		mustBeGone(t, b.path("A/target"))
+		mustBeTree(t, held.Path, tree{"data": string(random(1, mb))})
+	})
+
 	t.Run("a base goes only when nobody copies from it, and comes back by a new download", func(t *testing.T) {
 		b := newBench(t, limited(3*mb))
 		b.put("A", random(1, mb))

@@ -20,6 +20,7 @@ import (
 type staging struct {
 	c    *Cache
 	id   string
+	what string // is being made, for people
 	lock *flock.Lock
 	note reservation
 	root *os.Root // of the entry that is being made
@@ -28,10 +29,9 @@ type staging struct {
 // reservation is a promise of disk to work under way. It is counted against
 // the limit beside the records.
 type reservation struct {
-	Key   key       `json:"key"`   // of the entry that is being made; once it has a record, the record counts
+	ID    string    `json:"id"`    // of the staging directory; once a record names it, the record counts
 	Bytes int64     `json:"bytes"` // promised so far
 	Since time.Time `json:"since"`
-	ID    string    `json:"id"`
 }
 
 // elder reports whether r was there before o. The elder of two that grow into
@@ -46,7 +46,7 @@ func (r reservation) elder(o reservation) bool {
 // entryDir is the directory of a staging directory that gets the entry's name.
 const entryDir = "entry"
 
-func (c *Cache) stage(k key) (*staging, error) {
+func (c *Cache) stage(what string) (*staging, error) {
 	var id string
 	var lock *flock.Lock
 	for lock == nil { // a sweep that looks at the new file in this very instant has it locked
@@ -56,7 +56,7 @@ func (c *Cache) stage(k key) (*staging, error) {
 			return nil, err
 		}
 	}
-	s := &staging{c: c, id: id, lock: lock, note: reservation{Key: k, Since: c.now().UTC(), ID: id}}
+	s := &staging{c: c, id: id, what: what, lock: lock, note: reservation{ID: id, Since: c.now().UTC()}}
 	if err := s.open(); err != nil {
 		s.discard()
 		return nil, err

@@ -68,6 +68,9 @@ func (c *Cache) delete(ctx context.Context, name string) error {
 // leaves a record without files, which is a miss, then its holds and its
 // record. The caller has the entry's lock.
 func (c *Cache) remove(r *record, why string) error {
+	if err := c.unlinkObject(r); err != nil {
+		return err
+	}
 	for _, name := range r.names() {
 		if !c.trash(name) {
 			return &fs.PathError{Op: "remove", Path: c.abs(name), Err: errors.New("cannot be moved to the trash")}

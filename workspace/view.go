@@ -63,14 +63,36 @@ func copyObject(ctx context.Context, from, to *os.Root, readOnly bool, st *step)
 	return err
 }
 
-// keepObject lets the entry that s makes keep the object that r's entry keeps.
-// Both names are the cache's own and read-only, so one file may have both.
-func (c *Cache) keepObject(s *staging, r *record, m *made) error {
+// linkObject lets the entry that s makes show the object that r's entry keeps:
+// both names are the cache's own and read-only, so one file may have both. It is
+// r's all the same: accounted there, and gone everywhere when r's goes.
+func (c *Cache) linkObject(s *staging, r *record) error {
 	if r.Object == 0 || r.Content == objectName {
 		return nil
 	}
-	m.object = r.Object
 	return c.root().Link(path.Join(r.Place, objectName), s.at(objectName))
+}
+
+// unlinkObject removes the other name of the object that r's entry keeps. The
+// caller has the content lock, which guards the sibling too.
+func (c *Cache) unlinkObject(r *record) error {
+	if r.Object == 0 || r.Content == objectName || r.Kind == KindRun {
+		return nil
+	}
+	siblings := []key{sharedKey(r.Target)}
+	if r.Kind == KindShared {
+		siblings = []key{baseKey(r.Target), asideKey(r.Target, r.version())}
+	}
+	for _, k := range siblings {
+		o, err := c.current(k)
+		if err != nil {
+			return err
+		}
+		if o != nil && o.version() == r.version() && o.Object == 0 {
+			c.trash(path.Join(o.Place, objectName))
+		}
+	}
+	return nil
 }
 
 // contentBase returns the record of a base of version v, making it if there is
@@ -127,7 +149,7 @@ func (c *Cache) makeBase(ctx context.Context, req Request, info contentInfo, st 
 	if r, err := c.currentBase(req.Target, info.version); r != nil || err != nil {
 		return made{}, err
 	}
-	s, err := c.stage(baseKey(req.Target))
+	s, err := c.stage("the base of target "+req.Target.String())
 	if err != nil {
 		return made{}, err
 	}
@@ -161,7 +183,7 @@ func (c *Cache) makeShared(ctx context.Context, req Request, info contentInfo, s
 			return made{}, errPathHeld // before anything is downloaded for a path that is taken
 		}
 	}
-	s, err := c.stage(sharedKey(req.Target))
+	s, err := c.stage("the shared tree of target "+req.Target.String())
 	if err != nil {
 		return made{}, err
 	}
@@ -192,7 +214,7 @@ func (c *Cache) obtain(ctx context.Context, s *staging, req Request, info conten
 	}
 	if r != nil && r.version() == info.version {
 		if m, err = c.derive(ctx, s, r, readOnly, st); err == nil {
-			err = c.keepObject(s, r, &m)
+			err = c.linkObject(s, r)
 		}
 		m.driver = ""
 		return m, err
