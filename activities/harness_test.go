@@ -69,11 +69,15 @@ type options struct {
 	results target.Results
 	catalog []string // folders with metadata
 	version string
+	client  client.Client // nil: the server's default one
 }
 
 func open(t *testing.T, o options) *house {
 	t.Helper()
 	h := &house{t: t, client: server().GetDefaultClient(), queue: "queue of " + t.Name(), root: t.TempDir(), log: &logBuffer{}}
+	if o.client != nil {
+		h.client = o.client
+	}
 	log := slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
 	if h.store, err = dir.Open(h.root); err != nil {
@@ -208,7 +212,7 @@ func (h *house) call(activity string, args ...arg) (answer, string, error) {
 }
 
 func (h *house) wait(run client.WorkflowRun, into any) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	err := run.Get(ctx, into)
 	if ctx.Err() != nil {

@@ -32,8 +32,9 @@ const HeartbeatInterval = time.Second
 // a cancellation after 30 s (CONTRACT §1.6).
 const MaxHeartbeatThrottle = 2 * time.Second
 
-// heartbeat records heartbeats from now until stop returns, with the progress
-// that was last reported. report is safe for concurrent use and does not block.
+// heartbeat records heartbeats from one interval from now, so that a cache hit
+// costs none, until stop returns, with the progress that was last reported.
+// report is safe for concurrent use and does not block.
 func heartbeat(ctx context.Context) (report func(Progress), stop func()) {
 	every := HeartbeatInterval
 	if t := activity.GetInfo(ctx).HeartbeatTimeout; t > 0 {
@@ -50,15 +51,15 @@ func heartbeat(ctx context.Context) (report func(Progress), stop func()) {
 		tick := time.NewTicker(every)
 		defer tick.Stop()
 		for {
-			mu.Lock()
-			p := latest
-			mu.Unlock()
-			activity.RecordHeartbeat(ctx, p)
 			select {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
 			}
+			mu.Lock()
+			p := latest
+			mu.Unlock()
+			activity.RecordHeartbeat(ctx, p)
 		}
 	}()
 	report = func(p Progress) {

@@ -10,6 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"go.temporal.io/sdk/client"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/activities"
 	"github.com/cordonlabs/cordon/target"
@@ -71,10 +76,12 @@ func (r *slowReader) Close() error {
 	return r.ReadCloser.Close()
 }
 
-func openSlow(t *testing.T) (*house, *slowSource) {
+func openSlow(t *testing.T) (*house, *slowSource) { return openSlowWith(t, nil) }
+
+func openSlowWith(t *testing.T, c client.Client) (*house, *slowSource) {
 	t.Helper()
 	var source *slowSource
-	h := open(t, options{wrap: func(s target.Source) target.Source { source = newSlowSource(s); return source }})
+	h := open(t, options{client: c, wrap: func(s target.Source) target.Source { source = newSlowSource(s); return source }})
 	h.put("project", map[string]string{"a.txt": "a"})
 	return h, source
 }
@@ -190,4 +197,58 @@ func TestAFetchHeartbeatsWithItsProgress(t *testing.T) {
 	})
 	source.slow.Store(false)
 	h.result(run)
+}
+
+// deafClient returns a client whose heartbeats do not reach the server, and how
+// many were tried.
+func deafClient() (client.Client, *atomic.Int32) {
+	var tried atomic.Int32
+	deaf := func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		if strings.HasSuffix(method, "/RecordActivityTaskHeartbeat") {
+			tried.Add(1)
+			return status.Error(codes.Unavailable, "the network is down")
+		}
+		return invoker(ctx, method, req, reply, cc, opts...)
+	}
+	c := server().NewClientWithOptions(client.Options{
+		Logger:            nopLogger{},
+		ConnectionOptions: client.ConnectionOptions{DialOptions: []grpc.DialOption{grpc.WithChainUnaryInterceptor(deaf)}},
+	})
+	return c, &tried
+}
+
+// The SDK cancels an activity whose heartbeat it could not deliver. A short
+// trouble of the network must not throw a long download away.
+func TestAFetchOutlivesHeartbeatsThatAreLost(t *testing.T) {
+	t.Parallel()
+	c, tried := deafClient()
+	h, source := openSlowWith(t, c)
+	run := h.start("CallWorkflow", nil, call{Activity: activities.GetTargetName, Args: []arg{text("project"), text("r1")}})
+	<-source.first
+	time.Sleep(5 * time.Second) // the first heartbeat after 1 s, given up 2 s later
+	if tried.Load() == 0 {
+		t.Fatal("no heartbeat was lost")
+	}
+	source.slow.Store(false)
+	if got, want := h.result(run), h.in("project", "r1", "workspace"); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if n := source.opened.Load(); n != 1 || strings.Contains(h.log.String(), "attempt=2") {
+		t.Errorf("the object was read %d times; the log:\n%s", n, h.log)
+	}
+}
+
+// Even then a cancellation arrives: the worker asks for it.
+func TestACancellationArrivesWithoutHeartbeats(t *testing.T) {
+	t.Parallel()
+	c, _ := deafClient()
+	h, source := openSlowWith(t, c)
+	run := h.start("CallWorkflow", nil, call{Activity: activities.GetTargetName, Args: []arg{text("project"), text("r1")}})
+	<-source.first
+	time.Sleep(4 * time.Second)
+	if err := h.client.CancelWorkflow(context.Background(), run.GetID(), run.GetRunID()); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, 5*time.Second, "the fetch stops", func() bool { return source.closed.Load() > 0 })
+	nothingHalfMade(t, h)
 }

@@ -114,7 +114,7 @@ func (c *Cache) handedOut(req Request) (*Workspace, error) {
 		if err := c.hold(r.Key, req.Run, req.Owner); err != nil {
 			return nil, err
 		}
-		return c.answer(r, req, false), nil
+		return c.stillThere(r.Key, req)
 	}
 	if req.Mode != cordon.Shared {
 		return nil, nil
@@ -124,8 +124,14 @@ func (c *Cache) handedOut(req Request) (*Workspace, error) {
 	if r == nil || err != nil || !c.renew(holdFile(k, req.Run)) {
 		return nil, err
 	}
-	// The hold may have been dropped, and the entry with it, between the two looks.
-	if r, err = c.current(k); r == nil || err != nil {
+	return c.stillThere(k, req)
+}
+
+// stillThere answers with the entry k, which the run holds by now. It looks
+// again, for until then the entry may have been removed.
+func (c *Cache) stillThere(k key, req Request) (*Workspace, error) {
+	r, err := c.current(k)
+	if r == nil || err != nil {
 		return nil, err
 	}
 	return c.answer(r, req, false), nil
@@ -262,7 +268,7 @@ func (c *Cache) tryRun(ctx context.Context, req Request, st *step) (Workspace, e
 	if err != nil {
 		return Workspace{}, err
 	}
-	s, err := c.stage("run "+req.Run.String()+" of target "+req.Target.String())
+	s, err := c.stage("run " + req.Run.String() + " of target " + req.Target.String())
 	if err != nil {
 		return Workspace{}, err
 	}

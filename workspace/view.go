@@ -149,7 +149,7 @@ func (c *Cache) makeBase(ctx context.Context, req Request, info contentInfo, st 
 	if r, err := c.currentBase(req.Target, info.version); r != nil || err != nil {
 		return made{}, err
 	}
-	s, err := c.stage("the base of target "+req.Target.String())
+	s, err := c.stage("the base of target " + req.Target.String())
 	if err != nil {
 		return made{}, err
 	}
@@ -183,7 +183,7 @@ func (c *Cache) makeShared(ctx context.Context, req Request, info contentInfo, s
 			return made{}, errPathHeld // before anything is downloaded for a path that is taken
 		}
 	}
-	s, err := c.stage("the shared tree of target "+req.Target.String())
+	s, err := c.stage("the shared tree of target " + req.Target.String())
 	if err != nil {
 		return made{}, err
 	}

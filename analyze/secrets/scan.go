@@ -76,7 +76,7 @@ func Scan(ctx context.Context, opt Options) (*analyze.Result, error) {
 // Bounds of what is read.
 const (
 	maxFileBytes = 100 << 20 // larger files are data; gitleaks needs seconds for each 10 MB
-	chunkBytes   = 1 << 20   // what is matched at a time
+	chunkBytes   = 128 << 10 // what is matched at a time: a rule is tried only on pieces with its keyword
 	overlapBytes = 8 << 10   // how much of a chunk is seen again with the next: longer than any key
 	maxLeaks     = 10_000    // secrets kept in memory
 )

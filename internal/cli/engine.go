@@ -72,7 +72,9 @@ func builtin(w metadata.Workflow) bool {
 // embed starts a server that lives as long as this process, and a worker. Its
 // history is in memory: what stays of a run are its results in the store.
 func (a *app) embed(ctx context.Context, j *job, e *engine) (client.Options, error) {
-	log := a.logger(a.level(j.cfg, slog.LevelWarn), false)
+	// What a worker warns of, an activity that failed above all, this command
+	// says itself, once and at its place.
+	log := a.logger(a.level(j.cfg, slog.LevelError), false)
 	opts := client.Options{Namespace: config.DefaultNamespace}
 	a.redraw("starting Temporal …")
 	defer a.redraw("")

@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,7 +22,9 @@ import (
 type user struct {
 	home string
 	env  []string
-	as   *syscall.Credential // nil: who runs the tests
+
+	as     *syscall.Credential // nil: who runs the tests
+	binary string              // that they may run; "": the one of the tests
 }
 
 func newUser(t *testing.T, env ...string) user {
@@ -41,7 +44,7 @@ func (u user) with(env ...string) user {
 const limit = 3 * time.Minute
 
 func (u user) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd := exec.CommandContext(ctx, cmp.Or(u.binary, binary), args...)
 	cmd.Env, cmd.Dir = u.env, u.home
 	if u.as != nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: u.as}
