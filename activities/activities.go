@@ -88,6 +88,7 @@ func (a *Activities) RegisterStorage(r worker.ActivityRegistry) {
 
 // RegisterTools registers the tools of the built-in workflows.
 func (a *Activities) RegisterTools(r worker.ActivityRegistry) {
+	register(r, InventoryFilesName, a.InventoryFiles)
 	register(r, ScanSecretsName, a.ScanSecrets)
 	register(r, ScanCodeName, a.ScanCode)
 	register(r, ReportFindingsName, a.ReportFindings)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/analyze"
+	"github.com/cordonlabs/cordon/analyze/inventory"
 )
 
 // Part is what one tool found, as it travels through the run's history.
@@ -21,6 +22,10 @@ type Part struct {
 	// store instead and Ref says where (CONTRACT §3).
 	Result *analyze.Result `json:"result,omitempty"`
 	Ref    string          `json:"ref,omitempty"`
+
+	// Inventory is what the workspace consists of, from inventory_files. It has
+	// one entry per language and so is always small.
+	Inventory *inventory.Inventory `json:"inventory,omitempty"`
 }
 
 // maxInlinePart is the largest part, in bytes of JSON, that is kept in the

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -82,6 +83,9 @@ func (a *Activities) report(ctx context.Context, req ReportRequest) (Result, err
 		}
 	}
 	result.Summary = a.summary(joined, kept, len(suppressed), now.Sub(req.Started), slices.Concat(req.Notes, notes))
+	for _, part := range req.Parts {
+		result.Summary.Inventory = cmp.Or(result.Summary.Inventory, part.Inventory)
+	}
 	if ws, ok := a.handed.of(req.Path, info.WorkflowExecution); ok {
 		result.Summary.Workspace = &ws
 	}

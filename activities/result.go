@@ -3,6 +3,7 @@ package activities
 import (
 	"encoding/json"
 
+	"github.com/cordonlabs/cordon/analyze/inventory"
 	"github.com/cordonlabs/cordon/finding"
 	"github.com/cordonlabs/cordon/workspace"
 )
@@ -41,6 +42,9 @@ type Summary struct {
 	// Workspace is what get_target handed out: mode, path, whether it was a cache
 	// hit. It is missing where another worker process has made the report.
 	Workspace *workspace.Workspace `json:"workspace,omitempty"`
+
+	// Inventory is what the workspace consists of, where a tool listed it.
+	Inventory *inventory.Inventory `json:"inventory,omitempty"`
 }
 
 // Step is one step of a workflow as its result lists it.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cordonlabs/cordon/analyze"
 	"github.com/cordonlabs/cordon/analyze/code"
+	"github.com/cordonlabs/cordon/analyze/inventory"
 	"github.com/cordonlabs/cordon/analyze/secrets"
 )
 
@@ -33,6 +34,18 @@ func (a *Activities) ScanSecrets(ctx context.Context, argument converter.RawValu
 	return a.tool(ctx, ScanSecretsName, req.Path, func(ctx context.Context, dir string, progress analyze.Progress) (*analyze.Result, error) {
 		return secrets.Scan(ctx, secrets.Options{Dir: dir, Mode: req.ScanMode, NoGit: req.NoGit, NoRedact: req.NoRedact, Progress: progress})
 	})
+}
+
+// InventoryFiles is inventory_files: the workspace's files by language, and
+// those that should not be in a project.
+func (a *Activities) InventoryFiles(ctx context.Context, argument converter.RawValue) (Part, error) {
+	var files *inventory.Inventory
+	part, err := a.plainTool(ctx, InventoryFilesName, argument, func(ctx context.Context, dir string, progress analyze.Progress) (result *analyze.Result, err error) {
+		files, result, err = inventory.Scan(ctx, inventory.Options{Dir: dir, Progress: progress})
+		return result, err
+	})
+	part.Inventory = files
+	return part, err
 }
 
 // ScanCode is scan_code: Cordon's own rules on the workspace's source code.

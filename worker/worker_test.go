@@ -258,6 +258,9 @@ func TestSecurityAssessmentEndToEnd(t *testing.T) {
 	if result.Status != activities.Completed {
 		t.Errorf("status %s: %+v", result.Status, result.Steps)
 	}
+	if inv := result.Summary.Inventory; inv == nil || inv.Files != 4 {
+		t.Errorf("the inventory is %+v, want 4 files", inv)
+	}
 }
 
 // CONTRACT §3: what crosses the history stays below 512 KiB; the rest is by reference.
