@@ -144,15 +144,16 @@ func (a *app) printFindings(fs []finding.Finding, limit int) {
 	finding.Sort(fs)
 	t := newTable("SEVERITY", "WHERE", "RULE", "WHAT")
 	t.cut = true
+	room := widthOf(a.out) / 2 // for places: the rest says what is there
 	for i, f := range fs {
 		if limit > 0 && i == limit {
 			break
 		}
-		t.add(a.paintOut(severityColours[f.Severity], string(f.Severity)), where(f), plain(f.RuleID), plain(f.Title))
+		t.add(a.paintOut(severityColours[f.Severity], string(f.Severity)), tail(where(f), room), plain(f.RuleID), plain(f.Title))
 	}
 	a.printTable(t)
 	if left := len(fs) - len(t.rows); left > 0 {
-		a.print("… and %s; --limit 0 shows all", count(left, "finding more", "findings more"))
+		a.print("… and %s more; --limit 0 shows all", thousands(left))
 	}
 	a.print("")
 }
@@ -170,6 +171,16 @@ func where(f finding.Finding) string {
 		place += fmt.Sprintf("@%.8s", plain(commit))
 	}
 	return place
+}
+
+// tail keeps the end of a place, where the file's name and line are, within width
+// columns; 0 means no limit.
+func tail(place string, width int) string {
+	runes := []rune(place)
+	if width <= 0 || len(runes) <= width {
+		return place
+	}
+	return "…" + string(runes[len(runes)-width+1:])
 }
 
 // summaryLine counts the findings by severity, worst first.
