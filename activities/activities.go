@@ -91,6 +91,7 @@ func (a *Activities) RegisterTools(r worker.ActivityRegistry) {
 	register(r, InventoryFilesName, a.InventoryFiles)
 	register(r, ScanSecretsName, a.ScanSecrets)
 	register(r, ScanCodeName, a.ScanCode)
+	register(r, ScanGoName, a.ScanGo)
 	register(r, ReportFindingsName, a.ReportFindings)
 }
 

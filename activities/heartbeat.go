@@ -13,13 +13,14 @@ type Progress struct {
 	Stage string `json:"stage"` // "downloading", "scanning files"
 	Done  int64  `json:"done"`  // in units, of this stage
 	Total int64  `json:"total"` // 0 where unknown
-	Unit  string `json:"unit"`  // "bytes" or "files"
+	Unit  string `json:"unit"`  // one of the units below
 }
 
 // The units of Progress.
 const (
-	Bytes = "bytes"
-	Files = "files"
+	Bytes   = "bytes"
+	Files   = "files"
+	Modules = "modules"
 )
 
 // HeartbeatInterval is how often an activity records a heartbeat. The SDK sends

@@ -17,28 +17,28 @@ import (
 type analyser func(ctx context.Context, dir string, progress analyze.Progress) (*analyze.Result, error)
 
 // tool runs an analyser on the workspace at path, under a lifetime and with
-// heartbeats, and returns what it found as a part.
-func (a *Activities) tool(ctx context.Context, name, path string, analyse analyser) (Part, error) {
+// heartbeats that count units, and returns what it found as a part.
+func (a *Activities) tool(ctx context.Context, name, unit, path string, analyse analyser) (Part, error) {
 	life, end := a.runs.begin(ctx)
 	defer end()
 	report, stop := heartbeat(life)
 	defer stop()
 
-	part, err := a.runTool(life, name, path, report, analyse)
+	part, err := a.runTool(life, name, unit, path, report, analyse)
 	if err != nil {
 		a.caller(activity.GetInfo(ctx)).Warn(name+" failed", "path", path, "error", err)
 	}
 	return part, failure(life, name, err)
 }
 
-func (a *Activities) runTool(ctx context.Context, name, path string, report func(Progress), analyse analyser) (Part, error) {
+func (a *Activities) runTool(ctx context.Context, name, unit, path string, report func(Progress), analyse analyser) (Part, error) {
 	dir, done, err := a.openWorkspace(name, path)
 	if err != nil {
 		return Part{}, err
 	}
 	defer done()
 	result, err := analyse(ctx, dir, func(done, total int) {
-		report(Progress{Stage: "scanning", Done: int64(done), Total: int64(total), Unit: Files})
+		report(Progress{Stage: "scanning", Done: int64(done), Total: int64(total), Unit: unit})
 	})
 	if err != nil {
 		return Part{}, err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cordonlabs/cordon/analyze"
 	"github.com/cordonlabs/cordon/analyze/code"
+	"github.com/cordonlabs/cordon/analyze/gosec"
 	"github.com/cordonlabs/cordon/analyze/inventory"
 	"github.com/cordonlabs/cordon/analyze/secrets"
 )
@@ -31,7 +32,7 @@ func (a *Activities) ScanSecrets(ctx context.Context, argument converter.RawValu
 	if err != nil {
 		return Part{}, err
 	}
-	return a.tool(ctx, ScanSecretsName, req.Path, func(ctx context.Context, dir string, progress analyze.Progress) (*analyze.Result, error) {
+	return a.tool(ctx, ScanSecretsName, Files, req.Path, func(ctx context.Context, dir string, progress analyze.Progress) (*analyze.Result, error) {
 		return secrets.Scan(ctx, secrets.Options{Dir: dir, Mode: req.ScanMode, NoGit: req.NoGit, NoRedact: req.NoRedact, Progress: progress})
 	})
 }
@@ -40,7 +41,7 @@ func (a *Activities) ScanSecrets(ctx context.Context, argument converter.RawValu
 // those that should not be in a project.
 func (a *Activities) InventoryFiles(ctx context.Context, argument converter.RawValue) (Part, error) {
 	var files *inventory.Inventory
-	part, err := a.plainTool(ctx, InventoryFilesName, argument, func(ctx context.Context, dir string, progress analyze.Progress) (result *analyze.Result, err error) {
+	part, err := a.plainTool(ctx, InventoryFilesName, Files, argument, func(ctx context.Context, dir string, progress analyze.Progress) (result *analyze.Result, err error) {
 		files, result, err = inventory.Scan(ctx, inventory.Options{Dir: dir, Progress: progress})
 		return result, err
 	})
@@ -50,18 +51,26 @@ func (a *Activities) InventoryFiles(ctx context.Context, argument converter.RawV
 
 // ScanCode is scan_code: Cordon's own rules on the workspace's source code.
 func (a *Activities) ScanCode(ctx context.Context, argument converter.RawValue) (Part, error) {
-	return a.plainTool(ctx, ScanCodeName, argument, scrubbed(func(ctx context.Context, dir string, scrub analyze.Scrubber, progress analyze.Progress) (*analyze.Result, error) {
+	return a.plainTool(ctx, ScanCodeName, Files, argument, scrubbed(func(ctx context.Context, dir string, scrub analyze.Scrubber, progress analyze.Progress) (*analyze.Result, error) {
 		return code.Scan(ctx, code.Options{Dir: dir, Scrubber: scrub, Progress: progress})
 	}))
 }
 
+// ScanGo is scan_go: gosec on the workspace's Go modules, where the program is
+// installed; the result says if it is not.
+func (a *Activities) ScanGo(ctx context.Context, argument converter.RawValue) (Part, error) {
+	return a.plainTool(ctx, ScanGoName, Modules, argument, scrubbed(func(ctx context.Context, dir string, scrub analyze.Scrubber, progress analyze.Progress) (*analyze.Result, error) {
+		return gosec.Scan(ctx, gosec.Options{Dir: dir, Scrubber: scrub, Progress: progress})
+	}))
+}
+
 // plainTool runs an analyser whose only argument is the workspace.
-func (a *Activities) plainTool(ctx context.Context, name string, argument converter.RawValue, analyse analyser) (Part, error) {
+func (a *Activities) plainTool(ctx context.Context, name, unit string, argument converter.RawValue, analyse analyser) (Part, error) {
 	req, err := request[ToolRequest](name, argument)
 	if err != nil {
 		return Part{}, err
 	}
-	return a.tool(ctx, name, req.Path, analyse)
+	return a.tool(ctx, name, unit, req.Path, analyse)
 }
 
 // scrubbed gives an analyser a scrubber of its own: one that several shared

@@ -36,7 +36,7 @@ func TestToolsRefuseWhatIsNoWorkspace(t *testing.T) {
 	if err := os.Symlink(outside, h.in("project", "link")); err != nil {
 		t.Fatal(err)
 	}
-	for _, tool := range []string{activities.ScanCodeName, activities.ScanSecretsName, activities.ReportFindingsName} {
+	for _, tool := range []string{activities.ScanCodeName, activities.ScanSecretsName, activities.InventoryFilesName, activities.ScanGoName, activities.ReportFindingsName} {
 		for _, tc := range []struct{ name, path string }{
 			{"a directory elsewhere", outside},
 			{"the cache", h.cache.Dir()},

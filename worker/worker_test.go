@@ -21,6 +21,7 @@ import (
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/activities"
+	"github.com/cordonlabs/cordon/finding"
 	"github.com/cordonlabs/cordon/internal/config"
 	"github.com/cordonlabs/cordon/target"
 	"github.com/cordonlabs/cordon/worker"
@@ -234,6 +235,8 @@ func TestSecurityAssessmentEndToEnd(t *testing.T) {
 		"app.py":     "import os\nos.system(input())\n# os.system('a comment')\n",
 		"id_rsa":     "-----BEGIN OPENSSH PRIVATE KEY-----\nbm90IGEga2V5\n-----END OPENSSH PRIVATE KEY-----\n",
 		"clean.py":   "print('hello')\n",
+		"go.mod":     "module example.org/m\n\ngo 1.20\n",
+		"main.go":    "package main\n\nimport \"crypto/md5\"\n\nfunc main() { println(md5.New()) }\n",
 		"web/app.js": "const { exec } = require('child_process');\nexec('ls ' + process.argv[2]);\n",
 	})
 	// The memo asks for a tree of the run's own, against the metadata.
@@ -258,8 +261,13 @@ func TestSecurityAssessmentEndToEnd(t *testing.T) {
 	if result.Status != activities.Completed {
 		t.Errorf("status %s: %+v", result.Status, result.Steps)
 	}
-	if inv := result.Summary.Inventory; inv == nil || inv.Files != 4 {
-		t.Errorf("the inventory is %+v, want 4 files", inv)
+	// gosec is a program that a host may lack: then the result says so.
+	i := slices.IndexFunc(result.Summary.Tools, func(tool finding.Tool) bool { return tool.Name == "gosec" })
+	if i < 0 || result.Summary.Tools[i].Available != found["main.go"] || !found["main.go"] && result.Summary.Tools[i].Note == "" {
+		t.Errorf("tools %+v, and findings in main.go: %t", result.Summary.Tools, found["main.go"])
+	}
+	if inv := result.Summary.Inventory; inv == nil || inv.Files != 6 {
+		t.Errorf("the inventory is %+v, want 6 files", inv)
 	}
 }
 

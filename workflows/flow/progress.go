@@ -18,6 +18,6 @@ type Progress struct {
 	// see heartbeats; workflows.Watch fills them in.
 	Done   int64  `json:"done,omitempty"`
 	Total  int64  `json:"total,omitempty"` // 0 where unknown
-	Unit   string `json:"unit,omitempty"`  // "bytes" or "files"
+	Unit   string `json:"unit,omitempty"`  // "bytes", "files" or "modules"
 	Detail string `json:"detail,omitempty"`
 }
