@@ -1,0 +1,127 @@
+package gosec
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// Env is the variable that names the gosec program, where it is not the one in PATH.
+const Env = "CORDON_GOSEC"
+
+// program is gosec with the go command it needs.
+type program struct {
+	gosec string
+	goDir string // the directory of the go command, without anything else in it that matters
+}
+
+// errMissing says what is not installed, and what to do about it; it is shown to people.
+type errMissing string
+
+func (e errMissing) Error() string { return string(e) }
+
+// find looks for the programs.
+func find() (program, error) {
+	name := os.Getenv(Env)
+	if name == "" {
+		name = "gosec"
+	}
+	gosec, err := exec.LookPath(name)
+	if err != nil {
+		return program{}, errMissing("gosec not installed: Go code was not analysed in depth; install it with `go install github.com/securego/gosec/v2/cmd/gosec@latest`, or name it in " + Env)
+	}
+	if gosec, err = filepath.Abs(gosec); err != nil {
+		return program{}, err
+	}
+	goBin, err := exec.LookPath("go")
+	if err != nil {
+		return program{}, errMissing("the go command is not installed, which gosec needs: Go code was not analysed in depth; install Go")
+	}
+	// /usr/bin/go is a link on many systems; in its own directory there is neither git nor a compiler for C.
+	if real, err := filepath.EvalSymlinks(goBin); err == nil {
+		goBin = real
+	}
+	return program{gosec, filepath.Dir(goBin)}, nil
+}
+
+// maxOutput bounds what gosec may print; a finding takes about 700 bytes.
+const maxOutput = 64 << 20
+
+// errTooMuch is returned when gosec printed more.
+var errTooMuch = errors.New("it printed more than is read")
+
+// run runs gosec on the module, or with modules off the packages, in dir, and returns what it
+// prints. When ctx ends, gosec and all it started are killed.
+func (p program) run(ctx context.Context, dir, home string, modules bool) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, p.gosec, "-fmt=json", "-quiet", "-no-fail", "-concurrency=2", "./...")
+	cmd.Dir = dir
+	cmd.Env = environ(p.goDir, home, modules)
+	out := &bounded{limit: maxOutput}
+	problem := &bounded{limit: 64 << 10}
+	cmd.Stdout, cmd.Stderr = out, problem
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error {
+		err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		if errors.Is(err, syscall.ESRCH) {
+			return os.ErrProcessDone
+		}
+		return err
+	}
+	cmd.WaitDelay = time.Second // for a grandchild that holds the pipes open
+	err := cmd.Run()
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case out.over:
+		return nil, errTooMuch
+	case err != nil && out.Len() == 0:
+		return nil, fmt.Errorf("it failed: %s", firstLine(problem.Bytes(), err))
+	}
+	return out.Bytes(), nil
+}
+
+// environ is the whole environment of gosec.
+func environ(goDir, home string, modules bool) []string {
+	env := []string{
+		"PATH=" + goDir, "HOME=" + home, "TMPDIR=" + filepath.Join(home, "tmp"), "LC_ALL=C",
+		"GOCACHE=" + filepath.Join(home, "build"), "GOMODCACHE=" + filepath.Join(home, "mod"), "GOPATH=" + filepath.Join(home, "go"),
+		"GOENV=off", "GOFLAGS=-buildvcs=false", "GOWORK=off", "GOTOOLCHAIN=local", "GOTELEMETRY=off",
+		"GOPROXY=off", "GOSUMDB=off", "GOVCS=*:off", "CGO_ENABLED=0", "GIT_CONFIG_NOSYSTEM=1",
+	}
+	if !modules {
+		env = append(env, "GO111MODULE=off")
+	}
+	return env
+}
+
+// firstLine returns the first words of what a program complained, or else the error.
+func firstLine(b []byte, err error) string {
+	for line := range bytes.Lines(b) {
+		if line = bytes.TrimSpace(line); len(line) > 0 {
+			return fmt.Sprintf("%.200q", line)
+		}
+	}
+	return err.Error()
+}
+
+// bounded is a buffer that takes no more than limit bytes, and remembers that there were more.
+type bounded struct {
+	bytes.Buffer
+	limit int
+	over  bool
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	room := b.limit - b.Len()
+	if len(p) > room {
+		b.over = true
+	}
+	b.Buffer.Write(p[:max(0, min(room, len(p)))])
+	return len(p), nil // the writer must not fail on what is dropped
+}
