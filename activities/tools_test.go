@@ -33,35 +33,46 @@ func TestToolsRefuseWhatIsNoWorkspace(t *testing.T) {
 	a, _, err := h.call(activities.GetTargetName, text("project"), text("r1"))
 	path := h.path(a, err)
 	outside := t.TempDir()
+	inside := filepath.Join(outside, "inside")
+	if err := os.Mkdir(inside, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.Symlink(outside, h.in("project", "link")); err != nil {
 		t.Fatal(err)
 	}
-	for _, tool := range []string{activities.ScanCodeName, activities.ScanSecretsName, activities.InventoryFilesName, activities.ScanGoName, activities.ReportFindingsName} {
-		for _, tc := range []struct{ name, path string }{
-			{"a directory elsewhere", outside},
-			{"the cache", h.cache.Dir()},
-			{"the cache's own state", h.in(".cordon", "records")},
-			{"a link out of the cache", h.in("project", "link")},
-			{"a path through a link", h.in("project", "link", "x")},
-			{"a path that leads up", path + "/../../../.."},
-			{"a relative path", "project/r1/workspace"},
-			{"nothing", ""},
-		} {
-			t.Run(tool+" of "+tc.name, func(t *testing.T) {
-				run := h.start("CallWorkflow", nil, call{Activity: tool, Args: []arg{object(t, map[string]any{"path": tc.path})}, Attempts: 1})
-				app := failed(t, h.wait(run, nil))
-				if tc.name != "a path through a link" && app.Type() != string(cordon.InvalidArgument) {
-					t.Errorf("got %s %q, want InvalidArgument", app.Type(), app.Message())
-				}
-			})
-		}
-		for _, wrong := range []arg{{Data: "7"}, {Data: `{"path":7}`}, {Encoding: "binary/plain", Data: "x"}, {Data: "["}} {
-			_, _, err := h.call(tool, wrong)
-			if app := failed(t, err); app.Type() != string(cordon.InvalidArgument) || !app.NonRetryable() {
-				t.Errorf("%s(%s): got %s %q, want InvalidArgument", tool, wrong.Data, app.Type(), app.Message())
-			}
+	refused := func(tool string, argument arg) {
+		t.Helper()
+		_, _, err := h.call(tool, argument)
+		if app := failed(t, err); app.Type() != string(cordon.InvalidArgument) || !app.NonRetryable() {
+			t.Errorf("got %s %q, want InvalidArgument", app.Type(), app.Message())
 		}
 	}
+	for name, wrong := range map[string]string{
+		"a directory elsewhere": outside,
+		"the cache":             h.cache.Dir(),
+		"the cache's own state": h.in(".cordon", "records"),
+		"a link out":            h.in("project", "link"),
+		"a path through a link": h.in("project", "link", filepath.Base(inside)),
+		"a path that leads up":  path + "/../../../..",
+		"a relative path":       "project/r1/workspace",
+		"nothing":               "",
+	} {
+		t.Run(name, func(t *testing.T) { refused(activities.ScanCodeName, object(t, activities.ToolRequest{Path: wrong})) })
+	}
+	for _, tool := range []string{activities.ScanCodeName, activities.ScanSecretsName, activities.InventoryFilesName, activities.ScanGoName, activities.ReportFindingsName} {
+		t.Run(tool, func(t *testing.T) {
+			refused(tool, object(t, activities.ToolRequest{Path: outside}))
+			refused(tool, arg{Data: `{"path":7}`})
+			refused(tool, arg{Encoding: "binary/plain", Data: "x"})
+		})
+	}
+	t.Run("a workspace that is gone may be on another host", func(t *testing.T) {
+		gone := object(t, activities.ToolRequest{Path: h.in("project", "r9", "workspace")})
+		err := h.wait(h.start("CallWorkflow", nil, call{Activity: activities.ScanCodeName, Args: []arg{gone}, Attempts: 1}), nil)
+		if app := failed(t, err); app.Type() != string(cordon.StorageUnavailable) || app.NonRetryable() {
+			t.Errorf("got %s %q, want StorageUnavailable", app.Type(), app.Message())
+		}
+	})
 }
 
 // A target that is a single file is analysed alone, not with what lies beside it.
