@@ -101,6 +101,6 @@ need_python_client() {
 build_cordon() {
 	note "building bin/cordon (the first time takes 5 minutes on two cores: a Temporal server is in it)"
 	mkdir -p bin
-	go build -trimpath -o bin/cordon ./cmd/cordon
+	go build -o bin/cordon ./cmd/cordon
 	note "$(bin/cordon version)"
 }

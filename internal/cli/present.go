@@ -207,7 +207,7 @@ func (a *app) summaryLine(result *activities.Result) string {
 		line += fmt.Sprintf("; %s suppressed by the project", thousands(s.Suppressed))
 	}
 	if s.Truncated > 0 {
-		line += fmt.Sprintf("; %s more left out", thousands(s.Truncated))
+		line += fmt.Sprintf("; %s more of the same left out", thousands(s.Truncated))
 	}
 	return line
 }

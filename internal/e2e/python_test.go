@@ -95,7 +95,7 @@ func TestAPythonWorkflowCallsTheActivitiesByName(t *testing.T) {
 		{"a shared path with the default mode", []any{shared}, shared, false},
 		{"a shared path called isolated", []any{shared, "isolated"}, shared, false},
 		{"a bare target id", []any{id}, run("r6"), false},
-		{"the parent of a path, as shared", []any{filepath.Dir(run("r6")), "shared"}, run("r6"), false},
+		{"the parent of a shared path", []any{filepath.Dir(shared), "shared"}, shared, false},
 		{"a path outside of the cache", []any{project, "isolated"}, project, false},
 		{"a path that climbs", []any{run("r6") + "/../../r5/workspace/../../..", "isolated"}, run("r6"), false},
 		{"nothing", []any{}, run("r6"), false},
