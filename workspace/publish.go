@@ -102,42 +102,42 @@ func (c *Cache) renameInto(from, name string) error {
 // another version (case 10 of the contract's table).
 var errPathHeld = errors.New("the shared path is held by runs that have another version")
 
-// publishShared publishes a shared tree, or a base if runs still hold another
-// version at the shared path; then it returns errPathHeld. The caller has r's
-// content lock.
+// publishShared publishes a shared tree, or returns errPathHeld. The caller has
+// r's content lock.
 func (c *Cache) publishShared(ctx context.Context, s *staging, r *record) error {
-	lock, err := flock.Acquire(ctx, c.root(), chooserLock(r.Target), flock.Exclusive, nil)
-	if err != nil {
-		return err
-	}
-	defer lock.Unlock()
-	yields, err := c.yields(r.Key, r.version())
-	if err != nil {
-		return err
-	}
-	if !yields {
-		return errPathHeld
-	}
-	return c.publish(s, r)
+	return c.choose(ctx, r, func(free bool) error {
+		if !free {
+			return errPathHeld
+		}
+		return c.publish(s, r)
+	})
 }
 
 // publishBase publishes a base at the contract's path, or aside if the base of
 // another version is in use there. The caller has r's content lock.
 func (c *Cache) publishBase(ctx context.Context, s *staging, r *record) error {
+	return c.choose(ctx, r, func(free bool) error {
+		if !free {
+			r.Key = asideKey(r.Target, r.version())
+			r.Place = path.Join(basesDir, string(r.Key))
+		}
+		return c.publish(s, r)
+	})
+}
+
+// choose calls publish with the chooser's lock of r's target, and tells it
+// whether the place that r names is free for r.
+func (c *Cache) choose(ctx context.Context, r *record, publish func(free bool) error) error {
 	lock, err := flock.Acquire(ctx, c.root(), chooserLock(r.Target), flock.Exclusive, nil)
 	if err != nil {
 		return err
 	}
 	defer lock.Unlock()
-	yields, err := c.yields(r.Key, r.version())
+	free, err := c.yields(r.Key, r.version())
 	if err != nil {
 		return err
 	}
-	if !yields {
-		r.Key = asideKey(r.Target, r.version())
-		r.Place = path.Join(basesDir, string(r.Key))
-	}
-	return c.publish(s, r)
+	return publish(free)
 }
 
 // yields reports whether an entry of version v may take the place of what k is

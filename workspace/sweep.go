@@ -3,15 +3,9 @@ package workspace
 import (
 	"context"
 	"errors"
-	"io/fs"
-	"os"
 	"path"
 	"slices"
-	"strings"
-	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/internal/flock"
@@ -20,14 +14,6 @@ import (
 // useSlack is added to the time to live: an entry's last use is a stamp that is
 // not refreshed at every use.
 const useSlack = time.Minute
-
-// staleLock is how old a lock file must be before a sweep removes it. It may be
-// in use all the same; whoever locks it notices that it lost its name.
-const staleLock = 24 * time.Hour
-
-// staleTemp is how old a temporary file must be before nobody can be about to
-// rename it: writing one takes milliseconds.
-const staleTemp = time.Hour
 
 // Sweep removes what has no reason to stay: entries past their time to live,
 // runs' directories whose holds have expired, what dead processes and crashes
@@ -219,76 +205,6 @@ func (s *sweep) strayHolds() error {
 	return nil
 }
 
-// deadStaging clears what processes that died were making.
-func (s *sweep) deadStaging() error {
-	c := s.c
-	for _, dir := range []string{stagingDir, reservationsDir} {
-		ids, err := c.list(dir)
-		if err != nil {
-			return err
-		}
-		for _, id := range ids {
-			note := path.Join(reservationsDir, id)
-			f, err := c.root().OpenFile(note, os.O_RDWR, 0)
-			switch {
-			case err == nil:
-				busy := flockNow(f, unix.LOCK_EX) != nil
-				if busy {
-					f.Close()
-					continue
-				}
-			case !errors.Is(err, fs.ErrNotExist):
-				return err
-			}
-			where := path.Join(stagingDir, id)
-			err = s.did(Removal{Path: c.abs(where), Reason: "whoever was making it died"}, func() (bool, error) {
-				ok := c.trash(where)
-				if err := c.root().Remove(note); err != nil && !errors.Is(err, fs.ErrNotExist) {
-					return false, err
-				}
-				return ok, nil
-			})
-			if f != nil {
-				f.Close()
-			}
-			if err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// tombstones carries out cleanups that whoever was making the workspace died over.
-func (s *sweep) tombstones() error {
-	c := s.c
-	keys, err := c.list(tombstonesDir)
-	if err != nil {
-		return err
-	}
-	for _, k := range keys {
-		err := s.did(Removal{Key: k, Path: c.abs(tombstone(key(k))), Reason: "its run was cleaned up"}, func() (bool, error) {
-			lock, err := flock.Try(c.root(), runLock(key(k)), flock.Exclusive)
-			if lock == nil || err != nil {
-				return false, err
-			}
-			defer lock.Unlock()
-			r, err := c.readRecord(key(k))
-			if r != nil && err == nil {
-				err = c.remove(r, "cleaned up by its run")
-			}
-			if err == nil {
-				c.unbury(key(k))
-			}
-			return err == nil, err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // shrink evicts down to the limit, or to what the caller wants to keep.
 func (s *sweep) shrink() error {
 	c := s.c
@@ -332,78 +248,5 @@ func (s *sweep) shrink() error {
 			return err
 		}
 	}
-	return nil
-}
-
-// lockFiles removes old lock files, each while holding it.
-func (s *sweep) lockFiles() error {
-	c := s.c
-	if s.opts.DryRun {
-		return nil
-	}
-	names, err := c.list(locksDir)
-	if err != nil {
-		return err
-	}
-	for _, n := range names {
-		name := path.Join(locksDir, n)
-		info, err := c.root().Lstat(name)
-		if err != nil || c.now().Sub(info.ModTime()) < staleLock || name == sweepLock {
-			continue
-		}
-		if lock, err := flock.Try(c.root(), name, flock.Exclusive); lock != nil && err == nil {
-			_ = c.root().Remove(name) // if it stays, it is removed next time
-			lock.Unlock()
-		}
-	}
-	return nil
-}
-
-// tempFiles removes what a crash left between writing and renaming.
-func (s *sweep) tempFiles() error {
-	if s.opts.DryRun {
-		return nil
-	}
-	return fs.WalkDir(s.c.root().FS(), stateDir, func(p string, d fs.DirEntry, err error) error {
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return nil // others work here too
-		case err != nil:
-			return err
-		case d.IsDir() && (p == trashDir || p == stagingDir || p == basesDir):
-			return fs.SkipDir
-		case strings.HasPrefix(d.Name(), ".tmp-"):
-			if info, err := d.Info(); err == nil && s.c.now().Sub(info.ModTime()) > staleTemp {
-				_ = s.c.root().Remove(p) // if it stays, it is removed next time
-			}
-		}
-		return nil
-	})
-}
-
-// trash deletes what was taken away, by whomever, with bounded workers.
-func (s *sweep) trash() error {
-	if s.opts.DryRun {
-		return nil
-	}
-	names, err := s.c.list(trashDir)
-	if err != nil {
-		return err
-	}
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	slots := make(chan struct{}, deleters)
-	for _, n := range names {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			if err := s.c.delete(s.ctx, n); err != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				s.report.Deferred = append(s.report.Deferred, Removal{Path: s.c.abs(path.Join(trashDir, n)), Reason: err.Error()})
-			}
-		})
-	}
-	wg.Wait()
 	return nil
 }
