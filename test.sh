@@ -19,12 +19,6 @@ build_cordon
 CORDON_TEST_BINARY=$PWD/bin/cordon
 export CORDON_TEST_BINARY
 
-say "Formatting and vet"
-unformatted=$(gofmt -l $(git ls-files '*.go'))
-[ -z "$unformatted" ] || die "gofmt would change: $unformatted"
-go vet -p 2 ./...
-note "clean"
-
 # A failing step does not hide the steps after it.
 failed=
 run() {
@@ -34,9 +28,16 @@ run() {
    $*"
 }
 
+formatted() {
+	unformatted=$(gofmt -l $(git ls-files '*.go'))
+	[ -z "$unformatted" ] || { note "gofmt would change: $unformatted"; return 1; }
+}
+
 # The embedded Temporal server takes minutes to compile with the race detector:
 # the packages that need it are tested without.
 engine="./archive/... ./finding/... ./analyze/... ./metadata/... ./target/... ./workspace/... ./internal/flight/... ./internal/flock/... ./internal/rmtree/... ./internal/config/..."
+run "Formatting" formatted
+run "Vet" go vet -p 2 ./...
 run "All tests" go test -p 2 -timeout 20m ./...
 # shellcheck disable=SC2086
 run "The engine's tests under the race detector" go test -race -p 2 -timeout 20m . $engine
