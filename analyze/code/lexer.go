@@ -16,8 +16,9 @@ const (
 	rubyDialect
 )
 
-// maxNesting bounds interpolations within interpolations: people write two.
-const maxNesting = 24
+// maxNesting bounds interpolations within interpolations: people write two. Where they are not closed, the
+// rest of the file is read once for each.
+const maxNesting = 8
 
 // lexer cuts a file into tokens. Whatever the bytes are, it ends, in one pass: what cannot be
 // lexed (a quote that nothing closes) is taken as a punctuation mark.

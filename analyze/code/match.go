@@ -19,7 +19,8 @@ type file struct {
 	vars    map[string][]binding
 	hits    []hit
 	defined map[string]bool // functions that the file defines under a built-in's name
-	lower   string          // the text in lower case
+	lower   string          // the text, ASCII letters in lower case
+	fuel    int             // how many more tokens may be looked at, see eval
 	when    map[*Rule]bool  // which rules look at this file at all, as far as known
 }
 
@@ -47,7 +48,7 @@ func scan(l analyze.Language, text string) (hits []hit, src *source, suppressed 
 }
 
 func scanWith(lang *language, d dialect, text string) ([]hit, *source, int) {
-	f := &file{d: d, lang: lang, src: parse(d, text), imports: make(map[string]string), vars: make(map[string][]binding), defined: make(map[string]bool), when: make(map[*Rule]bool), lower: strings.ToLower(text)}
+	f := &file{d: d, lang: lang, src: parse(d, text), imports: make(map[string]string), vars: make(map[string][]binding), defined: make(map[string]bool), when: make(map[*Rule]bool), lower: lowerASCII(text)}
 	var units []*unit
 	walk(f.src.toks, func(toks []token) { units = append(units, newUnit(toks)) })
 	f.readImports(units[0])
@@ -62,6 +63,10 @@ func scanWith(lang *language, d dialect, text string) ([]hit, *source, int) {
 	for _, bs := range f.vars {
 		slices.SortStableFunc(bs, func(a, b binding) int { return cmp.Compare(a.at, b.at) })
 	}
+	f.fuel = fuel
+	for _, u := range units {
+		f.fuel += fuelPerToken * len(u.toks)
+	}
 	for _, u := range units {
 		f.calls(u, f.interesting, f.matchCall)
 		f.assignments(u)
@@ -69,6 +74,17 @@ func scanWith(lang *language, d dialect, text string) ([]hit, *source, int) {
 	}
 	f.codeForms()
 	return f.settle()
+}
+
+// lowerASCII keeps offsets, which strings.ToLower does not.
+func lowerASCII(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
 }
 
 // interesting reports whether a function of this name may be one that a rule looks for, perhaps under

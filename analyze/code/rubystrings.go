@@ -132,9 +132,12 @@ func (l *lexer) heredocTag() (heredoc, bool) {
 func (l *lexer) heredocs(toks []token) {
 	pending := l.pending
 	l.pending = nil
-	for _, h := range pending {
+	for i, h := range pending {
 		if h.tok >= len(toks) {
 			continue
+		}
+		if i > 0 && l.pos < len(l.src) && l.src[l.pos] == '\n' {
+			l.pos++ // the line of the tag before
 		}
 		if t, ok := l.heredocBody(h); ok {
 			toks[h.tok].text, toks[h.tok].inner = t.text, t.inner

@@ -123,7 +123,7 @@ var Rules = sync.OnceValue(func() []RuleSet {
 // language is a compiled rule set.
 type language struct {
 	safe    map[string]bool
-	sources *regexp.Regexp
+	sources *filtered
 	byCall  map[string][]*form // by the last name of the callee
 	byName  map[string][]*form // by the last name of what is assigned to
 	strings []*form
@@ -186,7 +186,7 @@ func compile(set RuleSet) (*language, error) {
 		return r
 	}
 	if len(set.Sources) > 0 {
-		l.sources = re(strings.Join(set.Sources, "|"))
+		l.sources = fast(strings.Join(set.Sources, "|"))
 	}
 	for i := range set.Rules {
 		r := &set.Rules[i]

@@ -90,11 +90,19 @@ func (l *lexer) body(q quoted) (token, bool) {
 			continue
 		case q.simple && c == '$' && len(rest) > 1 && (isWord(rest[1]) && (rest[1] < '0' || rest[1] > '9') || rest[1] == '{'):
 			n := 1
-			for n < len(rest) && isWord(rest[n]) || n == 1 && rest[n] == '{' {
+			for n < len(rest) && isWord(rest[n]) {
 				n++
 			}
-			name := strings.Replace(rest[:n], "{", "", 1)
-			if strings.HasPrefix(rest[n:], "[") {
+			name := rest[:n]
+			if rest[1] == '{' {
+				n = strings.IndexByte(rest[:min(len(rest), 100)], '}') + 1
+				if n == 0 {
+					b.WriteByte(c)
+					l.pos++
+					continue
+				}
+				name = "$" + rest[2:n-1]
+			} else if strings.HasPrefix(rest[n:], "[") {
 				if i := strings.IndexByte(rest[n:min(len(rest), n+100)], ']'); i > 0 {
 					n += i + 1
 				}
@@ -206,6 +214,9 @@ func (l *lexer) jsString(before []token) (token, bool) {
 	c := l.src[l.pos]
 	switch c {
 	case '"', '\'':
+		if n := len(before); n > 0 && before[n-1].kind == ident && before[n-1].end == l.pos && !regexMayFollow(before) {
+			return token{}, false // an apostrophe in JSX: <p>Don't</p>
+		}
 		l.pos++
 		return l.body(quoted{close: string(c), escapes: true, oneLine: true, quoteTag: c})
 	case '`':

@@ -28,10 +28,20 @@ func (v *value) add(o value) {
 // leads to. What is not known when it is used up varies.
 const fuel = 3000
 
+// fuelPerToken bounds the looks at a file's tokens, all expressions together: so the time for a file
+// grows with its size, whatever is in it. Ordinary code needs a tenth.
+const fuelPerToken = 20
+
+// maxChainText is how much of a chain's text is compared with the sources: what they name stands at its beginning.
+const maxChainText = 160
+
 // eval tells what is known of e.
 func (f *file) eval(e expr) value {
-	n := fuel
-	return f.evalWith(e, &n)
+	n := min(fuel, f.fuel)
+	before := n
+	v := f.evalWith(e, &n)
+	f.fuel -= before - max(n, 0)
+	return v
 }
 
 func (f *file) evalWith(e expr, fuel *int) (v value) {
@@ -147,8 +157,9 @@ chain:
 	if constants[name] && simple {
 		return i
 	}
-	chainText := f.src.text[u.toks[first].pos:u.toks[i-1].end]
-	if f.lang.sources != nil && len(chainText) < 4096 && f.lang.sources.MatchString(chainText) {
+	from := u.toks[first].pos
+	to := min(u.toks[i-1].end, from+maxChainText)
+	if f.lang.sources != nil && f.lang.sources.may(f.lower[from:to]) && f.lang.sources.MatchString(f.src.text[from:to]) {
 		v.tainted, v.varies = true, true
 		return i
 	}
