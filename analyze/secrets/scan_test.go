@@ -135,6 +135,9 @@ func TestSecretsAreFoundAtTheirLinesAndShownNowhere(t *testing.T) {
 	if f := find(res, "secret-aws-access-token", "app/settings.py"); f != nil && f.CodeSnippet != `AWS = "****"` {
 		t.Errorf("snippet %q", f.CodeSnippet)
 	}
+	if f := find(res, "secret-private-key", "deploy/id"); f != nil && !strings.HasPrefix(f.CodeSnippet, "-----BEGIN PRIVATE KEY ****\n****\n") {
+		t.Errorf("snippet %q", f.CodeSnippet)
+	}
 	for _, f := range res.Findings {
 		if f.FilePath == "clean.py" {
 			t.Error("something was found in a clean file")

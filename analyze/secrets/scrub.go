@@ -90,7 +90,12 @@ func (s *Scrubber) Scrub(text string) string {
 // decoded, and what encodes it is as good as it.
 func maskEncoded(lines []string, first, last int, secret string) {
 	first, last = max(first, 1), min(last, len(lines))
-	if first > last || strings.Contains(strings.Join(lines[first-1:last], "\n"), secret) {
+	if first > last {
+		return
+	}
+	// gitleaks may count a match's last line as the one before or after.
+	around := lines[max(first-2, 0):min(last+1, len(lines))]
+	if strings.Contains(strings.Join(around, "\n"), secret) {
 		return
 	}
 	for i := first - 1; i < last; i++ {
