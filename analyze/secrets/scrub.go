@@ -99,7 +99,9 @@ func maskEncoded(lines []string, first, last int, secret string) {
 		return
 	}
 	for i := first - 1; i < last; i++ {
-		lines[i] = finding.Mask
+		if !pemLine.MatchString(lines[i]) { // maskSuspects leaves of such a line what kind of key it begins
+			lines[i] = finding.Mask
+		}
 	}
 }
 
