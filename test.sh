@@ -35,7 +35,7 @@ formatted() {
 
 # The embedded Temporal server takes minutes to compile with the race detector:
 # the packages that need it are tested without.
-engine="./archive/... ./finding/... ./analyze/... ./metadata/... ./target/... ./workspace/... ./internal/flight/... ./internal/flock/... ./internal/rmtree/... ./internal/config/..."
+engine="./archive/... ./finding/... ./analyze/... ./metadata/... ./target/... ./workspace/... ./internal/contract ./internal/durable ./internal/flight/... ./internal/flock/... ./internal/rmtree/... ./internal/config/..."
 run "Formatting" formatted
 run "Vet" go vet -p 2 ./...
 run "All tests" go test -p 2 -timeout 20m ./...

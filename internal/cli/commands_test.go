@@ -234,6 +234,7 @@ func TestFlagsBeatTheEnvironmentWhichBeatsDefaults(t *testing.T) {
 		env          map[string]string
 		cache, store string // "" means unset
 		s3           string
+		noHome       bool
 	}{
 		{name: "run and dev keep everything in the user's cache folder", h: dataHome, cache: "/home/u/.cache/cordon/cache", store: "/home/u/.cache/cordon/store"},
 		{name: "workers use /cache", h: workerHome, cache: "/cache", store: "/home/u/.cache/cordon/store"},
@@ -243,12 +244,16 @@ func TestFlagsBeatTheEnvironmentWhichBeatsDefaults(t *testing.T) {
 		{name: "--data beats the environment", h: dataHome, p: places{data: "/d"}, env: map[string]string{"CACHE_DIR": "/c", "CORDON_STORE": "/s"}, cache: "/d/cache", store: "/d/store"},
 		{name: "--cache-dir and --store beat --data", h: dataHome, p: places{data: "/d", cache: "/c", store: "/s"}, cache: "/c", store: "/s"},
 		{name: "an S3 endpoint is the store", h: dataHome, env: map[string]string{"S3_ENDPOINT": "http://s3:9000"}, cache: "/home/u/.cache/cordon/cache", s3: "http://s3:9000"},
+		{name: "without a home, what is named has its place all the same", h: dataHome, p: places{store: "/s"}, noHome: true, store: "/s"},
 		{name: "--store beats an S3 endpoint", h: dataHome, p: places{store: "/s"}, env: map[string]string{"S3_ENDPOINT": "http://s3:9000"}, cache: "/home/u/.cache/cordon/cache", store: "/s"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Setenv("HOME", "/home/u") // os.UserCacheDir reads the process's own
 			t.Setenv("XDG_CACHE_HOME", "")
+			if tt.noHome {
+				t.Setenv("HOME", "")
+			}
 			a := &app{getenv: func(name string) string { return tt.env[name] }}
 			cfg, err := a.settings(tt.p, tt.h)
 			if err != nil {

@@ -57,37 +57,31 @@ func (a *app) settings(p places, h home) (config.Worker, error) {
 	if err != nil {
 		return cfg, err
 	}
+	// Where there is neither --data nor a home, what has no place of its own gets
+	// none, and whoever opens it says so.
 	data := p.data
 	if data == "" {
-		// Where there is no home, everything may have a place of its own all the
-		// same; what has none says so below.
 		data, _ = defaultData()
 	}
-	needData := func(what string, path *string) error {
+	below := func(folder string) string {
 		if data == "" {
-			return &cordon.Error{Kind: cordon.InvalidArgument, Op: "place the " + what,
-				Err: errors.New("this user has no cache folder (neither HOME nor XDG_CACHE_HOME is set)"), Fix: "name one with --data DIR"}
+			return ""
 		}
-		*path = filepath.Join(data, what)
-		return nil
+		return filepath.Join(data, folder)
 	}
 
 	switch {
 	case p.cache != "":
 		cfg.CacheDir = p.cache
 	case p.data != "" || (h == dataHome && a.getenv("CACHE_DIR") == ""):
-		if err := needData(cacheFolder, &cfg.CacheDir); err != nil {
-			return cfg, err
-		}
+		cfg.CacheDir = below(cacheFolder)
 	}
 	switch {
 	case p.store != "":
 		cfg.StoreDir, cfg.S3 = p.store, config.S3{}
 	case cfg.S3.Endpoint != "":
 	case p.data != "" || cfg.StoreDir == "":
-		if err := needData(storeFolder, &cfg.StoreDir); err != nil {
-			return cfg, err
-		}
+		cfg.StoreDir = below(storeFolder)
 	}
 	for _, dir := range []*string{&cfg.CacheDir, &cfg.StoreDir} {
 		if *dir == "" {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -212,6 +213,9 @@ func (a *app) summaryLine(result *activities.Result) string {
 	return line
 }
 
+// singleFile is what a target that is no archive is called in the cache (CONTRACT §1.2).
+const singleFile = "target"
+
 // printNotes says what was not analysed and why, and where the results lie.
 func (a *app) printNotes(j *job, result *activities.Result) {
 	said := map[string]bool{}
@@ -220,6 +224,9 @@ func (a *app) printNotes(j *job, result *activities.Result) {
 			said[text] = true
 			a.say("%s %s", a.paintErr(yellow, "!"), plainLines(text))
 		}
+	}
+	if ws := result.Summary.Workspace; ws != nil && filepath.Base(ws.Path) == singleFile {
+		note("The target is a single file, which is stored without its name: rules that go by the ending of a name do not apply to it. Give the folder that it is in.")
 	}
 	for _, n := range result.Summary.Notes {
 		note(n)

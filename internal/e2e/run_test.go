@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"archive/tar"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -121,6 +122,21 @@ func TestSecretsAreFoundAndNeverShown(t *testing.T) {
 		}
 	}
 	u.must(t, 0, "run", "secret_detection", project, "--data", u.data(), "--fail-on", "critical", "--baseline", sarif)
+}
+
+func TestAFileAndAnArchiveAreTargetsToo(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	file := u.file(t, "deploy.sh", []byte(planted["conf/deploy.sh"]))
+	got := u.must(t, 6, "run", "secret_detection", file, "--data", u.data(), "--fail-on", "info")
+	if !strings.Contains(got.out, "target:1") || !strings.Contains(got.err, "without its name") {
+		t.Errorf("a file:\n%s", got)
+	}
+	tgz := u.file(t, "a.tar.gz", archive(t, tar.Header{Name: "top/.env.prod", Mode: 0o644}))
+	got = u.must(t, 0, "run", "security_assessment", tgz, "--data", u.data())
+	if !strings.Contains(got.out, "top/.env.prod") || strings.Contains(got.err, "without its name") {
+		t.Errorf("an archive:\n%s", got)
+	}
 }
 
 func TestCtrlCCancelsTheRunAndCleansUp(t *testing.T) {
