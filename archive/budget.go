@@ -71,18 +71,23 @@ func (b *budget) take(disk, inodes int64) error {
 	if b.reserve == nil || askDisk <= 0 && askInodes <= 0 {
 		return nil
 	}
+	askDisk, askInodes = max(askDisk, 0), max(askInodes, 0)
+	moreDisk, moreInodes := askDisk, askInodes
 	if askDisk > 0 {
-		askDisk = max(askDisk, leastBytes, min(b.disk/ahead, mostBytes))
+		moreDisk = max(askDisk, leastBytes, min(b.disk/ahead, mostBytes))
 	}
 	if askInodes > 0 {
-		askInodes = max(askInodes, leastInodes, min(b.inodes/ahead, mostInodes))
+		moreInodes = max(askInodes, leastInodes, min(b.inodes/ahead, mostInodes))
 	}
-	askDisk, askInodes = max(askDisk, 0), max(askInodes, 0)
-	if err := b.reserve(askDisk, askInodes); err != nil {
-		return asItIs{err}
+	if err := b.reserve(moreDisk, moreInodes); err != nil {
+		// What is refused in advance may do for now.
+		moreDisk, moreInodes = askDisk, askInodes
+		if err := b.reserve(moreDisk, moreInodes); err != nil {
+			return asItIs{err}
+		}
 	}
-	b.gotDisk += askDisk
-	b.gotInodes += askInodes
+	b.gotDisk += moreDisk
+	b.gotInodes += moreInodes
 	return nil
 }
 

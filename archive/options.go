@@ -8,7 +8,8 @@ type Options struct {
 	// Reserve, if set, is asked before more is made than was reserved so far:
 	// bytes are of disk, in whole blocks, as Report.DiskBytes counts them. It is
 	// asked for an eighth more than is needed, at most 32 MiB or 4,096 inodes, so
-	// that calls are rare and what is asked for in vain is little. Its
+	// that calls are rare and what is asked for in vain is little; where that is
+	// refused it is asked once more, for what is needed at once. That answer's
 	// error ends the extraction and is returned as it is. What was reserved and
 	// not used is the caller's to give back.
 	Reserve func(bytes, inodes int64) error

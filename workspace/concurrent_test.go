@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -251,15 +252,15 @@ func TestEmptiedUnderneath(t *testing.T) {
 			return errors.Join(os.RemoveAll(b.path("T")), os.RemoveAll(b.path(".cordon")))
 		}},
 		{"rm -rf cache", func(b *bench) error { return os.RemoveAll(b.opts.Dir) }},
-		{"the workspaces replaced by empty directories", func(b *bench) error {
-			for _, p := range []string{"T/R/workspace", "T/workspace", "T/shared/workspace"} {
+		{"entries replaced by empty directories", func(b *bench) error {
+			for _, p := range []string{"T/R", "T/workspace", "T/shared/workspace"} {
 				if _, err := os.Stat(b.path(p)); err != nil {
 					continue
 				}
-				if err := os.Rename(b.path(p), b.path("moved-"+filepathSafe(p))); err != nil {
+				if err := os.Rename(b.path(p), b.path("moved-"+strings.ReplaceAll(p, "/", "-"))); err != nil {
 					return err
 				}
-				if err := os.Mkdir(b.path(p), 0o755); err != nil {
+				if err := os.MkdirAll(b.path(p)+"/workspace", 0o755); err != nil {
 					return err
 				}
 			}
@@ -283,14 +284,4 @@ func TestEmptiedUnderneath(t *testing.T) {
 			})
 		}
 	}
-}
-
-func filepathSafe(p string) string {
-	out := []byte(p)
-	for i, c := range out {
-		if c == '/' {
-			out[i] = '-'
-		}
-	}
-	return string(out)
 }

@@ -40,7 +40,7 @@ func (m made) into(r *record, boot string) *record {
 func blocks(size int64) int64 { return (size + 4095) / 4096 * 4096 }
 
 // fetch downloads exactly the version that info describes into s, and extracts
-// it there if it is an archive.
+// it there if it is an archive. The caller seals s when it has done the rest.
 func (c *Cache) fetch(ctx context.Context, s *staging, info target.Info, policy archive.Policy, st *step) (made, error) {
 	st.begin("waiting for room in the cache", 0)
 	if err := s.need(ctx, blocks(info.Size)); err != nil {
@@ -57,20 +57,21 @@ func (c *Cache) fetch(ctx context.Context, s *staging, info target.Info, policy 
 	if err != nil {
 		return made{}, err
 	}
-	m := made{content: objectName, bytes: blocks(info.Size), inodes: 1, fetched: true, synced: true}
 	if format.IsArchive() {
-		m, err = c.extract(ctx, s, object, info, policy, st)
-		if err != nil {
-			return made{}, err
-		}
+		return c.extract(ctx, s, object, info, policy, st)
 	}
-	st.begin("syncing", 0)
-	return m, s.seal()
+	return made{content: objectName, bytes: blocks(info.Size), inodes: 1, fetched: true, synced: true}, nil
 }
 
 func (c *Cache) extract(ctx context.Context, s *staging, object *os.File, info target.Info, policy archive.Policy, st *step) (made, error) {
 	st.begin("extracting", info.Size)
+	if err := s.need(ctx, blocks(1)); err != nil { // the tree's own directory
+		return made{}, err
+	}
 	if err := s.root.Mkdir(treeName, 0o755); err != nil {
+		return made{}, err
+	}
+	if err := s.root.Chmod(treeName, 0o755); err != nil { // whatever the umask
 		return made{}, err
 	}
 	tree, err := s.root.OpenRoot(treeName)
@@ -112,6 +113,10 @@ func (c *Cache) download(ctx context.Context, s *staging, info target.Info, st *
 
 	f, err := s.root.OpenFile(objectName, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
+		return nil, err
+	}
+	if err := f.Chmod(0o644); err != nil { // whatever the umask
+		f.Close()
 		return nil, err
 	}
 	sum := sha256.New()
@@ -157,21 +162,6 @@ func copyCounting(ctx context.Context, w io.Writer, r io.Reader, st *step) (n in
 			return n, rerr
 		}
 	}
-}
-
-// stat asks the store what the target is now. With the store down, the answer
-// is what is in the cache already (have), if anything is; stale says so.
-func (c *Cache) stat(ctx context.Context, req Request, have func() (*record, error)) (info target.Info, stale bool, err error) {
-	info, err = c.store.Stat(ctx, req.Target)
-	if err == nil || cordon.KindOf(err) != cordon.StorageUnavailable || ctx.Err() != nil {
-		return info, false, err
-	}
-	r, herr := have()
-	if herr != nil || r == nil || r.Policy != req.Extract {
-		return info, false, err
-	}
-	c.log.Warn("the object store cannot be reached; serving what the cache has", "target", req.Target, "etag", r.ETag, "error", err)
-	return target.Info{ID: req.Target, ETag: r.ETag}, true, nil
 }
 
 // makeReadOnly takes the write permission from everything below name but name

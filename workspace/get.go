@@ -80,7 +80,7 @@ func (c *Cache) get(ctx context.Context, req Request) (Workspace, error) {
 	if err := c.revive(); err != nil {
 		return Workspace{}, err
 	}
-	if ws, err := c.handedOut(req); ws != nil || err != nil {
+	if ws, err := c.handedOut(ctx, req); ws != nil || err != nil {
 		return orZero(ws), err
 	}
 	if req.Mode != cordon.Shared {
@@ -96,42 +96,67 @@ func (c *Cache) get(ctx context.Context, req Request) (Workspace, error) {
 	})
 }
 
-// handedOut returns what the run has already, or nil.
-func (c *Cache) handedOut(req Request) (*Workspace, error) {
-	r, err := c.current(runKey(req.Target, req.Run))
-	if err != nil {
+// handedOut returns what the run has already, or nil if it has nothing or its
+// workspace is being made or removed at the moment.
+func (c *Cache) handedOut(ctx context.Context, req Request) (*Workspace, error) {
+	k := runKey(req.Target, req.Run)
+	if r, err := c.current(k); err != nil {
 		return nil, err
-	}
-	if r != nil && r.ReadOnly && req.Mode != cordon.Shared {
-		return nil, &cordon.Error{Kind: cordon.InvalidArgument, Op: "check workspace_isolation",
-			Err: fmt.Errorf("the run has this target read-only (shared) at %s, where a workspace of its own (%s) would be", c.abs(r.path()), req.Mode),
-			Fix: "clean that up first, or ask with another run_id"}
-	}
-	if r != nil && (r.ReadOnly || req.Mode != cordon.Shared) {
-		if r.Mode != req.Mode {
-			c.log.Warn("the run has a workspace of this target already, made in another mode", "path", c.abs(r.path()), "mode", r.Mode, "asked", req.Mode)
-		}
-		if err := c.hold(r.Key, req.Run, req.Owner); err != nil {
+	} else if r != nil {
+		lock, err := flock.Try(c.root(), runLock(k), flock.Shared)
+		if lock == nil || err != nil {
 			return nil, err
 		}
-		return c.stillThere(r.Key, req)
+		defer lock.Unlock()
+		if c.buried(k) != nil {
+			return nil, nil // who makes it afresh carries the cleanup out
+		}
+		if ws, err := c.ownEntry(ctx, req); ws != nil || err != nil {
+			return ws, err
+		}
 	}
 	if req.Mode != cordon.Shared {
 		return nil, nil
 	}
-	k := sharedKey(req.Target)
-	r, err = c.current(k)
-	if r == nil || err != nil || !c.renew(holdFile(k, req.Run)) {
+	k = sharedKey(req.Target)
+	r, err := c.current(k)
+	if r == nil || err != nil || lstat(c.root(), holdFile(k, req.Run)) == nil {
 		return nil, err
 	}
-	return c.stillThere(k, req)
+	lock, err := flock.Acquire(ctx, c.root(), r.lock(), flock.Shared, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Unlock()
+	now, err := c.current(k)
+	if now == nil || err != nil || now.Staging != r.Staging {
+		return nil, err
+	}
+	if held, err := c.renew(ctx, holdFile(k, req.Run)); !held || err != nil {
+		return nil, err
+	}
+	return c.answer(now, req, false), nil
 }
 
-// stillThere answers with the entry k, which the run holds by now. It looks
-// again, for until then the entry may have been removed.
-func (c *Cache) stillThere(k key, req Request) (*Workspace, error) {
-	r, err := c.current(k)
+// ownEntry returns the entry at the run's own path if it is what req asks for, and
+// nil if there is none. A live entry is never replaced by one of another kind.
+// The caller has the run's lock, shared at least.
+func (c *Cache) ownEntry(ctx context.Context, req Request) (*Workspace, error) {
+	r, err := c.current(runKey(req.Target, req.Run))
 	if r == nil || err != nil {
+		return nil, err
+	}
+	switch shared := req.Mode == cordon.Shared; {
+	case r.ReadOnly && !shared:
+		return nil, &cordon.Error{Kind: cordon.InvalidArgument, Op: "check workspace_isolation",
+			Err: fmt.Errorf("the run has this target read-only (shared) at %s, where a workspace of its own (%s) would be", c.abs(r.path()), req.Mode),
+			Fix: "clean that up first, or ask with another run_id"}
+	case !r.ReadOnly && shared:
+		return nil, nil
+	case r.Mode != req.Mode:
+		c.log.Warn("the run has a workspace of this target already, made in another mode", "path", c.abs(r.path()), "mode", r.Mode, "asked", req.Mode)
+	}
+	if err := c.hold(ctx, r.Key, req.Run, req.Owner); err != nil {
 		return nil, err
 	}
 	return c.answer(r, req, false), nil
@@ -148,8 +173,7 @@ func (c *Cache) answer(r *record, req Request, fetched bool) *Workspace {
 
 // getShared returns the shared tree, or errPathHeld.
 func (c *Cache) getShared(ctx context.Context, req Request, st *step) (Workspace, error) {
-	k := sharedKey(req.Target)
-	info, err := c.describe(ctx, req, func() (*record, error) { return c.current(k) })
+	info, err := c.describe(ctx, req)
 	if err != nil {
 		return Workspace{}, err
 	}
@@ -168,7 +192,7 @@ func (c *Cache) getShared(ctx context.Context, req Request, st *step) (Workspace
 			return c.makeShared(ctx, req, info, st)
 		})
 		if target.IsReplaced(err) {
-			if info, err = c.describe(ctx, req, nil); err == nil {
+			if info, err = c.describe(ctx, req); err == nil {
 				continue
 			}
 		}
@@ -195,7 +219,7 @@ func (c *Cache) holdShared(ctx context.Context, req Request, info contentInfo, s
 	if r == nil || err != nil || r.version() != info.version {
 		return nil, err
 	}
-	return r, c.hold(k, req.Run, req.Owner)
+	return r, c.hold(ctx, k, req.Run, req.Owner)
 }
 
 // makeOnce shares work between the callers of this process; a caller whose
@@ -224,17 +248,26 @@ func (c *Cache) getRun(ctx context.Context, req Request) (Workspace, error) {
 	work := string(runKey(req.Target, req.Run))
 	st := c.steps.of(work)
 	return reporting(ctx, st, req.Progress, func(ctx context.Context) (Workspace, error) {
-		ws, joined, err := c.runs.Do(ctx, work, func(ctx context.Context) (Workspace, error) {
-			defer c.steps.drop(work)
-			return c.makeRun(ctx, req, st)
-		})
-		if joined && err == nil {
-			ws.Hit = true
+		for range contentTries {
+			ws, joined, err := c.runs.Do(ctx, work, func(ctx context.Context) (Workspace, error) {
+				defer c.steps.drop(work)
+				return c.makeRun(ctx, req, st)
+			})
+			if !joined || err != nil {
+				return ws, err
+			}
+			// Another caller's wish was carried out; see whether it is this one's too.
+			if ws, err := c.handedOut(ctx, req); ws != nil || err != nil {
+				return orZero(ws), err
+			}
 		}
-		return ws, err
+		return Workspace{}, errThrashing
 	})
 }
 
+// makeRun makes the run's workspace under the run's lock. Afterwards it looks
+// for a cleanup that met the lock and left a stone: whichever of the two is
+// later carries the cleanup out.
 func (c *Cache) makeRun(ctx context.Context, req Request, st *step) (Workspace, error) {
 	k := runKey(req.Target, req.Run)
 	lock, err := flock.Acquire(ctx, c.root(), runLock(k), flock.Exclusive,
@@ -242,11 +275,29 @@ func (c *Cache) makeRun(ctx context.Context, req Request, st *step) (Workspace, 
 	if err != nil {
 		return Workspace{}, err
 	}
-	defer lock.Unlock()
-	// A stone that stands here was meant for somebody before us.
-	c.unbury(k)
-	if ws, err := c.handedOut(req); ws != nil || err != nil {
+	ws, err := c.makeRunLocked(ctx, req, st)
+	lock.Unlock()
+	if stone := c.buried(k); stone != nil {
+		return Workspace{}, errors.Join(stone, c.obey(k))
+	}
+	return ws, err
+}
+
+func (c *Cache) makeRunLocked(ctx context.Context, req Request, st *step) (Workspace, error) {
+	if err := c.obeyLocked(runKey(req.Target, req.Run)); err != nil {
+		return Workspace{}, err
+	}
+	if ws, err := c.ownEntry(ctx, req); ws != nil || err != nil {
 		return orZero(ws), err
+	}
+	r, err := c.current(runKey(req.Target, req.Run))
+	if err != nil {
+		return Workspace{}, err
+	}
+	if r != nil {
+		return Workspace{}, &cordon.Error{Kind: cordon.Busy, Op: "find a path",
+			Err: fmt.Errorf("the shared path belongs to runs that have another version, and the run's own path %s to its writable workspace", c.abs(r.path())),
+			Fix: "clean that workspace up first, wait for the other runs to end, or ask with another run_id"}
 	}
 	for range contentTries {
 		ws, err := c.tryRun(ctx, req, st)
@@ -260,11 +311,7 @@ func (c *Cache) makeRun(ctx context.Context, req Request, st *step) (Workspace, 
 func (c *Cache) tryRun(ctx context.Context, req Request, st *step) (Workspace, error) {
 	k := runKey(req.Target, req.Run)
 	st.begin("asking the object store", 0)
-	var have func() (*record, error)
-	if req.Mode != cordon.Isolated {
-		have = func() (*record, error) { return c.current(baseKey(req.Target)) }
-	}
-	info, err := c.describe(ctx, req, have)
+	info, err := c.describe(ctx, req)
 	if err != nil {
 		return Workspace{}, err
 	}
@@ -277,6 +324,10 @@ func (c *Cache) tryRun(ctx context.Context, req Request, st *step) (Workspace, e
 	var m made
 	if req.Mode == cordon.Isolated {
 		m, err = c.fetch(ctx, s, info.Info, req.Extract, st)
+		if err == nil {
+			st.begin("syncing", 0)
+			err = s.seal(ctx)
+		}
 	} else {
 		m, err = c.viewOfBase(ctx, s, req, info, st)
 	}
@@ -316,7 +367,7 @@ func (c *Cache) publishRun(ctx context.Context, s *staging, r *record, req Reque
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	err := c.hold(r.Key, req.Run, req.Owner)
+	err := c.hold(ctx, r.Key, req.Run, req.Owner)
 	if err == nil {
 		err = c.publish(s, r)
 	}
@@ -324,19 +375,40 @@ func (c *Cache) publishRun(ctx context.Context, s *staging, r *record, req Reque
 		c.dropAll(r.Key)
 		return err
 	}
-	// A stone laid after the first look would otherwise be seen by nobody.
-	if err := c.buried(r.Key); err != nil {
-		c.unbury(r.Key)
-		return errors.Join(err, c.remove(r, "cleaned up while it was being made"))
-	}
 	return nil
 }
 
-// describe asks the store for the target's version of the moment.
-func (c *Cache) describe(ctx context.Context, req Request, have func() (*record, error)) (contentInfo, error) {
-	if have == nil {
-		have = func() (*record, error) { return nil, nil }
+// describe asks the store for the target's version of the moment. With the store
+// down it answers with the newest version that the cache has, where that is
+// enough, and says that it may be stale.
+func (c *Cache) describe(ctx context.Context, req Request) (contentInfo, error) {
+	info, err := c.store.Stat(ctx, req.Target)
+	if err == nil {
+		return contentInfo{info, version{info.ETag, req.Extract}, false}, nil
 	}
-	info, stale, err := c.stat(ctx, req, have)
-	return contentInfo{info, version{info.ETag, req.Extract}, stale}, err
+	if cordon.KindOf(err) != cordon.StorageUnavailable || req.Mode == cordon.Isolated || ctx.Err() != nil {
+		return contentInfo{}, err
+	}
+	r, cerr := c.newest(req)
+	if r == nil || cerr != nil {
+		return contentInfo{}, errors.Join(err, cerr)
+	}
+	c.log.Warn("the object store cannot be reached; serving what the cache has", "target", req.Target, "etag", r.ETag, "error", err)
+	return contentInfo{target.Info{ID: req.Target, ETag: r.ETag}, r.version(), true}, nil
+}
+
+// newest returns the record of the shared tree or base of the target that was
+// made last, or nil.
+func (c *Cache) newest(req Request) (newest *record, err error) {
+	all, _, err := c.records()
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range all {
+		fits := r.Kind != KindRun && r.Target == req.Target && r.Policy == req.Extract && r.State == complete && c.missing(r) == ""
+		if fits && (newest == nil || r.Created.After(newest.Created)) {
+			newest = r
+		}
+	}
+	return newest, nil
 }

@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -49,15 +50,27 @@ func holdFile(k key, run cordon.RunID) string {
 }
 
 // hold makes run hold the entry k, or renews the hold that it has. The caller
-// has the entry's lock, or is about to publish the entry: nobody may evict it
-// between the look at its record and the hold.
-func (c *Cache) hold(k key, run cordon.RunID, owner Owner) error {
+// has the entry's lock, shared at least: nobody may remove the entry between the
+// look at its record and the hold.
+func (c *Cache) hold(ctx context.Context, k key, run cordon.RunID, owner Owner) error {
 	name := holdFile(k, run)
-	if c.renew(name) {
-		return nil
+	for {
+		if renewed, err := c.renew(ctx, name); renewed || err != nil {
+			return err
+		}
+		err := c.newHold(name, hold{Run: run.String(), Owner: owner, Host: c.host, Since: c.now().UTC()})
+		if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		// Another attempt of the run was quicker.
 	}
+}
+
+// newHold makes the hold's file. It never replaces one: the lock of whoever made
+// that would stay on a file without a name.
+func (c *Cache) newHold(name string, h hold) error {
 	root := c.root()
-	b, err := json.Marshal(hold{Run: run.String(), Owner: owner, Host: c.host, Since: c.now().UTC()})
+	b, err := json.Marshal(h)
 	if err != nil {
 		return err
 	}
@@ -78,11 +91,11 @@ func (c *Cache) hold(k key, run cordon.RunID, owner Owner) error {
 		err = root.Chtimes(tmp, now, now)
 	}
 	if err == nil {
-		err = root.Rename(tmp, name)
+		err = root.Link(tmp, name)
 	}
+	_ = root.Remove(tmp) // a leftover temporary name is swept; the first error is what matters
 	if err != nil {
 		f.Close()
-		_ = root.Remove(tmp) // a leftover temporary name is swept; the first error is what matters
 		return err
 	}
 	c.keep(name, f)
@@ -107,42 +120,77 @@ func (c *Cache) createIn(dir, name string) (f *os.File, err error) {
 
 // renew reports whether the hold exists already, and if so makes this process
 // one of those that have it.
-func (c *Cache) renew(name string) bool {
+func (c *Cache) renew(ctx context.Context, name string) (bool, error) {
 	root := c.root()
 	info, err := root.Lstat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
 	if err != nil {
-		return false
+		return false, err
 	}
 	if f := c.kept(name); f == nil || !sameFile(f, info) {
 		f, err := root.OpenFile(name, os.O_RDWR, 0)
-		if err != nil {
-			return false
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil
 		}
-		// Only a sweep that looks at the hold locks it exclusively, for an instant,
-		// and it removes only what nobody has renewed for long.
-		if flockWait(f, unix.LOCK_SH) != nil || !sameFile(f, mustLstat(root, name)) {
+		if err != nil {
+			return false, err
+		}
+		// Only who looks whether the hold may go locks it exclusively, for an
+		// instant; once we have it, either it is gone or it stays.
+		if err := flockWait(ctx, f, unix.LOCK_SH); err != nil {
 			f.Close()
-			return false
+			return false, err
+		}
+		if !sameFile(f, lstat(root, name)) {
+			f.Close()
+			return false, nil
 		}
 		c.keep(name, f)
 	}
 	if now := c.now(); now.Sub(info.ModTime()) >= stampGrain {
-		return root.Chtimes(name, now, now) == nil
+		err := root.Chtimes(name, now, now)
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		}
+		return err == nil, err
 	}
-	return true
+	return true, nil
 }
 
 // drop ends a hold and reports whether it existed.
 func (c *Cache) drop(name string) bool {
-	err := c.root().Remove(name)
 	c.mu.Lock()
 	f := c.leases[name]
 	delete(c.leases, name)
 	c.mu.Unlock()
+	err := c.root().Remove(name)
 	if f != nil {
-		_ = f.Close() // read-only use; closing drops the lock
+		_ = f.Close() // nothing was written to it; closing drops the lock
 	}
 	return err == nil
+}
+
+// dropIf ends a hold that no living process has if doomed still says so once
+// nobody can renew it any more. It reports whether the hold is gone.
+func (c *Cache) dropIf(name string, doomed func(*hold) bool) (bool, error) {
+	f, err := c.root().OpenFile(name, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	if err := flockNow(f, unix.LOCK_EX); err != nil {
+		return false, ignoreBusy(err)
+	}
+	h, err := decodeHold(f)
+	if err != nil || !doomed(h) || !sameFile(f, lstat(c.root(), name)) {
+		return false, err
+	}
+	return true, c.root().Remove(name)
 }
 
 // dropAll ends every hold on k, whose entry is gone.
@@ -153,6 +201,20 @@ func (c *Cache) dropAll(k key) {
 		c.drop(path.Join(dir, n))
 	}
 	_ = c.root().Remove(dir) // fails where a hold has just been added; the sweep looks again
+}
+
+// prune closes the locks on holds that others have ended meanwhile: another
+// worker's cleanup does not tell this one.
+func (c *Cache) prune() {
+	root := c.root()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name, f := range c.leases {
+		if !sameFile(f, lstat(root, name)) {
+			delete(c.leases, name)
+			_ = f.Close() // nothing was written to it
+		}
+	}
 }
 
 // keep remembers a lock that this process has for as long as it lives.
@@ -204,6 +266,20 @@ func (c *Cache) readHold(name string) (*hold, error) {
 		return nil, err
 	}
 	defer f.Close()
+	h, err := decodeHold(f)
+	if err != nil {
+		return nil, err
+	}
+	switch err := flockNow(f, unix.LOCK_EX); {
+	case errors.Is(err, unix.EWOULDBLOCK):
+		h.live = true
+	case err != nil:
+		return nil, err
+	}
+	return h, nil
+}
+
+func decodeHold(f *os.File) (*hold, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -213,12 +289,6 @@ func (c *Cache) readHold(name string) (*hold, error) {
 		h = &hold{Run: "(unreadable)"}
 	}
 	h.renewed = info.ModTime()
-	switch err := flockNow(f, unix.LOCK_EX); {
-	case errors.Is(err, unix.EWOULDBLOCK):
-		h.live = true
-	case err != nil:
-		return nil, err
-	}
 	return h, nil
 }
 

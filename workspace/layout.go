@@ -88,7 +88,7 @@ func makeLayout(root *os.Root) error {
 			return err
 		}
 	}
-	if _, err := root.Lstat(hostFile); errors.Is(err, fs.ErrNotExist) {
+	if id, err := readHostID(root); errors.Is(err, fs.ErrNotExist) || err == nil && id == "" {
 		return writeHostID(root)
 	}
 	return nil
@@ -115,14 +115,18 @@ func checkVersion(root *os.Root) error {
 // the first one's name stays.
 func writeHostID(root *os.Root) error {
 	tmp := stateDir + "/.tmp-" + rand.Text()
-	if err := root.WriteFile(tmp, []byte(strings.ToLower(rand.Text()[:16])+"\n"), 0o644); err != nil {
+	if err := durable.WriteFile(root, tmp, []byte(strings.ToLower(rand.Text()[:16])+"\n")); err != nil {
 		return err
 	}
-	defer root.Remove(tmp)
-	if err := root.Link(tmp, hostFile); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
+	err := root.Link(tmp, hostFile)
+	if errors.Is(err, fs.ErrExist) {
+		err = nil
+		if id, rerr := readHostID(root); rerr == nil && id == "" { // a crash of old emptied it
+			return root.Rename(tmp, hostFile)
+		}
 	}
-	return nil
+	_ = root.Remove(tmp) // a leftover temporary name is swept
+	return err
 }
 
 func readHostID(root *os.Root) (string, error) {

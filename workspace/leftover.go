@@ -79,13 +79,7 @@ func (s *sweep) tombstones() error {
 				return false, err
 			}
 			defer lock.Unlock()
-			r, err := c.readRecord(key(k))
-			if r != nil && err == nil {
-				err = c.remove(r, "cleaned up by its run")
-			}
-			if err == nil {
-				c.unbury(key(k))
-			}
+			err = c.obeyLocked(key(k))
 			return err == nil, err
 		})
 		if err != nil {

@@ -96,7 +96,7 @@ func (c *Cache) usage() (Usage, error) {
 	if err != nil {
 		return Usage{}, err
 	}
-	_, reclaimable, err := c.idle(a.records)
+	_, _, reclaimable, err := c.evictable(a.records)
 	if err != nil {
 		return Usage{}, err
 	}
@@ -127,6 +127,9 @@ func (c *Cache) DiskUsage(ctx context.Context) (int64, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil // others work here too
 		}
+		if errors.Is(err, fs.ErrPermission) {
+			return nil // a run may close its directories; what is in them cannot be counted
+		}
 		if err != nil {
 			return err
 		}
@@ -134,7 +137,7 @@ func (c *Cache) DiskUsage(ctx context.Context) (int64, error) {
 			return ctx.Err()
 		}
 		info, err := d.Info()
-		if errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 			return nil
 		}
 		if err != nil {

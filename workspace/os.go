@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -27,7 +28,8 @@ func sameFile(f *os.File, info fs.FileInfo) bool {
 	return err == nil && os.SameFile(have, info)
 }
 
-func mustLstat(root *os.Root, name string) fs.FileInfo {
+// lstat describes name, or returns nil if that cannot be done.
+func lstat(root *os.Root, name string) fs.FileInfo {
 	info, err := root.Lstat(name)
 	if err != nil {
 		return nil
@@ -44,15 +46,28 @@ func flockNow(f *os.File, how int) error {
 	}
 }
 
-// flockWait takes a lock on f that others hold for instants only.
-func flockWait(f *os.File, how int) error {
+// flockWait takes a lock on f that others hold for instants only, unless they
+// are stopped in the middle.
+func flockWait(ctx context.Context, f *os.File, how int) error {
 	for {
 		err := flockNow(f, how)
 		if !errors.Is(err, unix.EWOULDBLOCK) {
 			return err
 		}
-		time.Sleep(100 * time.Microsecond)
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(100 * time.Microsecond):
+		}
 	}
+}
+
+// ignoreBusy drops the error of a lock that somebody else has.
+func ignoreBusy(err error) error {
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil
+	}
+	return err
 }
 
 // list returns the names in a directory of the cache's own, without temporary ones.

@@ -18,22 +18,21 @@ import (
 // that says "publishing", so that a crash leaves no directory that nobody knows
 // → the name → the record that says "complete".
 func (c *Cache) publish(s *staging, r *record) error {
-	info, err := s.root.Lstat(r.Content)
-	if err != nil {
+	if err := s.identify(r); err != nil {
 		return err
 	}
-	r.Protocol, r.State, r.Inode, r.Staging, r.Created = protocol, publishing, inode(info), s.id, c.now().UTC()
+	r.Protocol, r.State, r.Staging, r.Created = protocol, publishing, s.id, c.now().UTC()
 	if err := c.writeRecord(r); err != nil {
 		return err
 	}
-	err = c.place(s, r)
+	err := c.place(s, r)
 	if err == nil {
 		r.State = complete
 		err = c.writeRecord(r)
 	}
 	if err != nil {
-		for _, name := range r.names() {
-			c.trash(name)
+		for _, p := range r.parts() {
+			c.trash(p.name)
 		}
 		c.tidy(r)
 		_ = c.root().Remove(recordFile(r.Key)) // if it stays it says "publishing", which the sweep clears
@@ -45,20 +44,20 @@ func (c *Cache) publish(s *staging, r *record) error {
 
 // place renames what is staged to the entry's names.
 func (c *Cache) place(s *staging, r *record) error {
-	for _, name := range r.names() {
-		if !c.trash(name) {
-			return &fs.PathError{Op: "publish", Path: c.abs(name), Err: errors.New("what stands there cannot be moved to the trash")}
+	for _, p := range r.parts() {
+		if !c.trash(p.name) {
+			return &fs.PathError{Op: "publish", Path: c.abs(p.name), Err: errors.New("what stands there cannot be moved to the trash")}
 		}
 	}
-	for _, name := range r.names() {
-		from := s.dir() + "/" + entryDir
+	for _, p := range r.parts() {
+		from := s.at("")
 		if r.Kind == KindShared {
-			from = s.at(path.Base(name))
-			if _, err := c.root().Lstat(from); errors.Is(err, fs.ErrNotExist) {
-				continue // an entry whose content is the object has no tree
-			}
+			from = s.at(path.Base(p.name))
 		}
-		if err := c.renameInto(from, name); err != nil {
+		if p.inode == 0 {
+			continue
+		}
+		if err := c.renameInto(from, p.name); err != nil {
 			return err
 		}
 	}
@@ -71,7 +70,7 @@ func (c *Cache) place(s *staging, r *record) error {
 	if r.Boot != "" {
 		return nil // what is gone with this boot anyway needs no durable name
 	}
-	if err := c.syncDir(path.Dir(r.names()[0])); err != nil {
+	if err := c.syncDir(path.Dir(r.parts()[0].name)); err != nil {
 		return err
 	}
 	return c.syncDir(".")
@@ -162,5 +161,44 @@ func (c *Cache) yields(k key, v version) (bool, error) {
 	return true, c.remove(old, "the object was replaced in the store")
 }
 
-// seal makes what was staged survive a power failure.
-func (s *staging) seal() error { return durable.SyncTree(s.c.root(), s.dir()) }
+// identify writes into r which inodes the entry has.
+func (s *staging) identify(r *record) error {
+	inodeOf := func(name string) (uint64, error) {
+		info, err := s.root.Lstat(name)
+		if err != nil {
+			return 0, err
+		}
+		return inode(info), nil
+	}
+	var err error
+	if r.Identity.Content, err = inodeOf(r.Content); err != nil {
+		return err
+	}
+	if r.Kind != KindShared {
+		r.Identity.Dir, err = inodeOf(".")
+		return err
+	}
+	if r.Content == objectName {
+		return nil
+	}
+	r.Identity.Object, err = inodeOf(objectName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // a tree can do without its object
+	}
+	return err
+}
+
+// seal makes what was staged survive a power failure. What the disk owes to
+// others may take it long, and the kernel does not let go of who waits for it:
+// a cancelled seal goes on by itself, and syncs what is in the trash by then.
+func (s *staging) seal(ctx context.Context) error {
+	synced := make(chan error, 1)
+	root := s.c.root()
+	go func() { synced <- durable.SyncTree(root, s.dir()) }()
+	select {
+	case err := <-synced:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

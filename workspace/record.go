@@ -37,7 +37,7 @@ type record struct {
 	Policy   archive.Policy  `json:"extract"`
 	Place    string          `json:"place"`   // relative to the cache directory: where Content is
 	Content  string          `json:"content"` // treeName or objectName: what is handed out
-	Inode    uint64          `json:"inode"`   // of Content, so that a directory put there by somebody else is noticed
+	Identity identity        `json:"identity"`
 	Driver   string          `json:"driver,omitempty"`
 	ReadOnly bool            `json:"readonly"`
 	Bytes    int64           `json:"bytes"`        // the tree's disk, without the object
@@ -51,20 +51,37 @@ type record struct {
 	lastUsed time.Time // not in the file: its modification time
 }
 
+// identity is the inodes that an entry's names had when it was published, so
+// that what somebody else put there is neither served nor deleted.
+type identity struct {
+	Dir     uint64 `json:"dir,omitempty"`    // Place, where that is the entry's own
+	Content uint64 `json:"content"`          // what is handed out
+	Object  uint64 `json:"object,omitempty"` // the object kept beside a shared tree
+}
+
 func (r *record) version() version { return version{r.ETag, r.Policy} }
 func (r *record) total() int64     { return r.Bytes + r.Object }
 
 // path returns what is handed out, relative to the cache directory.
 func (r *record) path() string { return path.Join(r.Place, r.Content) }
 
-// names returns what the entry consists of, relative to the cache directory. A
-// shared entry stands in the target's own directory beside the runs, every other
-// entry is a directory of its own.
-func (r *record) names() []string {
-	if r.Kind == KindShared {
-		return []string{path.Join(r.Place, treeName), path.Join(r.Place, objectName)}
+// part is one name of an entry and the inode that it had when it was published.
+type part struct {
+	name  string // relative to the cache directory
+	inode uint64 // 0 where the entry does not have the name
+}
+
+// parts returns what the entry consists of. A shared entry stands in the
+// target's own directory beside the runs, every other entry is a directory of
+// its own.
+func (r *record) parts() []part {
+	switch {
+	case r.Kind != KindShared:
+		return []part{{r.Place, r.Identity.Dir}}
+	case r.Content == objectName:
+		return []part{{path.Join(r.Place, treeName), 0}, {path.Join(r.Place, objectName), r.Identity.Content}}
 	}
-	return []string{r.Place}
+	return []part{{path.Join(r.Place, treeName), r.Identity.Content}, {path.Join(r.Place, objectName), r.Identity.Object}}
 }
 
 // lock returns the name of the lock that guards the entry's life.
@@ -129,11 +146,18 @@ func (c *Cache) missing(r *record) string {
 	if r.Boot != "" && r.Boot != c.boot {
 		return "the machine was restarted before it had been written through"
 	}
-	info, err := c.root().Lstat(r.path())
+	// A run may replace its content, as strip and git clone do, so a run is known
+	// by its directory; anything else by its content, which nobody may change.
+	content, err := c.root().Lstat(r.path())
+	known, want := content, r.Identity.Content
+	if r.Kind == KindRun && err == nil {
+		known, err = c.root().Lstat(r.Place)
+		want = r.Identity.Dir
+	}
 	switch {
 	case err != nil:
 		return "its files are gone"
-	case inode(info) != r.Inode || info.IsDir() != (r.Content == treeName):
+	case inode(known) != want:
 		return "its files were replaced by somebody else"
 	}
 	return ""

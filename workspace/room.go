@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"time"
 
@@ -111,9 +112,12 @@ func (c *Cache) account(s *staging) (*account, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.records, _, err = c.records(); err != nil {
+	records, _, err := c.records()
+	if err != nil {
 		return nil, err
 	}
+	// What somebody removed by hand takes no disk and cannot be evicted.
+	a.records = slices.DeleteFunc(records, func(r *record) bool { return r.State == complete && c.missing(r) != "" })
 	published := map[string]bool{}
 	for _, r := range a.records {
 		if r.State == complete {
@@ -147,16 +151,17 @@ func (a *account) shortage(s *staging, want, over int64) *shortage {
 	}
 }
 
-// evict removes entries that nobody holds, the least recently used first, whole;
-// before them the objects that are kept beside such entries, for a tree can do
-// without its object. It does nothing unless it can free least bytes; once it
-// has, it goes on only with entries that do not take it past enough. The caller has the janitor's lock.
+// evict makes room: first by the objects that are kept beside trees, which can do
+// without them, then by entries that nobody holds, whole; each the least recently
+// used first. It does nothing unless it can free least bytes; once it has, it
+// goes on only with entries that do not take it past enough. The caller has the
+// janitor's lock.
 func (c *Cache) evict(records []*record, least, enough int64, why string) (freed int64, err error) {
-	idle, sum, err := c.idle(records)
+	objects, entries, sum, err := c.evictable(records)
 	if err != nil || sum < least {
 		return 0, err
 	}
-	for _, r := range idle {
+	for _, r := range objects {
 		if freed >= least {
 			return freed, nil
 		}
@@ -166,7 +171,7 @@ func (c *Cache) evict(records []*record, least, enough int64, why string) (freed
 		}
 		freed += n
 	}
-	for _, r := range idle {
+	for _, r := range entries {
 		if freed >= least && freed+r.total() > enough {
 			break
 		}
@@ -179,28 +184,41 @@ func (c *Cache) evict(records []*record, least, enough int64, why string) (freed
 	return freed, nil
 }
 
-// idle returns the entries that nobody holds, the least recently used first,
-// and what they take together.
-func (c *Cache) idle(records []*record) (idle []*record, sum int64, err error) {
+// evictable returns the entries that have an object beside a tree, those that
+// nobody holds, both the least recently used first, and what could be freed.
+// Objects in a run's own directory are the run's.
+func (c *Cache) evictable(records []*record) (objects, entries []*record, sum int64, err error) {
 	for _, r := range records {
 		if r.State != complete {
 			continue
 		}
 		h, err := c.held(r.Key)
 		if err != nil {
-			return nil, 0, err
+			return nil, nil, 0, err
 		}
-		if h == nil {
-			idle = append(idle, r)
+		spare := r.Object > 0 && r.Kind != KindRun
+		if spare {
+			objects = append(objects, r)
+		}
+		switch {
+		case h == nil:
+			entries = append(entries, r)
 			sum += r.total()
+		case spare:
+			sum += r.Object
 		}
 	}
-	slices.SortFunc(idle, func(a, b *record) int { return a.lastUsed.Compare(b.lastUsed) })
-	return idle, sum, nil
+	byUse := func(a, b *record) int { return a.lastUsed.Compare(b.lastUsed) }
+	slices.SortFunc(objects, byUse)
+	slices.SortFunc(entries, byUse)
+	return objects, entries, sum, nil
 }
 
 func (c *Cache) evictEntry(r *record, why string) (int64, error) {
-	return c.withIdle(r, func(now *record) (int64, error) {
+	return c.withRecord(r, flock.Exclusive, func(now *record) (int64, error) {
+		if h, err := c.held(now.Key); h != nil || err != nil {
+			return 0, err
+		}
 		if err := c.remove(now, why); err != nil {
 			return 0, err
 		}
@@ -209,18 +227,17 @@ func (c *Cache) evictEntry(r *record, why string) (int64, error) {
 	})
 }
 
+// evictObject needs the entry's lock shared only: whoever reads a kept object has
+// it exclusively, and whoever evicts one has the janitor's.
 func (c *Cache) evictObject(r *record, why string) (int64, error) {
-	if r.Object == 0 || r.Content == objectName {
-		return 0, nil
-	}
-	return c.withIdle(r, func(now *record) (int64, error) {
+	return c.withRecord(r, flock.Shared, func(now *record) (int64, error) {
+		bytes, used, name := now.Object, now.lastUsed, path.Join(now.Place, objectName)
 		if err := c.unlinkObject(now); err != nil {
 			return 0, err
 		}
-		bytes := now.Object
-		name := now.Place + "/" + objectName
+		// The file first: a record of an object that is gone only counts too much.
+		c.trash(name)
 		now.Object = 0
-		used := now.lastUsed
 		if err := c.writeRecord(now); err != nil {
 			return 0, err
 		}
@@ -228,29 +245,25 @@ func (c *Cache) evictObject(r *record, why string) (int64, error) {
 		if err := c.root().Chtimes(recordFile(now.Key), used, used); err != nil {
 			return 0, err
 		}
-		c.trash(name)
 		c.event(event{Action: "evict object", Key: now.Key, Path: name, Bytes: bytes, Reason: why})
 		c.log.Info("Evicted from cache", "path", c.abs(name), "target", now.Target, "bytes", bytes, "reason", "the kept object goes first: "+why)
 		return bytes, nil
 	})
 }
 
-// withIdle calls do with r's record as it is now if nobody uses or holds its
-// entry, and with the entry's lock. Busy means in use: it never waits.
-func (c *Cache) withIdle(r *record, do func(*record) (int64, error)) (int64, error) {
-	lock, err := flock.Try(c.root(), r.lock(), flock.Exclusive)
+// withRecord calls do with r's record as it is once the entry's lock is taken.
+// Busy means in use: it never waits.
+func (c *Cache) withRecord(r *record, mode flock.Mode, do func(*record) (int64, error)) (int64, error) {
+	lock, err := flock.Try(c.root(), r.lock(), mode)
 	if lock == nil || err != nil {
 		return 0, err
 	}
 	defer lock.Unlock()
 	now, err := c.readRecord(r.Key)
-	if errors.Is(err, errUnreadable) || now == nil || now.State != complete || now.version() != r.version() {
+	if errors.Is(err, errUnreadable) || err == nil && (now == nil || now.State != complete || now.Staging != r.Staging) {
 		return 0, nil // it changed before we had the lock
 	}
 	if err != nil {
-		return 0, err
-	}
-	if h, err := c.held(now.Key); h != nil || err != nil {
 		return 0, err
 	}
 	return do(now)

@@ -25,6 +25,7 @@ func (c *Cache) Sweep(ctx context.Context, opts SweepOptions) (SweepReport, erro
 	if err := c.revive(); err != nil {
 		return SweepReport{}, err
 	}
+	c.prune()
 	lock, err := flock.Try(c.root(), sweepLock, flock.Exclusive)
 	if err != nil {
 		return SweepReport{}, diskError("sweep", c.dir, err)
@@ -149,7 +150,7 @@ func (s *sweep) removeIfStill(r *record) (bool, error) {
 	if errors.Is(err, errUnreadable) || now == nil {
 		return false, nil
 	}
-	if err != nil || now.version() != r.version() || now.State != r.State {
+	if err != nil || now.Staging != r.Staging || now.State != r.State {
 		return false, err
 	}
 	if now.State == complete {
@@ -184,16 +185,20 @@ func (s *sweep) strayHolds() error {
 		}
 		for name, h := range all {
 			why := ""
+			doomed := c.expired
 			switch {
+			case h.live:
+				continue
 			case c.expired(h):
 				why = "the hold of run " + h.Run + " has expired"
-			case r == nil && c.now().Sub(h.renewed) > staleTemp && !h.live:
-				// A hold is made before its entry; an old one has lost it.
+			case r == nil:
+				// A hold is made before its entry, by a process that lives until then.
 				why = "run " + h.Run + " holds an entry that does not exist"
+				doomed = func(*hold) bool { return true }
 			default:
 				continue
 			}
-			err := s.did(Removal{Path: c.abs(name), Reason: why}, func() (bool, error) { return c.drop(name), nil })
+			err := s.did(Removal{Path: c.abs(name), Reason: why}, func() (bool, error) { return c.dropIf(name, doomed) })
 			if err != nil {
 				return err
 			}
@@ -231,11 +236,11 @@ func (s *sweep) shrink() error {
 	if over <= 0 {
 		return nil
 	}
-	idle, _, err := c.idle(left)
+	_, entries, _, err := c.evictable(left)
 	if err != nil {
 		return err
 	}
-	for _, r := range idle {
+	for _, r := range entries {
 		if over <= 0 {
 			break
 		}

@@ -7,6 +7,7 @@ import (
 	"path"
 
 	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/internal/flock"
 )
 
 // A tombstone says that a run was cleaned up while somebody was still making its
@@ -37,4 +38,30 @@ func (c *Cache) buried(k key) error {
 	return &cordon.Error{Kind: cordon.Busy, Op: "publish workspace",
 		Err: errors.New("the run was cleaned up while its workspace was being made"),
 		Fix: "ask again if the run still needs it"}
+}
+
+// obey carries out the cleanup that a stone stands for, unless somebody has the
+// run's lock: then that is whose turn it is.
+func (c *Cache) obey(k key) error {
+	lock, err := flock.Try(c.root(), runLock(k), flock.Exclusive)
+	if lock == nil || err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	return c.obeyLocked(k)
+}
+
+func (c *Cache) obeyLocked(k key) error {
+	if c.buried(k) == nil {
+		return nil
+	}
+	r, err := c.readRecord(k)
+	if r != nil && err == nil {
+		err = c.remove(r, "cleaned up by its run")
+	}
+	if err == nil || errors.Is(err, errUnreadable) {
+		c.unbury(k)
+		return nil
+	}
+	return err
 }

@@ -28,12 +28,8 @@ func (c *Cache) trash(name string) bool {
 	root := c.root()
 	to := path.Join(trashDir, strings.ToLower(rand.Text()))
 	err := root.Rename(name, to)
-	if errors.Is(err, fs.ErrPermission) {
-		// A directory that moves to another parent must be writable for non-root,
-		// and the top of a shared tree is not.
-		if root.Chmod(name, 0o755) == nil {
-			err = root.Rename(name, to)
-		}
+	if errors.Is(err, fs.ErrPermission) && c.free(name) {
+		err = root.Rename(name, to)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return true
@@ -48,6 +44,21 @@ func (c *Cache) trash(name string) bool {
 		_ = c.delete(c.stopDeleting, path.Base(to)) // logged there; the next sweep tries again
 	})
 	return true
+}
+
+// free takes from name what forbids renaming it: a directory that moves to
+// another parent must be writable for non-root, and the top of a shared tree is
+// not; and a run as root may have made its directory immutable.
+func (c *Cache) free(name string) bool {
+	root := c.root()
+	if info, err := root.Lstat(name); err != nil || !info.IsDir() {
+		return false
+	}
+	if d, err := root.Open(name); err == nil {
+		rmtree.ClearFlags(d)
+		d.Close()
+	}
+	return root.Chmod(name, 0o755) == nil
 }
 
 // delete deletes one thing in the trash.
@@ -71,9 +82,13 @@ func (c *Cache) remove(r *record, why string) error {
 	if err := c.unlinkObject(r); err != nil {
 		return err
 	}
-	for _, name := range r.names() {
-		if !c.trash(name) {
-			return &fs.PathError{Op: "remove", Path: c.abs(name), Err: errors.New("cannot be moved to the trash")}
+	for _, p := range r.parts() {
+		// What stands there now may be somebody else's: then it stays.
+		if info, err := c.root().Lstat(p.name); err != nil || inode(info) != p.inode {
+			continue
+		}
+		if !c.trash(p.name) {
+			return &fs.PathError{Op: "remove", Path: c.abs(p.name), Err: errors.New("cannot be moved to the trash")}
 		}
 	}
 	c.tidy(r)

@@ -2,7 +2,8 @@ package workspace
 
 import (
 	"context"
-	"io"
+	"errors"
+	"io/fs"
 	"os"
 	"path"
 
@@ -56,7 +57,10 @@ func copyObject(ctx context.Context, from, to *os.Root, readOnly bool, st *step)
 	if err != nil {
 		return err
 	}
-	_, err = copyCounting(ctx, out, io.Reader(in), st)
+	_, err = copyCounting(ctx, out, in, st)
+	if err == nil {
+		err = out.Chmod(mode) // whatever the umask
+	}
 	if cerr := out.Close(); err == nil {
 		err = cerr
 	}
@@ -70,7 +74,11 @@ func (c *Cache) linkObject(s *staging, r *record) error {
 	if r.Object == 0 || r.Content == objectName {
 		return nil
 	}
-	return c.root().Link(path.Join(r.Place, objectName), s.at(objectName))
+	err := c.root().Link(path.Join(r.Place, objectName), s.at(objectName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // removed by hand; a tree can do without its object
+	}
+	return err
 }
 
 // unlinkObject removes the other name of the object that r's entry keeps. The
@@ -229,7 +237,10 @@ func (c *Cache) obtain(ctx context.Context, s *staging, req Request, info conten
 		return made{}, err
 	}
 	if readOnly && m.content == treeName {
-		err = makeReadOnly(ctx, s.root, treeName)
+		if err := makeReadOnly(ctx, s.root, treeName); err != nil {
+			return made{}, err
+		}
 	}
-	return m, err
+	st.begin("syncing", 0)
+	return m, s.seal(ctx)
 }

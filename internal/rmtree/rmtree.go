@@ -92,7 +92,7 @@ func (r *remover) entry(dir int, name, shown string, depth int) error {
 	}
 	fd, err := openDir(dir, name)
 	if errors.Is(err, unix.EACCES) {
-		_ = unix.Fchmodat(dir, name, 0o700, 0) // if this fails the next open says why
+		makePassable(dir, name)
 		fd, err = openDir(dir, name)
 	}
 	if err == unix.ENOENT {
@@ -174,9 +174,8 @@ func (r *remover) raise(dir int, name, shown string) error {
 			continue
 		}
 		if err == unix.EACCES { // a directory whose ".." changes must be writable
-			if cerr := unix.Fchmodat(dir, name, 0o700, 0); cerr == nil {
-				err = unix.Renameat2(dir, name, r.top, to, unix.RENAME_NOREPLACE)
-			}
+			makePassable(dir, name)
+			err = unix.Renameat2(dir, name, r.top, to, unix.RENAME_NOREPLACE)
 		}
 		if err != nil {
 			return &os.PathError{Op: "rename", Path: shown, Err: err}
@@ -194,27 +193,37 @@ func (r *remover) repair(dir int, name string) {
 	if unix.Fstat(dir, &st) == nil && st.Mode&0o300 != 0o300 && dir != r.top {
 		_ = unix.Fchmod(dir, 0o700) // if this fails the unlink that follows says why
 	}
-	clearFlags(dir, "")
-	clearFlags(dir, name)
+	clearFlags(dir)
+	fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return // the unlink that follows says why
+	}
+	defer unix.Close(fd)
+	clearFlags(fd)
 }
 
-// clearFlags drops "immutable" and "append only". Errors are ignored: the file
-// system may not know the flags, and the unlink that follows tells.
-func clearFlags(dir int, name string) {
-	fd := dir
-	if name != "" {
-		var err error
-		fd, err = unix.Openat(dir, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return
-		}
-		defer unix.Close(fd)
-	}
+// ClearFlags drops "immutable" and "append only" from f where the process may.
+func ClearFlags(f *os.File) { clearFlags(int(f.Fd())) }
+
+// clearFlags ignores errors: the file system may not know the flags, and the
+// call that they would forbid tells.
+func clearFlags(fd int) {
 	flags, err := unix.IoctlGetInt(fd, unix.FS_IOC_GETFLAGS)
 	const guard = unix.STATX_ATTR_IMMUTABLE | unix.STATX_ATTR_APPEND // the same bits as FS_IMMUTABLE_FL and FS_APPEND_FL
 	if err == nil && flags&guard != 0 {
 		_ = unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, flags&^guard)
 	}
+}
+
+// makePassable gives a directory the modes that deleting in it needs. Not by
+// its name: fchmodat(2) follows a link that somebody puts there meanwhile.
+func makePassable(dir int, name string) {
+	fd, err := unix.Openat(dir, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return // the call that follows says why
+	}
+	defer unix.Close(fd)
+	_ = unix.Chmod("/proc/self/fd/"+strconv.Itoa(fd), 0o700) // likewise
 }
 
 // openDir opens a directory without following a link and without crossing a
