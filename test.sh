@@ -11,7 +11,7 @@ say "Setting up"
 need_go
 need_packages git=git bsdtar=libarchive-tools zip=zip xz=xz-utils zstd=zstd lz4=lz4 bzip2=bzip2 \
 	strace=strace /usr/bin/python3=python3 "gcc=gcc libc6-dev"
-/usr/bin/python3 -c 'import ensurepip' 2>/dev/null || need_packages no-such-command=python3-venv
+/usr/bin/python3 -c 'import ensurepip' 2>/dev/null || need_packages ensurepip=python3-venv
 need_gosec
 need_minio
 need_python_client
