@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -32,7 +34,11 @@ A path that the cache did not hand out is left alone, and that is no error.`,
 					return err
 				}
 			}
-			cleaned := workspace.Cleaned{Outcome: workspace.Unknown, Path: args[0], Reason: fmt.Sprintf("there is no cache at %q", cfg.CacheDir)}
+			path, err := fromHere(args[0])
+			if err != nil {
+				return err
+			}
+			cleaned := workspace.Cleaned{Outcome: workspace.Unknown, Path: path, Reason: fmt.Sprintf("there is no cache at %q", cfg.CacheDir)}
 			if _, err := os.Stat(cfg.CacheDir); !errors.Is(err, os.ErrNotExist) {
 				cache, err := a.openCache(cfg, nil, a.logger(a.level(cfg, slog.LevelError), false))
 				if err != nil {
@@ -40,7 +46,7 @@ A path that the cache did not hand out is left alone, and that is no error.`,
 				}
 				defer cache.Close()
 				// What the engine warns of is the outcome, which is printed.
-				if cleaned, err = cache.Cleanup(cmd.Context(), args[0], workspace.Caller{Run: run}); err != nil {
+				if cleaned, err = cache.Cleanup(cmd.Context(), path, workspace.Caller{Run: run}); err != nil {
 					return err
 				}
 			}
@@ -56,4 +62,17 @@ A path that the cache did not hand out is left alone, and that is no error.`,
 	p.addData(cmd.Flags())
 	jsonFlag(cmd, &asJSON)
 	return cmd
+}
+
+// fromHere makes a path absolute and changes nothing else about it: one with ".."
+// is for the cache to refuse.
+func fromHere(path string) (string, error) {
+	if filepath.IsAbs(path) {
+		return path, nil
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("find the current folder: %w", err)
+	}
+	return here + "/" + strings.TrimPrefix(path, "./"), nil
 }

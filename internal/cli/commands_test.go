@@ -172,6 +172,20 @@ func TestTheCacheIsListedMeasuredAndCollected(t *testing.T) {
 	}
 }
 
+func TestCleanupTakesAPathFromHere(t *testing.T) {
+	c := newCall(t)
+	t.Chdir(c.home)
+	writeFile(t, filepath.Join(c.home, "project", "a"), "a")
+	c.mustRun(t, "targets", "put", "project", "--id", "mine", "--data", "d")
+	c.mustRun(t, "get", "mine", "--run", "r1", "--data", "d")
+	if got := c.mustRun(t, "cleanup", "./d/cache/mine/../mine/r1/workspace", "--data", "d"); !strings.HasPrefix(got.err, "unknown: ") {
+		t.Errorf("a path that climbs: %s", got.err)
+	}
+	if got := c.mustRun(t, "cleanup", "./d/cache/mine/r1/workspace", "--data", "d"); !strings.HasPrefix(got.err, "removed: ") {
+		t.Errorf("a relative path: %s", got.err)
+	}
+}
+
 func TestCleaningAnUnknownPathIsNoError(t *testing.T) {
 	c := newCall(t)
 	victim := filepath.Join(c.home, "victim")
