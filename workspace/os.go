@@ -12,13 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func inode(info fs.FileInfo) uint64 {
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		return st.Ino
-	}
-	return 0
-}
-
 // sameFile reports whether f is the file that info describes.
 func sameFile(f *os.File, info fs.FileInfo) bool {
 	if info == nil {

@@ -54,7 +54,7 @@ func (c *Cache) place(s *staging, r *record) error {
 		if r.Kind == KindShared {
 			from = s.at(path.Base(p.name))
 		}
-		if p.inode == 0 {
+		if p.id == (fileID{}) {
 			continue
 		}
 		if err := c.renameInto(from, p.name); err != nil {
@@ -161,27 +161,20 @@ func (c *Cache) yields(k key, v version) (bool, error) {
 	return true, c.remove(old, "the object was replaced in the store")
 }
 
-// identify writes into r which inodes the entry has.
+// identify writes into r what the entry's names are.
 func (s *staging) identify(r *record) error {
-	inodeOf := func(name string) (uint64, error) {
-		info, err := s.root.Lstat(name)
-		if err != nil {
-			return 0, err
-		}
-		return inode(info), nil
-	}
 	var err error
-	if r.Identity.Content, err = inodeOf(r.Content); err != nil {
+	if r.Identity.Content, err = s.c.idOf(s.at(r.Content)); err != nil {
 		return err
 	}
 	if r.Kind != KindShared {
-		r.Identity.Dir, err = inodeOf(".")
+		r.Identity.Dir, err = s.c.idOf(s.at(""))
 		return err
 	}
 	if r.Content == objectName {
 		return nil
 	}
-	r.Identity.Object, err = inodeOf(objectName)
+	r.Identity.Object, err = s.c.idOf(s.at(objectName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // a tree can do without its object
 	}

@@ -51,24 +51,16 @@ type record struct {
 	lastUsed time.Time // not in the file: its modification time
 }
 
-// identity is the inodes that an entry's names had when it was published, so
-// that what somebody else put there is neither served nor deleted.
-type identity struct {
-	Dir     uint64 `json:"dir,omitempty"`    // Place, where that is the entry's own
-	Content uint64 `json:"content"`          // what is handed out
-	Object  uint64 `json:"object,omitempty"` // the object kept beside a shared tree
-}
-
 func (r *record) version() version { return version{r.ETag, r.Policy} }
 func (r *record) total() int64     { return r.Bytes + r.Object }
 
 // path returns what is handed out, relative to the cache directory.
 func (r *record) path() string { return path.Join(r.Place, r.Content) }
 
-// part is one name of an entry and the inode that it had when it was published.
+// part is one name of an entry and what it was when it was published.
 type part struct {
-	name  string // relative to the cache directory
-	inode uint64 // 0 where the entry does not have the name
+	name string // relative to the cache directory
+	id   fileID // zero where the entry does not have the name
 }
 
 // parts returns what the entry consists of. A shared entry stands in the
@@ -79,7 +71,7 @@ func (r *record) parts() []part {
 	case r.Kind != KindShared:
 		return []part{{r.Place, r.Identity.Dir}}
 	case r.Content == objectName:
-		return []part{{path.Join(r.Place, treeName), 0}, {path.Join(r.Place, objectName), r.Identity.Content}}
+		return []part{{path.Join(r.Place, treeName), fileID{}}, {path.Join(r.Place, objectName), r.Identity.Content}}
 	}
 	return []part{{path.Join(r.Place, treeName), r.Identity.Content}, {path.Join(r.Place, objectName), r.Identity.Object}}
 }
@@ -148,16 +140,16 @@ func (c *Cache) missing(r *record) string {
 	}
 	// A run may replace its content, as strip and git clone do, so a run is known
 	// by its directory; anything else by its content, which nobody may change.
-	content, err := c.root().Lstat(r.path())
-	known, want := content, r.Identity.Content
+	known, err := c.idOf(r.path())
+	want := r.Identity.Content
 	if r.Kind == KindRun && err == nil {
-		known, err = c.root().Lstat(r.Place)
+		known, err = c.idOf(r.Place)
 		want = r.Identity.Dir
 	}
 	switch {
 	case err != nil:
 		return "its files are gone"
-	case inode(known) != want:
+	case known != want:
 		return "its files were replaced by somebody else"
 	}
 	return ""

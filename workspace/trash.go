@@ -84,7 +84,7 @@ func (c *Cache) remove(r *record, why string) error {
 	}
 	for _, p := range r.parts() {
 		// What stands there now may be somebody else's: then it stays.
-		if info, err := c.root().Lstat(p.name); err != nil || inode(info) != p.inode {
+		if id, err := c.idOf(p.name); err != nil || id != p.id {
 			continue
 		}
 		if !c.trash(p.name) {
