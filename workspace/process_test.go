@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -190,10 +191,12 @@ func TestProcesses(t *testing.T) {
 	})
 }
 
+var killRounds = flag.Int("kill-rounds", 30, "rounds of TestKill, of three kills each")
+
 // TestKill kills processes at random points of everything they do. Afterwards
 // every target must be had complete, and one sweep must leave nothing behind.
 func TestKill(t *testing.T) {
-	rounds := 30
+	rounds := *killRounds
 	if testing.Short() {
 		rounds = 5
 	}
