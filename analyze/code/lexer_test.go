@@ -81,6 +81,10 @@ func TestHostileFilesTakeLinearTime(t *testing.T) {
 		"variables of variables":  variables(2000),
 		"one line of commas":      strings.Repeat("a,", n),
 		"PHP tags":                strings.Repeat("<? ?>", n),
+		"sources in sources":      strings.Repeat("res.send(", n) + strings.Repeat(")\n", n),
+		"options in options":      strings.Repeat("yaml.load(x, ", n) + strings.Repeat(")\n", n),
+		"commands without end":    strings.Repeat("system a, b,\n", n),
+		"text upon text":          "q = (" + strings.Repeat("'"+strings.Repeat("a", 300)+"' +\n", n/8) + "'')\n" + strings.Repeat("cur.execute(q)\n", n/8),
 		"NUL and rubbish":         strings.Repeat("\x00\xff(", n),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -21,6 +21,7 @@ type file struct {
 	defined map[string]bool // functions that the file defines under a built-in's name
 	lower   string          // the text, ASCII letters in lower case
 	fuel    int             // how many more tokens may be looked at, see eval
+	reading int             // how many more bytes conditions may look at, see sourceOf
 	when    map[*Rule]bool  // which rules look at this file at all, as far as known
 }
 
@@ -64,6 +65,7 @@ func scanWith(lang *language, d dialect, text string) ([]hit, *source, int) {
 		slices.SortStableFunc(bs, func(a, b binding) int { return cmp.Compare(a.at, b.at) })
 	}
 	f.fuel = fuel
+	f.reading = maxCondText + readingPerByte*len(text)
 	for _, u := range units {
 		f.fuel += fuelPerToken * len(u.toks)
 	}
@@ -256,9 +258,11 @@ func (f *file) meets(c cond, e expr) bool {
 	if e.empty() {
 		return false
 	}
-	text := f.src.text[e.pos():e.end()]
-	if c.text != nil && !c.text.MatchString(text) || c.notText != nil && c.notText.MatchString(text) {
-		return false
+	if c.text != nil || c.notText != nil {
+		text, ok := f.sourceOf(e)
+		if !ok || c.text != nil && !c.text.MatchString(text) || c.notText != nil && c.notText.MatchString(text) {
+			return false
+		}
 	}
 	if c.Is == "present" || c.Is == "" && c.value == nil {
 		return c.Is != "absent"
@@ -280,6 +284,31 @@ func (f *file) meets(c cond, e expr) bool {
 		return v.tainted
 	}
 	return true
+}
+
+// maxCondText bounds the source of one expression that is compared with a rule's, in bytes. Longer
+// ones are data, and what tells them stands at their beginning.
+const maxCondText = 4 << 10
+
+// readingPerByte bounds what is compared in all of a file: calls nested in calls have
+// their ends in common, and each would read them again. Ordinary code needs a tenth.
+const readingPerByte = 20
+
+// sourceOf returns an expression's source, as far as it is looked at; false if the file has
+// used up what may be looked at, and nothing more matches in it.
+func (f *file) sourceOf(e expr) (string, bool) {
+	text := f.src.text[e.pos():min(e.end(), e.pos()+maxCondText)]
+	f.reading -= len(text)
+	return text, f.reading >= 0
+}
+
+// excluded reports whether a form's Not takes e away.
+func (f *file) excluded(fm *form, e expr) bool {
+	if fm.not == nil {
+		return false
+	}
+	text, ok := f.sourceOf(e)
+	return !ok || fm.not.MatchString(text)
 }
 
 func (f *file) assignments(u *unit) {
@@ -334,7 +363,7 @@ func (f *file) stringForms(u *unit) {
 				continue
 			}
 			ok := fm.m.Is == "built" && v.built() || fm.m.Is == "tainted" && v.tainted || fm.m.Is == "variable" && v.joined && v.varies
-			if ok && f.applies(fm) && (fm.not == nil || !fm.not.MatchString(f.src.text[e.pos():e.end()])) {
+			if ok && f.applies(fm) && !f.excluded(fm, e) {
 				f.hit(fm, u, i, e.hi)
 			}
 		}

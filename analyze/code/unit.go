@@ -307,12 +307,9 @@ func commandArgument(t token) bool {
 
 // commandEnd returns the end of the arguments that begin at lo.
 func (f *file) commandEnd(u *unit, lo int) int {
-	i := lo
-	for {
-		i = u.exprEnd(f.d, i)
-		if !u.at(i).is(",") {
-			return i
-		}
-		i++
+	i := u.exprEnd(f.d, lo)
+	for n := 1; n < maxArgs && u.at(i).is(","); n++ {
+		i = u.exprEnd(f.d, i+1)
 	}
+	return i
 }

@@ -19,8 +19,15 @@ func (v *value) add(o value) {
 	v.text = v.text || o.text
 	v.joined = v.joined || o.joined
 	v.tainted = v.tainted || o.tainted
-	if len(v.lit) < 4096 {
-		v.lit += o.lit
+	v.addText(o.lit)
+}
+
+// maxLiteral bounds the literal text of one value, in bytes: what tells it stands at its beginning.
+const maxLiteral = 4096
+
+func (v *value) addText(s string) {
+	if room := maxLiteral - len(v.lit); room > 0 {
+		v.lit += s[:min(room, len(s))]
 	}
 }
 
@@ -61,7 +68,7 @@ func (f *file) evalWith(e expr, fuel *int) (v value) {
 				continue
 			}
 			v.text = true
-			v.lit += t.text
+			v.addText(t.text)
 			if t.quote == '`' && (f.d == rubyDialect || f.d == phpDialect) {
 				v.varies = true
 			}
@@ -71,7 +78,7 @@ func (f *file) evalWith(e expr, fuel *int) (v value) {
 				if w.varies {
 					v.varies, v.joined = true, true
 				} else {
-					v.lit += w.lit
+					v.addText(w.lit)
 				}
 			}
 		case punct:
