@@ -14,9 +14,13 @@ const (
 	maxSnippetBytes = 300
 )
 
-// finding describes a leak without showing it. values are the file's other secrets.
-func (s *scan) finding(path string, l *leak, values []string) finding.Finding {
-	snippet := s.snippet(l, values)
+// finding describes a leak without showing it. values are the file's secrets, and line is the
+// cleaned text of the line that it stands on.
+func (s *scan) finding(path string, l *leak, values []string, line string) finding.Finding {
+	snippet := line
+	if !strings.Contains(l.Line, l.Secret) {
+		snippet = finding.Mask // found in an encoded form, which is as good as the secret
+	}
 	f := finding.Finding{
 		RuleID:      "secret-" + l.RuleID,
 		Title:       "Secret in the code: " + strings.ReplaceAll(l.RuleID, "-", " "),
@@ -62,13 +66,10 @@ func severityOf(l *leak) finding.Severity {
 	return finding.High
 }
 
-// snippet is the code around a leak, cleaned.
-func (s *scan) snippet(l *leak, values []string) string {
-	if !strings.Contains(l.Line, l.Secret) {
-		return finding.Mask // found in an encoded form, which is as good as the secret
-	}
-	text := s.scrub.Scrub(strings.Trim(l.Line, "\n"))
-	for _, v := range byLength(values) {
+// clean makes a snippet of the code around a leak. values are the file's secrets, the longest first.
+func (s *scan) clean(line string, values []string) string {
+	text := s.scrub.Scrub(strings.Trim(line, "\n"))
+	for _, v := range values {
 		text = strings.ReplaceAll(text, v, redact(v)) // those too short to be known everywhere
 	}
 	lines := strings.Split(text, "\n")

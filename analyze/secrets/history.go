@@ -104,15 +104,18 @@ func (s *scan) history(ctx context.Context, git, dir, repo string) (commits int,
 		return err
 	})
 	cut := in.N <= 0
-	cancel() // ends git where we stopped early; where it is done, this has no effect
+	if cut || err != nil {
+		cancel() // git still has something to say, which nobody reads
+	}
 	werr := cmd.Wait()
 	switch {
 	case cut:
 		return commits, errNotPlain("it is larger than the limit")
 	case err != nil:
 		return commits, err
-	case werr != nil && stderr.Len() > 0:
-		// git's words may quote content: they are not repeated.
+	case werr != nil:
+		// git's words, if it has any and was not killed for want of memory, may quote content: they are
+		// not repeated.
 		return commits, errNotPlain("git failed on it; it may be damaged or incomplete (try git fsck)")
 	}
 	return commits, nil

@@ -223,6 +223,21 @@ func TestWithoutGitTheResultSaysSo(t *testing.T) {
 	t.Error("git is not mentioned:", res.Tools)
 }
 
+// A git that the kernel kills for want of memory says nothing: what it did not print must not count as scanned.
+func TestAGitThatIsKilledIsNotedAsUnfinished(t *testing.T) {
+	bin := t.TempDir()
+	write(t, bin, map[string]string{"git": "#!/bin/sh\nexec >&-\nkill -9 $$\n"})
+	if err := os.Chmod(filepath.Join(bin, "git"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	dir, _ := leaky(t)
+	t.Setenv("PATH", bin+":/usr/bin:/bin")
+	res := scanDir(t, Options{Dir: dir})
+	if !hasNote(res, "was not scanned to its end") {
+		t.Error(res.Notes)
+	}
+}
+
 func TestGitIsGoneAfterCancellation(t *testing.T) {
 	// A git that never ends, in a group with a child.
 	bin := t.TempDir()

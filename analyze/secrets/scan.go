@@ -41,7 +41,7 @@ func Scan(ctx context.Context, opt Options) (*analyze.Result, error) {
 	s := &scan{
 		tree: tree, d: scrub.d, scrub: scrub,
 		res:   &analyze.Result{Tools: []finding.Tool{{Name: "gitleaks", Version: version(), Available: true}}},
-		found: make(map[string]*leak), marks: readIgnore(tree),
+		found: make(map[string]*leak), kept: make(map[string]int), marks: readIgnore(tree),
 	}
 	for reason, n := range list.Skipped {
 		s.res.Skip(reason, n)
@@ -69,7 +69,11 @@ func Scan(ctx context.Context, opt Options) (*analyze.Result, error) {
 	if s.res.Suppressed > 0 {
 		s.note(fmt.Sprintf("%d secrets are marked in .gitleaksignore or by gitleaks:allow and left out.", s.res.Suppressed))
 	}
-	s.res.Close(s.findings())
+	fs, err := s.findings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.res.Close(fs)
 	return s.res, nil
 }
 
@@ -79,6 +83,10 @@ const (
 	chunkBytes   = 128 << 10 // what is matched at a time: a rule is tried only on pieces with its keyword
 	overlapBytes = 8 << 10   // how much of a chunk is seen again with the next: longer than any key
 	maxLeaks     = 10_000    // secrets kept in memory
+
+	// maxLeaksInFile bounds the secrets of one rule that are kept of one file: four times what a
+	// result may hold of them, for a list of keys is one leak.
+	maxLeaksInFile = 4 * finding.MaxPerRuleAndFile
 )
 
 // scan is one run of Scan.
@@ -91,7 +99,8 @@ type scan struct {
 	mu    sync.Mutex
 	res   *analyze.Result
 	found map[string]*leak // by rule, path, place and secret
-	lost  int              // past maxLeaks
+	kept  map[string]int   // of found, by rule and file
+	lost  int              // past maxLeaks or maxLeaksInFile
 }
 
 // leak is a secret at a place. It stays in this package.
@@ -220,10 +229,16 @@ func (s *scan) add(l leak) {
 			return
 		}
 	}
-	if len(s.found) >= maxLeaks {
+	place := l.RuleID + "\x00" + l.File
+	_, again := s.found[keyOf(l, l.StartLine)] // in the overlap of two chunks
+	switch {
+	case again && l.commit == "":
+		return
+	case len(s.found) >= maxLeaks || s.kept[place] >= maxLeaksInFile:
 		s.lost++
 		return
 	}
+	s.kept[place]++
 	if l.commit != "" {
 		l.commits = 1
 		s.found[keyOf(l, -1)] = &l
@@ -238,8 +253,8 @@ func keyOf(l leak, line int) string {
 	return fmt.Sprintf("%s\x00%s\x00%d\x00%s", l.RuleID, l.File, line, l.Secret)
 }
 
-// findings makes findings of what was found.
-func (s *scan) findings() []finding.Finding {
+// findings makes findings of what was found. It fails only if ctx ends.
+func (s *scan) findings(ctx context.Context) ([]finding.Finding, error) {
 	var fs []finding.Finding
 	byFile := make(map[string][]*leak)
 	for _, l := range s.found {
@@ -254,11 +269,18 @@ func (s *scan) findings() []finding.Finding {
 			values = append(values, l.Secret)
 		}
 		slices.Sort(values)
-		values = slices.Compact(values)
+		values = byLength(slices.Compact(values))
+		shown := make(map[string]string) // a line's cleaned text: many secrets may stand on one long line
 		for _, l := range leaks {
-			fs = append(fs, s.finding(path, l, values))
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
+			if _, ok := shown[l.Line]; !ok {
+				shown[l.Line] = s.clean(l.Line, values)
+			}
+			fs = append(fs, s.finding(path, l, values, shown[l.Line]))
 		}
 	}
 	s.res.Truncated += s.lost
-	return fs
+	return fs, nil
 }
