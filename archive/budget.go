@@ -24,7 +24,7 @@ type budget struct {
 	reserve  func(bytes, inodes int64) error
 
 	// For the limits: everything that was ever done.
-	written, made, linkText int64
+	written, made, linkText, linkSteps int64
 
 	// For the disk: what is there now, and what was reserved.
 	disk, inodes       int64
@@ -59,6 +59,16 @@ func (b *budget) content(entry string, n int64) error {
 func (b *budget) target(entry, target string) error {
 	if b.linkText += int64(len(target)); b.linkText > b.limits.LinkBytes {
 		return tooLarge(entry, "linkbytes", "the targets of all symbolic links have more than %d bytes", b.limits.LinkBytes)
+	}
+	return nil
+}
+
+// steps is charged for what was walked through to resolve a symbolic link. One
+// link walks through 40 targets at most, so this call may come after the walk;
+// the kernel's own, which is slower, comes after it.
+func (b *budget) steps(entry string, n int64) error {
+	if b.linkSteps += n; b.linkSteps > b.limits.LinkSteps {
+		return tooLarge(entry, "linksteps", "resolving the symbolic links takes more than %d steps", b.limits.LinkSteps)
 	}
 	return nil
 }

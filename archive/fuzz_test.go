@@ -15,7 +15,7 @@ import (
 // fuzzLimits are low, so that the fuzzer meets them.
 var fuzzLimits = Limits{
 	Bytes: 1 << 20, Inodes: 50, RatioFloor: 1 << 20, Ratio: 10, Depth: 10, NameLen: 100, PathLen: 300,
-	LinkBytes: 1000, DecoderMemory: 1 << 20,
+	LinkBytes: 1000, LinkSteps: 1000, DecoderMemory: 1 << 20,
 }
 
 // harmless extracts b and checks what is promised of any bytes.

@@ -80,6 +80,8 @@ func tarHostile() []hostileCase {
 		rejected("a character device", tarOf(special("dev", '3')), "character device"),
 		rejected("a block device", tarOf(special("dev", '4')), "block device"),
 		rejected("a FIFO", tarOf(special("fifo", '6')), "FIFO"),
+		accepted("a label, as tar -V writes it", tarOf(special("backup of today", 'V'), file("a", "1")), files{"a": "file 1"}),
+		rejected("a label with content", tarOf(hdr{name: "backup", typ: 'V', body: "x"}), "label"),
 		rejected("an unknown type", tarOf(special("odd", 'Z')), "unknown type"),
 		rejected("a socket, as some tars have it", tarOf(special("sock", 's')), "unknown type"),
 		rejected("a GNU directory dump", tarOf(special("dump", 'D')), "unknown type"),
@@ -192,6 +194,11 @@ func tarHostile() []hostileCase {
 		refused("too many hard links", tarOf(file("a", ""), hard("b", "a"), hard("c", "a")), Limits{Inodes: 2}, `"inodes"`),
 		refused("too many omitted links", tarOf(link("a", "/x"), link("b", "/x"), link("c", "/x")), Limits{Inodes: 2}, `"inodes"`),
 		refused("too much text in links", tarOf(link("a", strings.Repeat("x", 60)), link("b", strings.Repeat("x", 60))), Limits{LinkBytes: 100}, `"linkbytes"`),
+		refused("links that all go one long way", tarOf(append(linksTo(1000, "long"), dir("a"), link("long", strings.Repeat("a/../", 18)+"a"))...), Limits{LinkSteps: 20_000}, `"linksteps"`),
+		refused("links that all go through a long chain", tarOf(append(chain(30, "f"), linksTo(1000, "c000")...)...), Limits{LinkSteps: 20_000}, `"linksteps"`),
+		refused("links that go out a long way", tarOf(append(linksTo(1000, "long"), link("long", strings.Repeat("./", 45)+".."))...), Limits{LinkSteps: 20_000}, `"linksteps"`),
+		{name: "exactly as many steps through links", bytes: tarOf(link("l", "a/../b/c"), link("b", "d")), opts: Options{Limits: Limits{LinkSteps: 6}}, tree: files{"l": "link a/../b/c", "b": "link d"}},
+		refused("one step too many through links", tarOf(link("l", "a/../b/c"), link("b", "d")), Limits{LinkSteps: 5}, `"linksteps"`),
 		refused("too deep", tarOf(hdr{name: strings.Repeat("d/", 128) + "f", long: true}), Limits{}, `"depth"`),
 		{name: "just deep enough", bytes: tarOf(hdr{name: strings.Repeat("d/", 2) + "f", long: true}), opts: Options{Limits: Limits{Depth: 3}}, tree: files{"d": "dir", "d/d": "dir", "d/d/f": "file "}},
 		refused("a name too long", tarOf(hdr{name: strings.Repeat("n", 256), long: true}), Limits{}, `"namelen"`),
@@ -251,6 +258,14 @@ func chain(n int, end string) (hs []hdr) {
 	names := append(chainNames(n), end)
 	for i := range n {
 		hs = append(hs, link(names[i], names[i+1]))
+	}
+	return hs
+}
+
+// linksTo is n links, all to target.
+func linksTo(n int, target string) (hs []hdr) {
+	for i := range n {
+		hs = append(hs, link(fmt.Sprintf("to%04d", i), target))
 	}
 	return hs
 }

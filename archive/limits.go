@@ -31,6 +31,10 @@ type Limits struct {
 	// LinkBytes is the most bytes that all targets of symbolic links may have
 	// together: they are kept in memory until every file is there.
 	LinkBytes int64
+	// LinkSteps is the most components that may be walked through to find out
+	// where all symbolic links lead: a few kilobytes hold thousands of links that
+	// all go the same way of tens of thousands of components.
+	LinkSteps int64
 	// DecoderMemory is the largest dictionary or window, in bytes, that a
 	// decompressor may ask for.
 	DecoderMemory int64
@@ -51,6 +55,8 @@ func DefaultLimits() Limits {
 		NameLen:    255,  // what Linux file systems can hold
 		PathLen:    4096, // PATH_MAX: longer ones no tool can open
 		LinkBytes:  64 * cordon.MiB,
+		// 20 for each of the most inodes; about two minutes of one core.
+		LinkSteps: 100_000_000,
 		// zstd's own decoder stops at the same 128 MiB; xz -9 needs half of it.
 		DecoderMemory: 128 * cordon.MiB,
 	}
@@ -74,6 +80,7 @@ func (l Limits) withDefaults() Limits {
 	or(&l.Ratio, d.Ratio)
 	or(&l.RatioFloor, d.RatioFloor)
 	or(&l.LinkBytes, d.LinkBytes)
+	or(&l.LinkSteps, d.LinkSteps)
 	or(&l.DecoderMemory, d.DecoderMemory)
 	l.Inodes = min(l.Inodes, math.MaxInt32) // nodes are numbered by 32 bits
 	orInt(&l.Depth, d.Depth)

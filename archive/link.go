@@ -88,6 +88,9 @@ func (x *extraction) links() error {
 			return err
 		}
 		f, target, path := x.tree.resolve(nodeID(id)), x.tree.targets[n.value], x.tree.path(nodeID(id))
+		if err := x.budget.steps(path, f.steps); err != nil {
+			return err
+		}
 		if f.reason != "" {
 			x.report.omit(Omission{Path: path, Target: target, Reason: f.reason})
 			continue

@@ -10,6 +10,7 @@ const maxHops = 40
 type fate struct {
 	reason string // not empty: the link leads outside and is not made
 	dead   bool   // it can never be followed: a loop, or too long a chain
+	steps  int64  // components of targets that were looked at
 }
 
 // resolve follows the symbolic link at id as the kernel would follow it when
@@ -19,19 +20,22 @@ type fate struct {
 //
 // Links that are omitted count as if they were there. What goes through them is
 // omitted too: which links stay then does not depend on their order.
-func (t *tree) resolve(id nodeID) fate {
+func (t *tree) resolve(id nodeID) (f fate) {
 	type rest struct{ path string }
 	target := t.targets[t.nodes[id].value]
 	if strings.HasPrefix(target, "/") {
 		return fate{reason: "the target is an absolute path"}
 	}
 	at := t.nodes[id].parent
+	var steps int64
+	defer func() { f.steps = steps }()
 	missing := 0 // components below at that are not in the tree
 	hops := 1
 	todo := []rest{{target}}
 	for len(todo) > 0 {
 		top := &todo[len(todo)-1]
 		part, after, more := strings.Cut(top.path, "/")
+		steps++
 		if more {
 			top.path = after
 		} else {

@@ -62,9 +62,19 @@ func (t *tarEntries) next() (*entry, error) {
 			}
 			continue
 		}
+		if h.Typeflag == gnuLabel {
+			if h.Size != 0 {
+				return nil, reject(h.Name, "the archive's label has content")
+			}
+			continue
+		}
 		return t.entry(h)
 	}
 }
+
+// gnuLabel is the type of the entry that "tar -V" begins an archive with: its
+// name is the archive's, and it makes nothing.
+const gnuLabel = 'V'
 
 // checkGlobal refuses PAX records that would apply to all later entries and
 // that tools disagree about. Comments, as git writes them, are fine.
