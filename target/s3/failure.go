@@ -58,16 +58,20 @@ func (s *Store) failure(ctx context.Context, op, name, bucket, object string, er
 	case "RequestTimeTooSkewed":
 		e.Kind, e.Err, e.Fix = cordon.PermissionDenied, said, "set this machine's clock"
 	case "AuthorizationHeaderMalformed", "PermanentRedirect", minio.InvalidRegion:
-		e.Kind, e.Err, e.Fix = cordon.PermissionDenied, said, fmt.Sprintf("set S3_REGION to the bucket's region (it is %q)", s.region)
+		e.Kind, e.Err, e.Fix = cordon.PermissionDenied, said, s.regionFix(resp.Region)
 	case "EntityTooLarge":
 		e.Kind, e.Err, e.Fix = cordon.TargetTooLarge, said, "raise the server's limit, or upload less"
 	case "XMinioStorageFull", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded":
 		e.Kind, e.Err, e.Fix = cordon.NoSpace, said, "make room in the store"
 	default:
 		switch {
+		case resp.Region != "" && resp.Region != s.region && (resp.StatusCode == 400 || resp.StatusCode/100 == 3):
+			// A HEAD is answered without a code: that the bucket is of another
+			// region than the request was signed for is the reason that is left.
+			e.Kind, e.Err, e.Fix = cordon.PermissionDenied, said, s.regionFix(resp.Region)
 		case resp.StatusCode == 401 || resp.StatusCode == 403:
 			e.Kind, e.Err = cordon.PermissionDenied, said
-			e.Fix = fmt.Sprintf("give these credentials access to bucket %q (AWS also answers so for a missing object where listing is not allowed)", bucket)
+			e.Fix = fmt.Sprintf("check S3_ACCESS_KEY and S3_SECRET_KEY, and that they may use bucket %q (AWS also answers so for a missing object where listing is not allowed)", bucket)
 		case resp.StatusCode == 400 && strings.HasPrefix(resp.Code, "400") && !s.secure:
 			// No S3 server answers without a code of its own, but this is what the
 			// TLS port of most servers says to plain HTTP.
@@ -80,6 +84,15 @@ func (s *Store) failure(ctx context.Context, op, name, bucket, object string, er
 		}
 	}
 	return e
+}
+
+// regionFix is the advice where the bucket is not of the region that requests
+// are signed for. said is the region that the server named, or "".
+func (s *Store) regionFix(said string) string {
+	if said == "" || said == s.region {
+		return fmt.Sprintf("set S3_REGION to the bucket's region (it is %q)", s.region)
+	}
+	return fmt.Sprintf("set S3_REGION to %q, the bucket's region (it is %q)", brief(said), s.region)
 }
 
 // notS3 is the error of an answer without what every S3 server says of an object.

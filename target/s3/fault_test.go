@@ -90,6 +90,39 @@ func TestWhatAServerAnswersDecidesTheKind(t *testing.T) {
 	}
 }
 
+// The first call of every fetch is a HEAD, whose answer has no body: what a
+// server says of a wrong region is then in its status and one header alone.
+func TestAnAnswerWithoutABodySaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		status int
+		region string
+		says   string
+	}{
+		{"a bucket of another region, asked for at the wrong endpoint", 301, "eu-west-1", `set S3_REGION to "eu-west-1"`},
+		{"a bucket of another region, asked for with a signature for this one", 400, "eu-west-1", `set S3_REGION to "eu-west-1"`},
+		{"a redirect while a new bucket's name spreads", 307, "eu-west-1", `set S3_REGION to "eu-west-1"`},
+		{"refused, for whatever reason", 403, "us-east-1", "S3_SECRET_KEY"},
+		{"refused, in whatever region", 403, "", "S3_SECRET_KEY"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if c.region != "" {
+					w.Header().Set("x-amz-bucket-region", c.region)
+				}
+				w.WriteHeader(c.status)
+			}))
+			t.Cleanup(srv.Close)
+			s := open(t, s3.Config{Endpoint: srv.URL, AccessKey: "k", SecretKey: "s", Region: "us-east-1"})
+			_, err := s.Stat(t.Context(), parse(t, "fw"))
+			if cordon.KindOf(err) != cordon.PermissionDenied || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%v has kind %q; want %q and the words %q", err, cordon.KindOf(err), cordon.PermissionDenied, c.says)
+			}
+		})
+	}
+}
+
 func TestAnotherVersionIsNoticedAlsoWhereIfMatchIsNotHeeded(t *testing.T) {
 	t.Parallel()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
