@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/minio/minio-go/v7/pkg/s3utils"
+
 	"github.com/cordonlabs/cordon"
 )
 
@@ -22,6 +24,11 @@ func (e endpoint) url() string {
 	}
 	return "http://" + e.host
 }
+
+// region returns the region that an endpoint of AWS has in its name, or "". The
+// client sends requests to the endpoint of the region that it is given, whatever
+// endpoint was named.
+func (e endpoint) region() string { return s3utils.GetRegionFromURL(url.URL{Host: e.host}) }
 
 // parseEndpoint reads an S3_ENDPOINT: "host", "host:port", or an http or https
 // URL of that, whose scheme wins over useSSL (CONTRACT §4). What it refuses is

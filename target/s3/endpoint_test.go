@@ -85,6 +85,27 @@ func FuzzEndpoint(f *testing.F) {
 	})
 }
 
+func TestTheRegionIsTheOneThatTheEndpointIsInWhereNothingElseIsSaid(t *testing.T) {
+	for _, c := range []struct{ name, endpoint, region, aws, want string }{
+		{"an endpoint of AWS names its region", "https://s3.eu-west-1.amazonaws.com", "", "", "eu-west-1"},
+		{"an endpoint of AWS for both address families", "https://s3.dualstack.eu-west-1.amazonaws.com", "", "", "eu-west-1"},
+		{"the endpoint is nearer than AWS_REGION", "https://s3.eu-west-1.amazonaws.com", "", "eu-north-1", "eu-west-1"},
+		{"what is configured wins", "https://s3.eu-west-1.amazonaws.com", "eu-central-1", "eu-north-1", "eu-central-1"},
+		{"an endpoint without a region leaves it to AWS_REGION", "https://s3.amazonaws.com", "", "eu-north-1", "eu-north-1"},
+		{"any other server leaves it to AWS_REGION", "http://minio:9000", "", "eu-north-1", "eu-north-1"},
+		{"nothing is said at all", "http://minio:9000", "", "", "us-east-1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Setenv("AWS_REGION", c.aws)
+			t.Setenv("AWS_DEFAULT_REGION", "")
+			s := open(t, s3.Config{Endpoint: c.endpoint, Region: c.region, AccessKey: "k", SecretKey: "s"})
+			if got := s.Region(); got != c.want {
+				t.Errorf("the region is %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
 func TestOpenRefusesAConfigurationThatCannotWork(t *testing.T) {
 	for name, cfg := range map[string]s3.Config{
 		"no endpoint":            {},

@@ -9,6 +9,9 @@ func OpenImpatient(cfg Config, header, stall time.Duration) (*Store, error) {
 	return open(cfg, l)
 }
 
+// Region is the region that requests are signed for and, at AWS, sent to.
+func (s *Store) Region() string { return s.region }
+
 // ParseEndpoint returns the URL of an endpoint.
 func ParseEndpoint(s string, useSSL bool) (string, error) {
 	ep, err := parseEndpoint(s, useSSL)

@@ -39,7 +39,7 @@ type Config struct {
 
 	Bucket        string // "targets" if empty
 	ResultsBucket string // "results" if empty
-	Region        string // AWS_REGION, AWS_DEFAULT_REGION or "us-east-1" if empty
+	Region        string // if empty: the region in an AWS endpoint's name, AWS_REGION, AWS_DEFAULT_REGION or "us-east-1"
 
 	Log *slog.Logger // slog.Default() if nil
 }
@@ -93,7 +93,7 @@ func open(cfg Config, l limits) (*Store, error) {
 		secure:  ep.secure,
 		bucket:  cmp.Or(cfg.Bucket, defaultBucket),
 		results: cmp.Or(cfg.ResultsBucket, defaultResultsBucket),
-		region:  cmp.Or(cfg.Region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), defaultRegion),
+		region:  cmp.Or(cfg.Region, ep.region(), os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), defaultRegion),
 		log:     cmp.Or(cfg.Log, slog.Default()),
 	}
 	for _, b := range []string{s.bucket, s.results} {
