@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/activities"
@@ -48,6 +49,19 @@ func TestErrorTypes(t *testing.T) {
 				if !strings.Contains(app.Message(), say) {
 					t.Errorf("message %q does not say %q", app.Message(), say)
 				}
+			}
+		})
+	}
+	for name, what := range map[string]string{
+		"bytes that are not UTF-8 do not keep an error from its caller": "cannot read a\xffb",
+		"a message is short, however long what it quotes":               strings.Repeat("a", 1<<20),
+	} {
+		t.Run(name, func(t *testing.T) {
+			current = &cordon.Error{Kind: cordon.ArchiveRejected, Op: "extract", Err: errors.New(what), Fix: "mend it"}
+			run := h.start("CallWorkflow", nil, call{Activity: activities.GetTargetName, Args: []arg{text("project")}, Timeout: 3 * time.Second, Attempts: 1})
+			app := failed(t, h.wait(run, nil))
+			if m := app.Message(); app.Type() != string(cordon.ArchiveRejected) || len(m) > 4096 || !strings.HasPrefix(m, "extract: ") || !strings.HasSuffix(m, "; mend it") {
+				t.Errorf("type %s, %d bytes: %.200q", app.Type(), len(m), m)
 			}
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
@@ -32,9 +33,25 @@ func ApplicationError(op string, err error) error {
 		kind = cordon.StorageUnavailable
 		err = &cordon.Error{Kind: kind, Op: op, Err: err, Fix: "see the worker's log and the disk that its CACHE_DIR is on"}
 	}
-	return temporal.NewApplicationErrorWithOptions(err.Error(), string(kind), temporal.ApplicationErrorOptions{
+	return temporal.NewApplicationErrorWithOptions(message(err), string(kind), temporal.ApplicationErrorOptions{
 		NonRetryable: !kind.Retryable(),
 	})
+}
+
+// maxMessage bounds what an error says, in bytes: an argument or a path in it may be of any
+// length, and what fails goes through the history too (CONTRACT §3).
+const maxMessage = 2 << 10
+
+// message is what err says. Bytes that are not UTF-8, from a path for example, are replaced: Temporal could
+// not carry them, and the attempt would end by its timeout, without a type. Of a long message
+// the middle is left out, for its end says what to do.
+func message(err error) string {
+	s := strings.ToValidUTF8(err.Error(), "\uFFFD")
+	if len(s) <= maxMessage {
+		return s
+	}
+	const tail = maxMessage / 4
+	return strings.ToValidUTF8(s[:maxMessage-tail], "") + " … " + strings.ToValidUTF8(s[len(s)-tail:], "")
 }
 
 // failure is ApplicationError for an activity that worked under ctx, whose end

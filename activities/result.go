@@ -2,6 +2,8 @@ package activities
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
 
 	"github.com/cordonlabs/cordon/analyze/inventory"
 	"github.com/cordonlabs/cordon/finding"
@@ -67,14 +69,16 @@ const (
 // come and the payload's own frame need room.
 const maxReturned = 448 << 10
 
-// fit returns r within limit bytes of JSON: without its SARIF log if need be,
-// then with as many findings as there is room for, the worst first.
+// fit returns r within limit bytes of JSON: without its SARIF log and with the
+// first notes alone if need be, then with as many findings as there is room for,
+// the worst first.
 func fit(r Result, limit int) (Result, error) {
 	size, err := jsonSize(r)
 	if err != nil || size <= limit {
 		return r, err
 	}
 	r.SARIF = nil
+	r.Summary.Notes = fitNotes(r.Summary.Notes)
 	if size, err = jsonSize(r); err != nil || size <= limit {
 		return r, err
 	}
@@ -96,6 +100,26 @@ func fit(r Result, limit int) (Result, error) {
 		r.Summary.FindingsTruncated = len(all) - i - 1
 	}
 	return r, nil
+}
+
+// maxNotes bounds the notes, in bytes of JSON, of a result that is large. Each
+// repository and module of a project may have its own, with its path in it.
+const maxNotes = 32 << 10
+
+// fitNotes returns the notes that stay within maxNotes, and one that says how
+// many do not.
+func fitNotes(notes []string) []string {
+	size := 0
+	for i, note := range notes {
+		n, err := jsonSize(note)
+		if err != nil { // a string is never refused
+			n = len(note)
+		}
+		if size += n + len(","); size > maxNotes {
+			return append(slices.Clone(notes[:i]), fmt.Sprintf("%d more notes are in the stored result.", len(notes)-i))
+		}
+	}
+	return notes
 }
 
 // jsonSize returns how many bytes the data converter makes of v.

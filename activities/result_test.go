@@ -9,6 +9,28 @@ import (
 	"github.com/cordonlabs/cordon/finding"
 )
 
+// A project of many repositories and modules has many notes, with long paths in them.
+func TestNotesDoNotKeepAResultFromFitting(t *testing.T) {
+	full := Result{Findings: []finding.Finding{{ID: "the worst"}}}
+	for range 100 {
+		full.Summary.Notes = append(full.Summary.Notes, strings.Repeat("\x01", 2000))
+	}
+	got, err := fit(full, maxReturned)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := jsonSize(got); err != nil || n > maxReturned {
+		t.Errorf("%d bytes (%v), the limit is %d", n, err, maxReturned)
+	}
+	notes := got.Summary.Notes
+	if len(got.Findings) != 1 || len(notes) != 3 || notes[2] != "98 more notes are in the stored result." {
+		t.Errorf("%d findings, %d notes, the last is %.60q", len(got.Findings), len(notes), notes[len(notes)-1])
+	}
+	if len(full.Summary.Notes) != 100 {
+		t.Error("the original was changed")
+	}
+}
+
 // CONTRACT §3: what crosses the history stays small, and says what is missing.
 func TestAResultIsCutToFitAndSaysSo(t *testing.T) {
 	full := Result{WorkflowID: "w", SARIF: json.RawMessage(`{"runs":["` + strings.Repeat("<", 2000) + `"]}`)}

@@ -22,8 +22,14 @@ var uploadResultsSignature = arguments.Signature{
 // the URL of the stored object (CONTRACT §1.5). A results_format other than
 // "sarif" means "json".
 func (a *Activities) UploadResults(ctx context.Context, workflowID, results, format converter.RawValue) (string, error) {
-	url, err := a.uploadResults(ctx, workflowID, results, format)
-	return url, failure(ctx, UploadResultsName, err)
+	life, end := a.runs.begin(ctx)
+	defer end()
+	report, stop := heartbeat(life)
+	defer stop()
+
+	report(Progress{Stage: "uploading"})
+	url, err := a.uploadResults(life, workflowID, results, format)
+	return url, failure(life, UploadResultsName, err)
 }
 
 func (a *Activities) uploadResults(ctx context.Context, workflowID, results, format converter.RawValue) (string, error) {

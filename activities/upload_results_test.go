@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"go.temporal.io/sdk/client"
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/activities"
@@ -72,6 +75,49 @@ func TestUploadResultsStoresTheObject(t *testing.T) {
 			app := failed(t, err)
 			if app.Type() != string(cordon.InvalidArgument) || !app.NonRetryable() || !strings.Contains(app.Message(), tc.says) {
 				t.Errorf("got %s %q, want InvalidArgument that says %q", app.Type(), app.Message(), tc.says)
+			}
+		})
+	}
+}
+
+// hangingResults is a store that takes an upload and never ends it.
+type hangingResults struct {
+	refusingResults
+	begun, ended chan struct{}
+}
+
+func (r hangingResults) PutResult(ctx context.Context, _, _ string, _ []byte) (string, error) {
+	close(r.begun)
+	<-ctx.Done()
+	close(r.ended)
+	return "", context.Cause(ctx)
+}
+
+// CONTRACT §7, row 13: a store that hangs keeps neither a cancelled run nor a worker that stops.
+func TestAnUploadThatHangsEndsWithItsRunAndItsWorker(t *testing.T) {
+	t.Parallel()
+	for name, stop := range map[string]func(*house, client.WorkflowRun){
+		"the run is cancelled": func(h *house, run client.WorkflowRun) {
+			if err := h.client.CancelWorkflow(context.Background(), run.GetID(), run.GetRunID()); err != nil {
+				h.t.Error(err)
+			}
+		},
+		"the worker stops": func(h *house, _ client.WorkflowRun) { h.acts.Stop() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			results := hangingResults{begun: make(chan struct{}), ended: make(chan struct{})}
+			h := open(t, options{results: results})
+			run := h.start("CallWorkflow", nil, call{Activity: activities.UploadResultsName, Args: []arg{text("w"), {Data: "{}"}}, Timeout: 2 * time.Minute, Attempts: 1})
+			<-results.begun
+			stop(h, run)
+			select {
+			case <-results.ended:
+			case <-time.After(20 * time.Second): // four times what it may take, for a busy machine
+				t.Error("the upload goes on")
+			}
+			if err := h.wait(run, nil); err == nil {
+				t.Error("the run succeeded")
 			}
 		})
 	}

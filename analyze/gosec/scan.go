@@ -92,7 +92,8 @@ func Scan(ctx context.Context, opt Options) (*analyze.Result, error) {
 		case limited.Err() != nil:
 			s.note("gosec took longer than %v: %d of %d modules were not analysed to their end.", timeout, len(dirs)-i, len(dirs))
 		case err != nil:
-			s.note("gosec did not analyse %q: %v.", dir, err)
+			// The error may quote what gosec printed, and that the code under analysis.
+			s.note("gosec did not analyse %q: %s.", dir, clean(s.scrub.Scrub(err.Error()), 300))
 		}
 		if limited.Err() != nil {
 			break

@@ -116,7 +116,7 @@ func TestWhatGosecPrintsIsNotTrusted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			fake(t, "echo '"+c.out+"'")
 			if c.out == "" {
-				fake(t, "echo oops >&2; exit 3")
+				fake(t, "echo unknown directive: opensesame >&2; exit 3")
 			}
 			res, err := Scan(t.Context(), Options{Dir: dir, Scrubber: hide("opensesame")})
 			if err != nil {

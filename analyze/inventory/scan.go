@@ -28,7 +28,7 @@ type Count struct {
 
 // Large is one of the largest files.
 type Large struct {
-	Path  string `json:"path"`
+	Path  string `json:"path"` // cut where it has more than 512 bytes
 	Bytes int64  `json:"bytes"`
 }
 
@@ -43,8 +43,13 @@ type Inventory struct {
 	GitRepos  int     `json:"git_repositories"`
 }
 
-// maxLargest is how many of the largest files are listed.
-const maxLargest = 10
+const (
+	maxLargest = 10 // of the largest files are listed
+
+	// maxShownPath is the longest path that is listed whole, in bytes. An inventory travels
+	// through the history of a run, and a hostile tree's paths have thousands of them.
+	maxShownPath = 512
+)
 
 // Scan lists the workspace. It fails only if the directory cannot be read or ctx ends.
 func Scan(ctx context.Context, opt Options) (*Inventory, *analyze.Result, error) {
@@ -108,7 +113,11 @@ func count(list *analyze.Listing) *Inventory {
 	files := slices.Clone(list.Files)
 	slices.SortStableFunc(files, func(a, b analyze.File) int { return cmp.Compare(b.Size, a.Size) })
 	for _, f := range files[:min(maxLargest, len(files))] {
-		inv.Largest = append(inv.Largest, Large{f.Path, f.Size})
+		p := f.Path
+		if len(p) > maxShownPath {
+			p = strings.ToValidUTF8(p[:maxShownPath], "") + "…"
+		}
+		inv.Largest = append(inv.Largest, Large{p, f.Size})
 	}
 	return inv
 }

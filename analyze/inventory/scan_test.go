@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/analyze"
@@ -95,5 +96,14 @@ func TestATreeIsCountedAndItsSensitiveFilesAreFoundWithoutTheirContent(t *testin
 func TestAMissingDirectoryIsAnInvalidArgument(t *testing.T) {
 	if _, _, err := Scan(t.Context(), Options{Dir: filepath.Join(t.TempDir(), "none")}); cordon.KindOf(err) != cordon.InvalidArgument {
 		t.Error(err)
+	}
+}
+
+// What is listed travels through the history of a run, where room is short.
+func TestLongPathsAreListedCut(t *testing.T) {
+	list := &analyze.Listing{Files: []analyze.File{{Path: strings.Repeat("é/", 2000), Size: 1}, {Path: "short", Size: 0}}}
+	got := count(list).Largest
+	if len(got) != 2 || len(got[0].Path) > maxShownPath+len("…") || !utf8.ValidString(got[0].Path) || got[1].Path != "short" {
+		t.Errorf("%v", got)
 	}
 }
