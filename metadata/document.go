@@ -55,7 +55,8 @@ type document struct {
 	file     string
 	problems []error
 	warnings []Warning
-	values   int
+	values   int  // entries and values read so far, see count
+	tooMany  bool // more than maxValues, which has been reported
 }
 
 // fail records a problem at n. fix is a clause in the imperative, or "".
@@ -140,6 +141,10 @@ func follow(n *yaml.Node) *yaml.Node {
 // fields returns the entries of a mapping in the file's order. Duplicate keys,
 // keys that are no text and merge keys are problems.
 func (d *document) fields(n *yaml.Node) []field {
+	// An alias may lead to the same mapping from many places.
+	if !d.count(n, len(n.Content)/2) {
+		return nil
+	}
 	var out []field
 	first := make(map[string]int)
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -159,16 +164,22 @@ func (d *document) fields(n *yaml.Node) []field {
 	return out
 }
 
+// count notes that n values more are read at a node, and reports whether that is within maxValues.
+func (d *document) count(at *yaml.Node, n int) bool {
+	d.values += n
+	if d.values > maxValues && !d.tooMany {
+		d.tooMany = true
+		d.fail(at, "shorten it, or use fewer aliases", "the file expands to more than %d values", maxValues)
+	}
+	return !d.tooMany
+}
+
 // value converts n to what encoding/json would make of the same data: nil,
 // bool, int64, float64, string, []any, map[string]any.
 func (d *document) value(n *yaml.Node, depth int) any {
 	at := n
 	n = follow(n)
-	d.values++
-	if d.values > maxValues {
-		if d.values == maxValues+1 {
-			d.fail(at, "shorten it, or use fewer aliases", "the file expands to more than %d values", maxValues)
-		}
+	if !d.count(at, 1) {
 		return nil
 	}
 	if depth > maxDepth {

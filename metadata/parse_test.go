@@ -1,7 +1,9 @@
 package metadata_test
 
 import (
+	"fmt"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -194,6 +196,30 @@ func TestParseBoundsWhatAliasesExpandTo(t *testing.T) {
 	_, _, err := metadata.Parse("f.yaml", []byte(text))
 	if err == nil || !strings.Contains(err.Error(), "expands to more than") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Counting values alone let a file of two lists read one mapping over and over: 256 KB took half a minute.
+func TestAMappingThatManyAliasesNameIsNotReadForEach(t *testing.T) {
+	const n = 2000
+	var b strings.Builder
+	b.WriteString("name: x\nvertical: y\ncommon: &c\n")
+	for i := range n {
+		fmt.Fprintf(&b, "  k%d: 1\n", i)
+	}
+	b.WriteString("parameters:\n  properties:\n")
+	for i := range n {
+		fmt.Fprintf(&b, "    p%d: *c\n", i)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, _, err := metadata.Parse("f.yaml", []byte(b.String()))
+	runtime.ReadMemStats(&after)
+	if err == nil || strings.Count(err.Error(), "expands to more than") != 1 {
+		t.Errorf("got %v", err)
+	}
+	if used := after.TotalAlloc - before.TotalAlloc; used > 64<<20 {
+		t.Errorf("reading %d bytes took %d MB", b.Len(), used>>20)
 	}
 }
 
