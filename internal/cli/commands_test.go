@@ -24,6 +24,15 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 	visit(a.rootCommand())
 }
 
+func TestAnUnknownWorkflowNamesTheNearest(t *testing.T) {
+	for _, args := range [][]string{{"run", "secret_detecton", "."}, {"workflows", "show", "secret_detecton"}} {
+		got := newCall(t).run(t, args...)
+		if got.code != ExitNotFound || !strings.Contains(got.err, "did you mean secret_detection?") || !strings.Contains(got.err, "security_assessment") {
+			t.Errorf("%v: exit code %d, %s", args, got.code, got.err)
+		}
+	}
+}
+
 func TestMisuseIsOneLineAndExitCodeTwo(t *testing.T) {
 	tests := []struct {
 		name string
@@ -44,7 +53,6 @@ func TestMisuseIsOneLineAndExitCodeTwo(t *testing.T) {
 		{"a bad size in the environment", []string{"cache", "ls"}, map[string]string{"CACHE_MAX_SIZE": "10 apples"}, []string{"CACHE_MAX_SIZE", "10 apples", "10GiB"}},
 		{"a bad duration in the environment", []string{"cache", "ls"}, map[string]string{"CACHE_TTL": "7 days"}, []string{"CACHE_TTL", "7 days", "7d"}},
 		{"a bad size on the command line", []string{"cache", "gc", "--keep", "1XB"}, nil, []string{"--keep", "1XB"}},
-		{"an unknown workflow names the nearest", []string{"run", "secret_detecton", "."}, nil, []string{"did you mean secret_detection?", "security_assessment"}},
 		{"an unknown parameter", []string{"run", "secret_detection", ".", "-p", "nogit=1"}, nil, []string{"nogit", "no_git"}},
 		{"a parameter of the wrong type", []string{"run", "secret_detection", ".", "-p", "no_git=perhaps"}, nil, []string{"no_git", "perhaps"}},
 		{"a parameter that is none", []string{"run", "secret_detection", ".", "-p", "no_git"}, nil, []string{"NAME=VALUE"}},

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/metadata"
 )
 
 // The exit codes (CONTRACT §8.11). Scripts rely on them; they never change.
@@ -60,6 +61,7 @@ func rejected(err error) error {
 func exitCode(ctx context.Context, err error) int {
 	var coded *codeError
 	var usage *usageError
+	var unknown *metadata.UnknownWorkflowError
 	switch {
 	case err == nil:
 		return ExitOK
@@ -69,6 +71,8 @@ func exitCode(ctx context.Context, err error) int {
 		return coded.code
 	case errors.As(err, &usage):
 		return ExitUsage
+	case errors.As(err, &unknown):
+		return ExitNotFound // a well-formed name of something that is not there, like a target's
 	}
 	switch cordon.KindOf(err) {
 	case cordon.InvalidArgument:

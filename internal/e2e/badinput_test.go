@@ -26,7 +26,7 @@ func TestBadInput(t *testing.T) {
 	}{
 		{"an unknown workflow", func(t *testing.T, u *user) []string {
 			return []string{"run", "secret_detecton", u.plant(t)}
-		}, 2, []string{`"secret_detecton"`, "secret_detection", "security_assessment", "did you mean"}},
+		}, 3, []string{`"secret_detecton"`, "secret_detection", "security_assessment", "did you mean"}},
 
 		{"a target that does not exist", func(*testing.T, *user) []string {
 			return []string{"run", "secret_detection", "no-such-project"}
