@@ -191,7 +191,32 @@ func (s *scan) close() {
 		s.note("%d places in Go code are marked #nosec and left out.", s.res.Suppressed)
 	}
 	s.res.Tools = []finding.Tool{s.tool}
-	s.res.Close(s.all)
+	s.res.Close(once(s.all))
+}
+
+// twice are the categories for which gosec has two rules, by the look of the code and by data flow: both report
+// one place.
+var twice = map[string]bool{"sql-injection": true, "command-injection": true, "xss": true, "ssrf": true, "path-traversal": true}
+
+// once keeps the worst finding of each line and weakness where gosec has two rules for it.
+func once(all []finding.Finding) (out []finding.Finding) {
+	type place struct {
+		path, category string
+		line           int
+	}
+	at := make(map[place]int)
+	for _, f := range all {
+		p := place{f.FilePath, f.Category, f.LineStart}
+		i, seen := at[p]
+		switch {
+		case !seen || !twice[f.Category]:
+			at[p] = len(out)
+			out = append(out, f)
+		case !out[i].Severity.AtLeast(f.Severity):
+			out[i] = f
+		}
+	}
+	return out
 }
 
 var ruleID = regexp.MustCompile(`^G\d{3}$`)

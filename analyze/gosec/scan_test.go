@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -132,6 +134,30 @@ func TestWhatGosecPrintsIsNotTrusted(t *testing.T) {
 				t.Errorf("%v: the password is in %s", err, body)
 			}
 		})
+	}
+}
+
+func TestAPlaceThatTwoRulesReportIsListedOnceByTheWorst(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string]string{"go.mod": "module x\n", "a.go": "package x\n\nvar a = 1\nvar b = 2\n"})
+	issue := func(rule, severity, line string) string {
+		return `{"rule_id":"` + rule + `","file":"` + dir + `/a.go","severity":"` + severity + `","confidence":"HIGH","line":"` + line + `"}`
+	}
+	fake(t, `echo '{"Issues":[`+strings.Join([]string{
+		issue("G202", "MEDIUM", "3"), issue("G701", "HIGH", "3"), issue("G202", "MEDIUM", "4"), // SQL, twice in line 3
+		issue("G401", "MEDIUM", "4"), issue("G404", "HIGH", "4"), // two weaknesses of one category
+	}, ",")+`]}'`)
+	res, err := Scan(t.Context(), Options{Dir: dir, Scrubber: hide("-")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range res.Findings {
+		got = append(got, fmt.Sprintf("%s:%d", f.RuleID, f.LineStart))
+	}
+	slices.Sort(got)
+	if want := []string{"gosec-g202:4", "gosec-g401:4", "gosec-g404:4", "gosec-g701:3"}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }
 
