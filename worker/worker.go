@@ -33,6 +33,10 @@ type Options struct {
 	// {vertical}-queue (CONTRACT §3).
 	Verticals []string
 
+	// ProcessBound says that Temporal runs inside of this process and ends with it,
+	// so that what its runs hold needs not outlive them.
+	ProcessBound bool
+
 	Version string       // Cordon's own, for results
 	Logger  *slog.Logger // nil: slog.Default()
 }
@@ -103,6 +107,8 @@ func New(opts Options) (*Worker, error) {
 		MaxSize: opts.Config.MaxSize,
 		TTL:     opts.Config.TTL,
 		Logger:  w.log,
+
+		ProcessBound: opts.ProcessBound,
 	})
 	return w, err
 }

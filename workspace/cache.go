@@ -33,6 +33,11 @@ type Options struct {
 	MaxSize cordon.Size   // the ceiling of what the cache writes (CACHE_MAX_SIZE); zero: 10 GB
 	TTL     time.Duration // how long an entry that nobody uses stays (CACHE_TTL); 0: no limit
 
+	// ProcessBound says that the runs this process asks for end with it, as they do
+	// under a Temporal server inside of it: their holds count as long as it lives,
+	// and no longer.
+	ProcessBound bool
+
 	Limits         archive.Limits   // of what an archive may make; zero fields: archive.DefaultLimits
 	AllowNetworkFS bool             // accept a file system on which locks can hang
 	Logger         *slog.Logger     // nil: slog.Default()
@@ -54,6 +59,7 @@ type Cache struct {
 	boot    string
 	view    driver.Driver
 	network bool
+	bound   bool
 
 	rooted atomic.Pointer[os.Root]
 
@@ -92,7 +98,7 @@ func Open(opts Options) (*Cache, error) {
 	}
 	c := &Cache{
 		dir: dir, store: opts.Store, maxSize: opts.MaxSize, ttl: opts.TTL, limits: opts.Limits,
-		log: cmp.Or(opts.Logger, slog.Default()), now: opts.Now, network: opts.AllowNetworkFS,
+		log: cmp.Or(opts.Logger, slog.Default()), now: opts.Now, network: opts.AllowNetworkFS, bound: opts.ProcessBound,
 		view: driver.Copy{}, leases: map[string]*os.File{}, deleting: make(chan struct{}, deleters),
 	}
 	if c.now == nil {

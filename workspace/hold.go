@@ -26,6 +26,9 @@ type hold struct {
 	Host  string    `json:"host"`
 	Since time.Time `json:"since"`
 
+	// Bound says that the run cannot outlive the processes that asked for it.
+	Bound bool `json:"process_bound,omitempty"`
+
 	renewed time.Time
 	live    bool // a living process has it locked
 }
@@ -42,7 +45,7 @@ func (c *Cache) holdLife() time.Duration {
 }
 
 func (c *Cache) expired(h *hold) bool {
-	return !h.live && c.now().Sub(h.renewed) > c.holdLife()
+	return !h.live && (h.Bound || c.now().Sub(h.renewed) > c.holdLife())
 }
 
 func holdFile(k key, run cordon.RunID) string {
@@ -58,7 +61,7 @@ func (c *Cache) hold(ctx context.Context, k key, run cordon.RunID, owner Owner) 
 		if renewed, err := c.renew(ctx, name); renewed || err != nil {
 			return err
 		}
-		err := c.newHold(name, hold{Run: run.String(), Owner: owner, Host: c.host, Since: c.now().UTC()})
+		err := c.newHold(name, hold{Run: run.String(), Owner: owner, Host: c.host, Since: c.now().UTC(), Bound: c.bound})
 		if !errors.Is(err, fs.ErrExist) {
 			return err
 		}

@@ -241,6 +241,24 @@ func TestHoldsAfterMishaps(t *testing.T) {
 		}
 	})
 
+	t.Run("a hold of a run that lives inside of its process ends with it", func(t *testing.T) {
+		b := newBench(t, func(o *workspace.Options) { o.ProcessBound = true })
+		b.put("T", project.tarball(t))
+		b.get("T", "R1", cordon.Isolated)
+		b.get("T", "R2", cordon.Shared)
+		other := b.open()
+		_, err := other.Sweep(t.Context(), workspace.SweepOptions{})
+		must(t, err)
+		mustExist(t, b.path("T/R1/workspace"))
+		b.cache.Close() // the kernel does the same to a process that is killed
+		b.cache = other
+		b.sweep()
+		mustBeGone(t, b.path("T/R1"))
+		if h := b.entries()["T/workspace"].Holders; len(h) != 0 {
+			t.Errorf("holders = %+v", h)
+		}
+	})
+
 	t.Run("two processes that take one run's hold at once both have it", func(t *testing.T) {
 		b := newBench(t)
 		b.put("F", random(1, 100))

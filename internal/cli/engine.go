@@ -86,7 +86,7 @@ func (a *app) embed(ctx context.Context, j *job, e *engine) (client.Options, err
 	// stopping it in good order would take a second of everybody's time.
 	e.embedded, opts.HostPort = true, server.Address()
 	w, err := worker.New(worker.Options{
-		Config: j.cfg, Temporal: opts, Verticals: []string{e.vertical}, Version: a.version.Version, Logger: log,
+		Config: j.cfg, Temporal: opts, Verticals: []string{e.vertical}, ProcessBound: true, Version: a.version.Version, Logger: log,
 	})
 	if err != nil {
 		return opts, err
