@@ -76,8 +76,11 @@ func (i issue) path(root string) (string, bool) {
 
 // severity combines gosec's severity and confidence: what it is not sure of is rated lower.
 func (i issue) severity() finding.Severity {
-	if i.Rule == "G104" {
+	switch i.Rule {
+	case "G104":
 		return finding.Info // an unchecked error is a matter of quality first
+	case "G115":
+		return finding.Low // gosec calls every narrowing conversion high, and most are meant
 	}
 	var s finding.Severity
 	switch strings.ToUpper(i.Severity) {
