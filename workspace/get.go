@@ -83,16 +83,15 @@ func (c *Cache) get(ctx context.Context, req Request) (Workspace, error) {
 	if ws, err := c.handedOut(ctx, req); ws != nil || err != nil {
 		return orZero(ws), err
 	}
-	if req.Mode != cordon.Shared {
-		return c.getRun(ctx, req)
-	}
 	st := &step{stage: "waiting"}
 	return reporting(ctx, st, req.Progress, func(ctx context.Context) (Workspace, error) {
-		ws, err := c.getShared(ctx, req, st)
-		if errors.Is(err, errPathHeld) {
-			return c.getRun(ctx, req)
+		if req.Mode == cordon.Shared {
+			ws, err := c.getShared(ctx, req, st)
+			if !errors.Is(err, errPathHeld) {
+				return ws, err
+			}
 		}
-		return ws, err
+		return c.getRun(ctx, req, st)
 	})
 }
 
@@ -244,25 +243,24 @@ func (c *Cache) makeOnce(ctx context.Context, work string, st *step, do func(con
 }
 
 // getRun returns a workspace of the run's own.
-func (c *Cache) getRun(ctx context.Context, req Request) (Workspace, error) {
+func (c *Cache) getRun(ctx context.Context, req Request, st *step) (Workspace, error) {
 	work := string(runKey(req.Target, req.Run))
-	st := c.steps.of(work)
-	return reporting(ctx, st, req.Progress, func(ctx context.Context) (Workspace, error) {
-		for range contentTries {
-			ws, joined, err := c.runs.Do(ctx, work, func(ctx context.Context) (Workspace, error) {
-				defer c.steps.drop(work)
-				return c.makeRun(ctx, req, st)
-			})
-			if !joined || err != nil {
-				return ws, err
-			}
-			// Another caller's wish was carried out; see whether it is this one's too.
-			if ws, err := c.handedOut(ctx, req); ws != nil || err != nil {
-				return orZero(ws), err
-			}
+	own := c.steps.of(work)
+	st.via.Store(own)
+	for range contentTries {
+		ws, joined, err := c.runs.Do(ctx, work, func(ctx context.Context) (Workspace, error) {
+			defer c.steps.drop(work)
+			return c.makeRun(ctx, req, own)
+		})
+		if !joined || err != nil {
+			return ws, err
 		}
-		return Workspace{}, errThrashing
-	})
+		// Another caller's wish was carried out; see whether it is this one's too.
+		if ws, err := c.handedOut(ctx, req); ws != nil || err != nil {
+			return orZero(ws), err
+		}
+	}
+	return Workspace{}, errThrashing
 }
 
 // makeRun makes the run's workspace under the run's lock. Afterwards it looks
