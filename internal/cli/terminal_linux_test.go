@@ -33,12 +33,21 @@ func openTerminal(t *testing.T) (terminal *os.File, shown func() string) {
 		t.Fatal(err)
 	}
 	return terminal, func() string {
-		buf := make([]byte, 64<<10)
-		n, err := master.Read(buf)
-		if err != nil {
+		// What is shown arrives in pieces; a mark behind it tells when it is all there.
+		const mark = "\x05"
+		if _, err := terminal.WriteString(mark); err != nil {
 			t.Fatal(err)
 		}
-		return string(buf[:n])
+		var got strings.Builder
+		buf := make([]byte, 4<<10)
+		for !strings.HasSuffix(got.String(), mark) {
+			n, err := master.Read(buf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got.Write(buf[:n])
+		}
+		return strings.TrimSuffix(got.String(), mark)
 	}
 }
 
