@@ -45,8 +45,7 @@
 // leaves a miss, never half an entry: a directory without a complete record is
 // replaced, a record without its directory is forgotten.
 //
-// Locks, in this order; a lower one is only ever taken while waiting for none of
-// the higher ones:
+// Locks, in this order: whoever has one never waits for one above it.
 //
 //	run      making or removing a run's directory                     exclusive
 //	content  one version of a target: its shared tree and its base    exclusive to make or

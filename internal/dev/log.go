@@ -9,8 +9,11 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/server/common/log"
 	"go.temporal.io/server/common/log/tag"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // noHTTP begins the warning that the HTTP API has no port. That is on purpose:
@@ -42,7 +45,7 @@ func newServerLog(l *slog.Logger, level slog.Leveler) *serverLog {
 func (l *serverLog) quiet() { l.muted.Store(true) }
 
 func (l *serverLog) write(level slog.Level, msg string, tags []tag.Tag) {
-	if l.muted.Load() || level < l.level.Level() || strings.HasPrefix(msg, noHTTP) {
+	if l.muted.Load() || level < l.level.Level() || strings.HasPrefix(msg, noHTTP) || callerLeft(tags) {
 		return
 	}
 	attrs := make([]slog.Attr, 0, len(l.tags)+len(tags))
@@ -91,14 +94,30 @@ type fatalError struct{ error }
 
 func (e fatalError) Unwrap() error { return e.error }
 
+// callerLeft reports whether what failed is a call that its caller has given up,
+// as pollers do when their worker stops. That is no news to anybody.
+func callerLeft(tags []tag.Tag) bool {
+	err := causeIn(tags)
+	var gaveUp *serviceerror.Canceled
+	return errors.Is(err, context.Canceled) || errors.As(err, &gaveUp) || status.Code(err) == codes.Canceled
+}
+
 // withCause keeps the error among the tags in the chain.
 func withCause(msg string, tags []tag.Tag) error {
+	if cause := causeIn(tags); cause != nil {
+		return fmt.Errorf("%s: %w", msg, cause)
+	}
+	return errors.New(msg)
+}
+
+// causeIn returns the error among the tags, or nil.
+func causeIn(tags []tag.Tag) error {
 	for _, t := range tags {
 		if z, ok := t.(tag.ZapTag); ok {
 			if cause, ok := z.Field().Interface.(error); ok {
-				return fmt.Errorf("%s: %w", msg, cause)
+				return cause
 			}
 		}
 	}
-	return errors.New(msg)
+	return nil
 }
