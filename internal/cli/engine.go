@@ -91,6 +91,9 @@ func (a *app) embed(ctx context.Context, j *job, e *engine) (client.Options, err
 	if err != nil {
 		return opts, err
 	}
-	e.stops = append(e.stops, w.Stop)
+	e.stops = append(e.stops, func() {
+		server.Quiet()
+		w.Stop()
+	})
 	return opts, w.Start(ctx)
 }

@@ -160,8 +160,12 @@ func (s *Server) Stop() error {
 	return s.stopErr
 }
 
+// Quiet ends the server's logging, for whoever ends the process without Stop:
+// what breaks off from then on is no news.
+func (s *Server) Quiet() { s.log.quiet() }
+
 func (s *Server) shutDown() error {
-	s.log.quiet() // what breaks off during a shutdown is no news
+	s.Quiet()
 	s.ui.close()
 	if s.inner == nil {
 		s.data.close()
