@@ -35,10 +35,15 @@ func (c *Cache) derive(ctx context.Context, s *staging, r *record, readOnly bool
 		return made{}, err
 	}
 	defer base.Close()
-	u, err := c.view.Create(ctx, driver.Job{
-		Base: base, Staging: s.root, Name: treeName, ReadOnly: readOnly,
+	job := driver.Job{
+		Base: base, Size: driver.Usage{Bytes: r.Bytes, Inodes: r.Inodes}, Dir: s.root, Name: treeName,
 		Progress: func(n int64) { st.done.Store(n) },
-	})
+	}
+	modes := driver.WritableModes
+	if readOnly {
+		modes = driver.ReadOnlyModes
+	}
+	u, err := driver.Clone(ctx, job, modes)
 	m.bytes, m.inodes = u.Bytes, u.Inodes
 	return m, err
 }

@@ -24,23 +24,60 @@ type Copy struct{}
 // Name implements Driver.
 func (Copy) Name() string { return "copy" }
 
-// NeedsBase implements Driver: a copy stands alone.
-func (Copy) NeedsBase() bool { return false }
+// Traits implements Driver: a copy stands alone.
+func (Copy) Traits() Traits { return Traits{} }
 
-// Release implements Driver: a copy holds nothing.
-func (Copy) Release(*os.Root, string) error { return nil }
+// Price implements Driver: all of it.
+func (Copy) Price(base Usage) Usage { return base }
+
+// MakeBase implements Driver.
+func (Copy) MakeBase(dir *os.Root, name string) error { return makePlainBase(dir, name) }
+
+// Create implements Driver.
+func (Copy) Create(ctx context.Context, job Job) (Usage, error) { return Clone(ctx, job, KeepModes) }
+
+// Check implements Driver.
+func (Copy) Check(dir *os.Root, name string) error { return checkPlain(dir, name) }
+
+// Restore implements Driver: there is nothing that could have come off.
+func (Copy) Restore(_ context.Context, job Job) error { return checkPlain(job.Dir, job.Name) }
+
+func makePlainBase(dir *os.Root, name string) error {
+	if err := dir.Mkdir(name, 0o755); err != nil {
+		return err
+	}
+	return dir.Chmod(name, 0o755) // whatever the umask
+}
+
+func checkPlain(dir *os.Root, name string) error {
+	if _, err := dir.Lstat(name); err != nil {
+		return errors.Join(ErrBroken, err)
+	}
+	return nil
+}
+
+// Modes says what a clone does with permission bits.
+type Modes int
+
+// What a clone may do with permission bits.
+const (
+	KeepModes     Modes = iota
+	ReadOnlyModes       // takes write permission from everybody, but from the owner at the very top: renaming a directory needs it, and whoever publishes the tree drops it
+	WritableModes       // gives the owner of what was made by ReadOnlyModes the permission back
+)
 
 // blockSize is the unit in which every file system Cordon supports allocates by
 // default; sizes are rounded up to it.
 const blockSize = 4096
 
-// Create implements Driver. Directories are made by one walker, in order, and
-// files are copied by several workers; times of directories are set last, for
-// filling a directory changes them.
-func (Copy) Create(ctx context.Context, job Job) (Usage, error) {
+// Clone makes a tree of its own of job's base, sharing blocks with it where the
+// file system can. Directories are made by one walker, in order, and files are
+// copied by several workers; times of directories are set last, for filling a
+// directory changes them.
+func Clone(ctx context.Context, job Job, modes Modes) (Usage, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	c := &copier{ctx: ctx, job: job, links: map[uint64]string{}}
+	c := &copier{ctx: ctx, job: job, modes: modes, links: map[uint64]string{}}
 
 	files := make(chan string, 1024)
 	var workers sync.WaitGroup
@@ -71,6 +108,7 @@ func (Copy) Create(ctx context.Context, job Job) (Usage, error) {
 type copier struct {
 	ctx    context.Context
 	job    Job
+	modes  Modes
 	bytes  atomic.Int64
 	inodes atomic.Int64
 	copied atomic.Int64
@@ -109,7 +147,7 @@ func (c *copier) walk(files chan<- string) error {
 		case fs.ModeDir:
 			c.dirs = append(c.dirs, dirInfo{name, info.Mode(), info.ModTime()})
 			c.take(blockSize)
-			return c.job.Staging.Mkdir(c.dst(name), 0o700)
+			return c.job.Dir.Mkdir(c.dst(name), 0o700)
 		case fs.ModeSymlink:
 			return c.symlink(name, info)
 		case 0:
@@ -136,10 +174,10 @@ func (c *copier) symlink(name string, info fs.FileInfo) error {
 		return err
 	}
 	c.take(0)
-	if err := c.job.Staging.Symlink(to, c.dst(name)); err != nil {
+	if err := c.job.Dir.Symlink(to, c.dst(name)); err != nil {
 		return err
 	}
-	return lchtimes(c.job.Staging, c.dst(name), info.ModTime())
+	return lchtimes(c.job.Dir, c.dst(name), info.ModTime())
 }
 
 func (c *copier) file(name string) error {
@@ -159,7 +197,7 @@ func (c *copier) file(name string) error {
 		return fmt.Errorf("%q is no longer a regular file", name)
 	}
 	c.take(allocated(info))
-	out, err := c.job.Staging.OpenFile(c.dst(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	out, err := c.job.Dir.OpenFile(c.dst(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
@@ -181,32 +219,33 @@ func (c *copier) file(name string) error {
 
 // mode returns the permission bits that the copy of something with mode m gets.
 func (c *copier) mode(m fs.FileMode) fs.FileMode {
-	if c.job.ReadOnly {
+	switch c.modes {
+	case ReadOnlyModes:
 		return m.Perm() &^ 0o222
+	case WritableModes:
+		return m.Perm() | 0o200
 	}
-	return m.Perm() | 0o200 // a base made from a read-only tree is writable again
+	return m.Perm()
 }
 
 // finish makes the hard links, whose first names exist by now, and gives the
 // directories their modes and times, the deepest first.
 func (c *copier) finish() error {
 	for _, l := range c.later {
-		if err := c.job.Staging.Link(c.dst(l.first), c.dst(l.name)); err != nil {
+		if err := c.job.Dir.Link(c.dst(l.first), c.dst(l.name)); err != nil {
 			return err
 		}
 	}
 	for i := len(c.dirs) - 1; i >= 0; i-- {
 		d := c.dirs[i]
 		mode := c.mode(d.mode)
-		if !c.job.ReadOnly {
-			mode |= 0o700
-		} else if d.name == "." {
-			mode |= 0o200 // renaming a directory to another parent needs write permission on it; the publisher drops it
+		if c.modes == ReadOnlyModes && d.name == "." {
+			mode |= 0o200
 		}
-		if err := c.job.Staging.Chmod(c.dst(d.name), mode); err != nil {
+		if err := c.job.Dir.Chmod(c.dst(d.name), mode); err != nil {
 			return err
 		}
-		if err := c.job.Staging.Chtimes(c.dst(d.name), d.mtime, d.mtime); err != nil {
+		if err := c.job.Dir.Chtimes(c.dst(d.name), d.mtime, d.mtime); err != nil {
 			return err
 		}
 	}

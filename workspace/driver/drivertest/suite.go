@@ -35,8 +35,6 @@ func Run(t *testing.T, d driver.Driver, dir func(*testing.T) string) {
 		{"user attributes are kept", keepsXattrs},
 		{"holes stay holes", keepsHoles},
 		{"odd names are kept", keepsOddNames},
-		{"a base that was read-only gives a writable view", writable},
-		{"a read-only view has no write permission anywhere but at its top", readOnly},
 		{"writes, renames, removals and new files stay in the view", stays},
 		{"two views never see each other", twoViews},
 		{"a file that was appended to or truncated in the view is whole in the base", appends},
@@ -91,12 +89,12 @@ func (s *stand) try(ctx context.Context, name string, change ...func(*driver.Job
 	staging, err := os.OpenRoot(s.path(name))
 	s.must(err)
 	s.Cleanup(func() {
-		if err := s.d.Release(staging, "tree"); err != nil {
+		if err := driver.Release(staging, "tree"); err != nil {
 			s.Error(err)
 		}
 		staging.Close()
 	})
-	job := driver.Job{Base: base, Staging: staging, Name: "tree"}
+	job := driver.Job{Base: base, Dir: staging, Name: "tree"}
 	for _, f := range change {
 		f(&job)
 	}
@@ -274,36 +272,6 @@ func keepsOddNames(t *testing.T, s *stand) {
 	}
 }
 
-func writable(t *testing.T, s *stand) {
-	s.write("base/d/file", "x")
-	s.must(os.Chmod(s.path("base/d/file"), 0o444))
-	s.must(os.Chmod(s.path("base/d"), 0o555))
-	defer os.Chmod(s.path("base/d"), 0o755)
-	v := s.view("v")
-	for n, want := range map[string]fs.FileMode{"d": 0o700, "d/file": 0o600} {
-		info, err := os.Stat(filepath.Join(v, n))
-		s.must(err)
-		if info.Mode().Perm()&want != want {
-			t.Errorf("mode of %s = %v: its owner cannot write", n, info.Mode().Perm())
-		}
-	}
-}
-
-func readOnly(t *testing.T, s *stand) {
-	s.sample()
-	v := s.view("v", func(j *driver.Job) { j.ReadOnly = true })
-	s.must(filepath.WalkDir(v, func(p string, d fs.DirEntry, err error) error {
-		info, ierr := d.Info()
-		if err = errors.Join(err, ierr); err != nil || d.Type() == fs.ModeSymlink || p == v {
-			return err
-		}
-		if info.Mode().Perm()&0o222 != 0 {
-			t.Errorf("%s has mode %v", p, info.Mode())
-		}
-		return nil
-	}))
-}
-
 // change does to a view what runs do.
 func change(s *stand, v string) {
 	s.Helper()
@@ -369,7 +337,7 @@ func usage(t *testing.T, s *stand) {
 		inodes++
 		return nil
 	}))
-	if s.d.NeedsBase() {
+	if s.d.Traits().NeedsBase {
 		return // a view that shares its base's blocks has its own test of what it takes
 	}
 	if diff := u.Bytes - bytes; u.Inodes != inodes || diff < -64<<10 || diff > 64<<10 {
@@ -389,7 +357,7 @@ func cancelled(t *testing.T, s *stand) {
 
 func refusesOdd(t *testing.T, s *stand) {
 	s.must(unix.Mkfifo(s.path("base/pipe"), 0o644))
-	if s.d.NeedsBase() {
+	if s.d.Traits().NeedsBase {
 		return // nothing is opened, so nothing can hang
 	}
 	if _, _, err := s.try(s.Context(), "v"); err == nil {
@@ -403,6 +371,6 @@ func releases(t *testing.T, s *stand) {
 	s.must(err)
 	defer root.Close()
 	for range 2 {
-		s.must(s.d.Release(root, "tree"))
+		s.must(driver.Release(root, "tree"))
 	}
 }
