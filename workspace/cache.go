@@ -38,6 +38,9 @@ type Options struct {
 	// and no longer.
 	ProcessBound bool
 
+	// CowDriver says how copy-on-write workspaces are made (CACHE_COW_DRIVER).
+	CowDriver driver.Setting
+
 	Limits         archive.Limits   // of what an archive may make; zero fields: archive.DefaultLimits
 	AllowNetworkFS bool             // accept a file system on which locks can hang
 	Logger         *slog.Logger     // nil: slog.Default()
@@ -57,7 +60,7 @@ type Cache struct {
 	now     func() time.Time
 	host    string
 	boot    string
-	view    driver.Driver
+	drivers drivers
 	network bool
 	bound   bool
 
@@ -99,8 +102,9 @@ func Open(opts Options) (*Cache, error) {
 	c := &Cache{
 		dir: dir, store: opts.Store, maxSize: opts.MaxSize, ttl: opts.TTL, limits: opts.Limits,
 		log: cmp.Or(opts.Logger, slog.Default()), now: opts.Now, network: opts.AllowNetworkFS, bound: opts.ProcessBound,
-		view: driver.Copy{}, leases: map[string]*os.File{}, deleting: make(chan struct{}, deleters),
+		leases: map[string]*os.File{}, deleting: make(chan struct{}, deleters),
 	}
+	c.drivers.setting = opts.CowDriver
 	if c.now == nil {
 		c.now = time.Now
 	}

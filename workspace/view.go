@@ -25,7 +25,7 @@ func (c *Cache) derive(ctx context.Context, s *staging, r *record, readOnly bool
 		return made{}, err
 	}
 	defer place.Close()
-	m := made{content: r.Content, omitted: r.Omitted, driver: c.view.Name()}
+	m := made{content: r.Content, omitted: r.Omitted, driver: "copy"}
 	if r.Content == objectName {
 		m.bytes, m.inodes = r.Bytes, 1
 		return m, copyObject(ctx, place, s.root, readOnly, st)
