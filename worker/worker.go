@@ -108,9 +108,35 @@ func New(opts Options) (*Worker, error) {
 		TTL:     opts.Config.TTL,
 		Logger:  w.log,
 
+		CowDriver:    opts.Config.CowDriver,
 		ProcessBound: opts.ProcessBound,
 	})
-	return w, err
+	if err != nil {
+		return nil, err
+	}
+	if err := w.chooseDriver(); err != nil {
+		return nil, errors.Join(err, w.cache.Close())
+	}
+	return w, nil
+}
+
+// chooseDriver tries at the start what copy-on-write workspaces can be made by,
+// so that the log says it before the first run asks, and that a driver which is
+// required and does not work stops the worker (CACHE_COW_DRIVER).
+func (w *Worker) chooseDriver() error {
+	choice, err := w.cache.CowDriver()
+	switch {
+	case cordon.KindOf(err) == cordon.InvalidArgument:
+		return err
+	case err != nil: // a full disk, for one, may have room again when a run asks
+		w.log.Warn("copy-on-write drivers could not be tried; the first run that needs one tries again", "error", err)
+		return nil
+	}
+	w.log.Info("copy-on-write driver", "driver", choice.Name, "setting", w.opts.Config.CowDriver.String(), "usable", choice.Usable)
+	if choice.Why != nil {
+		w.log.Warn("copy-on-write driver: a better one does not work here", "driver", choice.Name, "why", choice.Why)
+	}
+	return nil
 }
 
 func queues(opts Options) ([]Queue, error) {

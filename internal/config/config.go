@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/workspace/driver"
 )
 
 const (
@@ -37,9 +38,10 @@ const (
 // Worker is the environment of everything that uses a cache: workers, and the
 // commands that act on a cache beside them.
 type Worker struct {
-	CacheDir string        // CACHE_DIR; absolute
-	MaxSize  cordon.Size   // CACHE_MAX_SIZE
-	TTL      time.Duration // CACHE_TTL; 0 means none
+	CacheDir  string         // CACHE_DIR; absolute
+	MaxSize   cordon.Size    // CACHE_MAX_SIZE
+	TTL       time.Duration  // CACHE_TTL; 0 means none
+	CowDriver driver.Setting // CACHE_COW_DRIVER
 
 	// S3 is the object store. Where its Endpoint is "", targets and results are
 	// in the directory store.
@@ -79,9 +81,10 @@ type S3 struct {
 func FromEnv(getenv func(string) string) (Worker, error) {
 	e := &env{getenv: getenv}
 	w := Worker{
-		CacheDir: e.path("CACHE_DIR", DefaultCacheDir),
-		MaxSize:  read(e, "CACHE_MAX_SIZE", defaultMaxSize, cordon.ParseSize),
-		TTL:      read(e, "CACHE_TTL", DefaultTTL.String(), cordon.ParseDuration),
+		CacheDir:  e.path("CACHE_DIR", DefaultCacheDir),
+		MaxSize:   read(e, "CACHE_MAX_SIZE", defaultMaxSize, cordon.ParseSize),
+		TTL:       read(e, "CACHE_TTL", DefaultTTL.String(), cordon.ParseDuration),
+		CowDriver: read(e, "CACHE_COW_DRIVER", "auto", driver.ParseSetting),
 		S3: S3{
 			Endpoint:  strings.TrimSpace(getenv("S3_ENDPOINT")),
 			UseSSL:    read(e, "S3_USE_SSL", "false", parseBool),

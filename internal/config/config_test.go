@@ -14,6 +14,7 @@ import (
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/internal/config"
+	"github.com/cordonlabs/cordon/workspace/driver"
 )
 
 func from(t *testing.T, vars map[string]string) config.Worker {
@@ -41,7 +42,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := from(t, map[string]string{
-		"CACHE_DIR": "c/../cache", "CACHE_MAX_SIZE": "20%", "CACHE_TTL": "0",
+		"CACHE_DIR": "c/../cache", "CACHE_MAX_SIZE": "20%", "CACHE_TTL": "0", "CACHE_COW_DRIVER": "Reflink,copy!",
 		"S3_ENDPOINT": "http://minio:9000", "S3_USE_SSL": "Yes", "S3_ACCESS_KEY": "a", "S3_SECRET_KEY": "s",
 		"S3_BUCKET": "b", "S3_REGION": "r", "CORDON_STORE": "/store", "WORKER_VERTICAL": "rust",
 		"MAX_CONCURRENT_ACTIVITIES": "12", "LOG_LEVEL": "warning", "CORDON_WORKFLOWS": "/a::b", "CORDON_SWEEP_INTERVAL": "90s",
@@ -50,6 +51,10 @@ func TestEveryVariableIsRead(t *testing.T) {
 		t.Errorf("20%% of 1000 bytes is %d", got.MaxSize.Of(1000))
 	}
 	got.MaxSize = cordon.Size{}
+	if got.CowDriver.String() != "reflink,copy!" {
+		t.Errorf("CACHE_COW_DRIVER is read as %s", got.CowDriver)
+	}
+	got.CowDriver = driver.Setting{}
 	want := config.Worker{
 		CacheDir: filepath.Join(wd, "cache"), TTL: 0,
 		S3:       config.S3{Endpoint: "http://minio:9000", UseSSL: true, AccessKey: "a", SecretKey: "s", Bucket: "b", Region: "r"},
@@ -69,16 +74,18 @@ func TestTheTaskQueueVariableBeatsTheVertical(t *testing.T) {
 
 func TestAValueThatCannotBeReadIsNamedWithItsForms(t *testing.T) {
 	for name, c := range map[string]struct{ name, value, forms string }{
-		"a size":                  {"CACHE_MAX_SIZE", "10 parsecs", "10GiB"},
-		"a size of nothing":       {"CACHE_MAX_SIZE", "0", "10GiB"},
-		"a duration":              {"CACHE_TTL", "fortnight", "7d"},
-		"a duration without unit": {"CACHE_TTL", "7", "7d"},
-		"a boolean":               {"S3_USE_SSL", "maybe", "true, false, 1, 0, yes, no, on, off"},
-		"no activities":           {"MAX_CONCURRENT_ACTIVITIES", "0", "1 to 10000"},
-		"half an activity":        {"MAX_CONCURRENT_ACTIVITIES", "1.5", "1 to 10000"},
-		"a level":                 {"LOG_LEVEL", "loud", "CRITICAL"},
-		"a sweep that never is":   {"CORDON_SWEEP_INTERVAL", "0", "30m"},
-		"a vertical with a space": {"WORKER_VERTICAL", "my vertical", "letters, digits"},
+		"a size":                     {"CACHE_MAX_SIZE", "10 parsecs", "10GiB"},
+		"a size of nothing":          {"CACHE_MAX_SIZE", "0", "10GiB"},
+		"a duration":                 {"CACHE_TTL", "fortnight", "7d"},
+		"a duration without unit":    {"CACHE_TTL", "7", "7d"},
+		"a driver":                   {"CACHE_COW_DRIVER", "hardlink", "auto, overlay, snapshot, reflink, copy"},
+		"a driver beside a good one": {"CACHE_COW_DRIVER", "reflink,zfs!", "nothing else will do"},
+		"a boolean":                  {"S3_USE_SSL", "maybe", "true, false, 1, 0, yes, no, on, off"},
+		"no activities":              {"MAX_CONCURRENT_ACTIVITIES", "0", "1 to 10000"},
+		"half an activity":           {"MAX_CONCURRENT_ACTIVITIES", "1.5", "1 to 10000"},
+		"a level":                    {"LOG_LEVEL", "loud", "CRITICAL"},
+		"a sweep that never is":      {"CORDON_SWEEP_INTERVAL", "0", "30m"},
+		"a vertical with a space":    {"WORKER_VERTICAL", "my vertical", "letters, digits"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, err := config.FromEnv(func(k string) string { return map[string]string{c.name: c.value}[k] })
