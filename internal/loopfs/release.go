@@ -16,7 +16,7 @@ import (
 // patience is how long something that a test has just ended may still use its
 // file system: a killed process on a busy machine, or the kernel's own clean-up
 // of a mount namespace, which takes tens of milliseconds.
-const patience = 3 * time.Second
+const patience = 2 * time.Second
 
 // release unmounts point and waits until the loop device behind it is free.
 // What keeps it is a defect of the test or of what it tests, and is reported;
