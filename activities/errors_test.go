@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"testing"
 	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"golang.org/x/sys/unix"
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/activities"
@@ -98,5 +102,21 @@ func TestGetTargetOfAHostileArchiveIsRejected(t *testing.T) {
 	}
 	if exists(h.in("evil", run, "workspace")) {
 		t.Error("something of the archive was published")
+	}
+}
+
+// A tool that writes into the tree it scans learns which mode it needs.
+func TestWriterIntoSharedIsToldOfCopyOnWrite(t *testing.T) {
+	t.Parallel()
+	for name, err := range map[string]error{
+		"its own error":      &fs.PathError{Op: "open", Path: "/cache/t/workspace/.tool", Err: unix.EROFS},
+		"what a tool prints": errors.New("exit status 1: tool: cannot create .tool: Read-only file system"),
+	} {
+		app := activities.ApplicationError("scan", err)
+		var a *temporal.ApplicationError
+		if !errors.As(app, &a) || a.Type() != string(cordon.PermissionDenied) || !a.NonRetryable() ||
+			!strings.Contains(a.Message(), `workspace_isolation: "copy-on-write"`) {
+			t.Errorf("%s: %v", name, app)
+		}
 	}
 }

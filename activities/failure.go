@@ -8,6 +8,7 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
+	"golang.org/x/sys/unix"
 
 	"github.com/cordonlabs/cordon"
 )
@@ -29,6 +30,11 @@ func ApplicationError(op string, err error) error {
 		return nil
 	}
 	kind := cordon.KindOf(err)
+	if kind == "" && wroteReadOnly(err) {
+		kind = cordon.PermissionDenied
+		err = &cordon.Error{Kind: kind, Op: op, Err: err,
+			Fix: `the workspace is shared and nobody may write to it; a tool that writes into the tree it works on needs workspace_isolation: "copy-on-write" in its workflow's metadata.yaml`}
+	}
 	if kind == "" {
 		kind = cordon.StorageUnavailable
 		err = &cordon.Error{Kind: kind, Op: op, Err: err, Fix: "see the worker's log and the disk that its CACHE_DIR is on"}
@@ -36,6 +42,12 @@ func ApplicationError(op string, err error) error {
 	return temporal.NewApplicationErrorWithOptions(message(err), string(kind), temporal.ApplicationErrorOptions{
 		NonRetryable: !kind.Retryable(),
 	})
+}
+
+// wroteReadOnly reports whether err, or what a tool printed into it, says that
+// something wrote to a read-only mount, which a shared workspace is.
+func wroteReadOnly(err error) bool {
+	return errors.Is(err, unix.EROFS) || strings.Contains(strings.ToLower(err.Error()), unix.EROFS.Error())
 }
 
 // maxMessage bounds what an error says, in bytes: an argument or a path in it may be of any

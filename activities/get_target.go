@@ -61,7 +61,10 @@ func (a *Activities) getTarget(ctx context.Context, report func(Progress), targe
 		return "", err
 	}
 	a.handed.add(info.WorkflowExecution, ws)
-	log.Info("User code downloaded", "path", ws.Path, "mode", ws.Mode, "hit", ws.Hit, "bytes", ws.Bytes)
+	for _, note := range ws.Notes {
+		log.Warn("about the workspace", "path", ws.Path, "note", note)
+	}
+	log.Info("User code downloaded", "path", ws.Path, "mode", ws.Mode, "driver", ws.Driver, "hit", ws.Hit, "bytes", ws.Bytes)
 	return ws.Path, nil
 }
 

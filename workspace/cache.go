@@ -61,8 +61,13 @@ type Cache struct {
 	host    string
 	boot    string
 	drivers drivers
-	network bool
-	bound   bool
+	settler settler
+
+	suspects  sync.Map     // staging id → what is wrong with the tree; see tamper.go
+	tampered  atomic.Int64 // trees that were found to be tampered with
+	unguarded atomic.Bool  // this process may not mount
+	network   bool
+	bound     bool
 
 	rooted atomic.Pointer[os.Root]
 
@@ -70,11 +75,13 @@ type Cache struct {
 	leases map[string]*os.File // locked hold files by name: what this process has asked for
 	shut   bool
 
+	stopping context.Context // done once Close has begun
 	stop     context.CancelCauseFunc
 	runs     *flight.Group[Workspace] // by run
 	contents *flight.Group[made]      // by target version and kind
 	steps    stepBoard
 
+	background   sync.WaitGroup // what nobody waits for but Close
 	deletions    sync.WaitGroup
 	deleting     chan struct{}
 	stopDeleting context.Context
@@ -120,7 +127,7 @@ func Open(opts Options) (*Cache, error) {
 		return nil, diskError("open cache", dir, err)
 	}
 	stopping, stop := context.WithCancelCause(context.Background())
-	c.stop = stop
+	c.stopping, c.stop = stopping, stop
 	c.runs = flight.New[Workspace](stopping, linger)
 	c.contents = flight.New[made](stopping, linger)
 	c.stopDeleting, c.giveUp = context.WithCancel(context.Background())
@@ -153,12 +160,14 @@ func (c *Cache) Close() error {
 	c.deletions.Wait()
 	giveUp.Stop()
 	c.giveUp()
+	c.background.Wait()
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, f := range c.leases {
 		_ = f.Close() // nothing was written to it
 	}
+	c.relaxAll()
 	return c.root().Close()
 }
 

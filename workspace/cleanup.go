@@ -123,6 +123,9 @@ func (c *Cache) cleanupShared(k key, path string, by Caller) (Cleaned, error) {
 			dropped++
 		}
 	}
+	if dropped == len(all) {
+		c.relax(r)
+	}
 	c.log.Info("Skipping cleanup for shared workspace", "path", c.abs(r.path()), "run", by.Run, "holds_ended", dropped, "holds_left", len(all)-dropped)
 	if dropped == 0 {
 		return Cleaned{Outcome: Kept, Reason: "it is shared, and the caller held nothing of it"}, nil

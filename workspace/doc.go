@@ -21,6 +21,7 @@
 //	{target}/workspace/  target              shared tree, and the object it came from
 //	{target}/shared/{workspace/,target}      base
 //	{target}/{run}/{workspace/,target}       a run's directory
+//	{target}/{run}/.overlay/                 what a mounted view is made of; see driver
 //	.cordon/
 //	  version  host-id
 //	  locks/                                 flock files; never inside what is deleted
@@ -31,6 +32,9 @@
 //	  reservations/{id}                      disk promised to it; locked by who makes it
 //	  tombstones/{run key}                   cleaned up while it was being made
 //	  trash/{random}/                        renamed away, being deleted
+//	  manifests/{id}                         what a tree was when it was published; see manifest.go
+//	  settled/{id}                           it has reached the disk; see settle.go
+//	  quarantine/{key}/                      trees that somebody tampered with
 //	  events.jsonl                           who removed what, when, why
 //
 // Where the target is no archive there is no workspace directory, and target is
@@ -39,11 +43,18 @@
 //
 // # The protocol
 //
-// Publish: stage, sync, write a record that says "publishing", rename into
-// place, write the record that says "complete". Remove: rename to the trash,
-// drop holds, drop the record, delete later. A crash between any two steps
-// leaves a miss, never half an entry: a directory without a complete record is
-// replaced, a record without its directory is forgotten.
+// Publish: stage, write a record that says "publishing", rename into place,
+// write the record that says "complete". Remove: rename to the trash, drop
+// holds, drop the record; unmount and delete later. A crash between any two
+// steps leaves a miss, never half an entry: a directory without a complete
+// record is replaced, a record without its directory is forgotten.
+//
+// Nobody waits for the disk: what is published is synced a little later, and
+// counts for the boot it was made in until then.
+//
+// A view that needs its base: hold the base, make the view in the staging
+// directory, publish. A mount moves along with the directory that holds it, so
+// it is in place with the rename, and in the trash with the next one.
 //
 // Locks, in this order: whoever has one never waits for one above it.
 //
@@ -55,7 +66,8 @@
 //	                                                                  takes others by trying only
 //
 // A hold is not one of them: the lock on its file says that a process which
-// asked for the entry still lives, and the file outlives the process.
+// asked for the entry still lives, and the file outlives the process. A hold on a
+// base by a view is another kind: it counts as long as the view's entry exists.
 //
 // # What is safe, and what is not
 //
@@ -63,7 +75,9 @@
 // point; emptying or removing the cache directory under running processes,
 // which costs misses; two attempts of one run beside each other.
 //
-// Not safe: a network file system (refused); writing into a shared tree as root,
-// whom modes do not stop; a path that was cleaned up; a clock that jumps forward
+// Not safe: a network file system (refused); writing into a shared tree as root
+// where the cache may not mount (it is found out by a look at the next hold or
+// sweep, not prevented); a view in a mount namespace that the mount does not
+// reach; a path that was cleaned up; a clock that jumps forward
 // by more than the time to live while no process that asked for an entry lives.
 package workspace

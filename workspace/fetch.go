@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 
 	"github.com/cordonlabs/cordon"
@@ -17,22 +16,22 @@ import (
 
 // made is what was put into a staging directory.
 type made struct {
-	content string
-	bytes   int64 // disk of the tree
-	object  int64 // disk of the object, where it is kept beside a tree
-	inodes  int64
-	omitted int
-	driver  string
-	synced  bool
-	fetched bool // it came from the store
+	content            string
+	bytes              int64 // disk of the tree
+	object             int64 // disk of the object, where it is kept beside a tree
+	inodes             int64
+	omitted            int
+	driver             string
+	view               *view
+	volatile, manifest bool
+	notes              []string
+	fetched            bool // it came from the store
 }
 
 // into fills in what r says of the content.
-func (m made) into(r *record, boot string) *record {
-	r.Content, r.Bytes, r.Object, r.Inodes, r.Omitted, r.Driver = m.content, m.bytes, m.object, m.inodes, m.omitted, m.driver
-	if !m.synced {
-		r.Boot = boot
-	}
+func (m made) into(r *record) *record {
+	r.Content, r.Bytes, r.Object, r.Inodes, r.Omitted = m.content, m.bytes, m.object, m.inodes, m.omitted
+	r.Driver, r.View, r.Volatile, r.Manifest = m.driver, m.view, m.volatile, m.manifest
 	return r
 }
 
@@ -60,7 +59,7 @@ func (c *Cache) fetch(ctx context.Context, s *staging, info target.Info, policy 
 	if format.IsArchive() {
 		return c.extract(ctx, s, object, info, policy, st)
 	}
-	return made{content: objectName, bytes: blocks(info.Size), inodes: 1, fetched: true, synced: true}, nil
+	return made{content: objectName, bytes: blocks(info.Size), inodes: 1, fetched: true}, nil
 }
 
 func (c *Cache) extract(ctx context.Context, s *staging, object *os.File, info target.Info, policy archive.Policy, st *step) (made, error) {
@@ -68,10 +67,7 @@ func (c *Cache) extract(ctx context.Context, s *staging, object *os.File, info t
 	if err := s.need(ctx, blocks(1)); err != nil { // the tree's own directory
 		return made{}, err
 	}
-	if err := s.root.Mkdir(treeName, 0o755); err != nil {
-		return made{}, err
-	}
-	if err := s.root.Chmod(treeName, 0o755); err != nil { // whatever the umask
+	if err := s.makeTree(s.root, treeName); err != nil {
 		return made{}, err
 	}
 	tree, err := s.root.OpenRoot(treeName)
@@ -93,7 +89,7 @@ func (c *Cache) extract(ctx context.Context, s *staging, object *os.File, info t
 	}
 	return made{
 		content: treeName, bytes: rep.DiskBytes + blocks(1), object: blocks(info.Size), inodes: rep.Inodes + 1, // the tree's own directory
-		omitted: int(rep.OmittedCount), fetched: true, synced: true,
+		omitted: int(rep.OmittedCount), fetched: true,
 	}, nil
 }
 
@@ -162,33 +158,4 @@ func copyCounting(ctx context.Context, w io.Writer, r io.Reader, st *step) (n in
 			return n, rerr
 		}
 	}
-}
-
-// makeReadOnly takes the write permission from everything below name but name
-// itself, whose turn comes when it has its final place.
-func makeReadOnly(ctx context.Context, root *os.Root, name string) error {
-	tree, err := root.OpenRoot(name)
-	if err != nil {
-		return err
-	}
-	defer tree.Close()
-	return fs.WalkDir(tree.FS(), ".", func(p string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		switch {
-		case p == ".", d.Type() == fs.ModeSymlink:
-			return nil
-		case d.IsDir():
-			return tree.Chmod(p, 0o555)
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		return tree.Chmod(p, info.Mode().Perm()&^0o222)
-	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/cordonlabs/cordon/archive"
 	"github.com/cordonlabs/cordon/internal/flock"
 	"github.com/cordonlabs/cordon/target"
+	"github.com/cordonlabs/cordon/workspace/driver"
 )
 
 type targetID = cordon.TargetID
@@ -134,7 +135,7 @@ func (c *Cache) handedOut(ctx context.Context, req Request) (*Workspace, error) 
 	if held, err := c.renew(ctx, holdFile(k, req.Run)); !held || err != nil {
 		return nil, err
 	}
-	return c.answer(now, req, false), nil
+	return c.answer(now, req, false), c.guard(ctx, now)
 }
 
 // ownEntry returns the entry at the run's own path if it is what req asks for, and
@@ -142,7 +143,7 @@ func (c *Cache) handedOut(ctx context.Context, req Request) (*Workspace, error) 
 // The caller has the run's lock, shared at least.
 func (c *Cache) ownEntry(ctx context.Context, req Request) (*Workspace, error) {
 	r, err := c.current(runKey(req.Target, req.Run))
-	if r == nil || err != nil {
+	if r == nil || err != nil || c.attached(r) != nil {
 		return nil, err
 	}
 	switch shared := req.Mode == cordon.Shared; {
@@ -218,7 +219,13 @@ func (c *Cache) holdShared(ctx context.Context, req Request, info contentInfo, s
 	if r == nil || err != nil || r.version() != info.version {
 		return nil, err
 	}
-	return r, c.hold(ctx, k, req.Run, req.Owner)
+	if ok, err := c.sound(ctx, r); !ok || err != nil {
+		return nil, err
+	}
+	if err := c.hold(ctx, k, req.Run, req.Owner); err != nil {
+		return nil, err
+	}
+	return r, c.guard(ctx, r)
 }
 
 // makeOnce shares work between the callers of this process; a caller whose
@@ -285,6 +292,10 @@ func (c *Cache) makeRunLocked(ctx context.Context, req Request, st *step) (Works
 	if err := c.obeyLocked(runKey(req.Target, req.Run)); err != nil {
 		return Workspace{}, err
 	}
+	lost, err := c.revisit(ctx, runKey(req.Target, req.Run))
+	if err != nil {
+		return Workspace{}, err
+	}
 	if ws, err := c.ownEntry(ctx, req); ws != nil || err != nil {
 		return orZero(ws), err
 	}
@@ -300,10 +311,38 @@ func (c *Cache) makeRunLocked(ctx context.Context, req Request, st *step) (Works
 	for range contentTries {
 		ws, err := c.tryRun(ctx, req, st)
 		if !target.IsReplaced(err) {
+			if lost != "" {
+				ws.Notes = append(ws.Notes, "this is a fresh workspace, the run's earlier one is lost: "+lost)
+			}
 			return ws, err
 		}
 	}
 	return Workspace{}, errThrashing
+}
+
+// revisit looks at what the run has: a view that is no longer mounted is mounted
+// again, and what cannot be used any more is removed; lost says why. The caller
+// has the run's lock.
+func (c *Cache) revisit(ctx context.Context, k key) (lost string, err error) {
+	r, err := c.readRecord(k)
+	if r == nil || err != nil || r.State != complete {
+		if errors.Is(err, errUnreadable) {
+			err = nil
+		}
+		return "", err
+	}
+	if lost = c.missing(r); lost == "" {
+		err = c.attached(r)
+		if errors.Is(err, driver.ErrDetached) {
+			err = c.reattach(ctx, r)
+		}
+		if !errors.Is(err, driver.ErrBroken) {
+			return "", err
+		}
+		lost = err.Error()
+	}
+	c.log.Warn("a run's workspace is lost and made anew", "path", c.abs(r.path()), "target", r.Target, "run", r.Run, "reason", lost)
+	return lost, c.remove(r, lost)
 }
 
 func (c *Cache) tryRun(ctx context.Context, req Request, st *step) (Workspace, error) {
@@ -322,10 +361,6 @@ func (c *Cache) tryRun(ctx context.Context, req Request, st *step) (Workspace, e
 	var m made
 	if req.Mode == cordon.Isolated {
 		m, err = c.fetch(ctx, s, info.Info, req.Extract, st)
-		if err == nil {
-			st.begin("syncing", 0)
-			err = s.seal(ctx)
-		}
 	} else {
 		m, err = c.viewOfBase(ctx, s, req, info, st)
 	}
@@ -336,11 +371,14 @@ func (c *Cache) tryRun(ctx context.Context, req Request, st *step) (Workspace, e
 	r := info.record(KindRun, k, req)
 	r.Run, r.Place = req.Run.String(), path.Join(req.Target.String(), req.Run.String())
 	r.ReadOnly = req.Mode == cordon.Shared
-	if err := c.publishRun(ctx, s, m.into(r, c.boot), req); err != nil {
+	if err := c.publishRun(ctx, s, m.into(r), req); err != nil {
+		if m.view != nil {
+			c.drop(holdFile(m.view.Base, req.Run))
+		}
 		return Workspace{}, err
 	}
 	ws := c.answer(r, req, m.fetched)
-	ws.Stale = info.stale
+	ws.Stale, ws.Notes = info.stale, m.notes
 	return *ws, nil
 }
 
@@ -350,7 +388,12 @@ func (c *Cache) viewOfBase(ctx context.Context, s *staging, req Request, info co
 		return made{}, err
 	}
 	defer lock.Unlock()
-	m, err := c.derive(ctx, s, base, req.Mode == cordon.Shared, st)
+	var m made
+	if req.Mode == cordon.Shared {
+		m, err = c.clone(ctx, s, base, true, st)
+	} else {
+		m, err = c.view(ctx, s, base, req, st)
+	}
 	m.fetched = fetched
 	return m, err
 }
@@ -403,7 +446,7 @@ func (c *Cache) newest(req Request) (newest *record, err error) {
 		return nil, err
 	}
 	for _, r := range all {
-		fits := r.Kind != KindRun && r.Target == req.Target && r.Policy == req.Extract && r.State == complete && c.missing(r) == ""
+		fits := (r.Kind == KindShared || r.Kind == KindBase) && r.Tampered == "" && r.Target == req.Target && r.Policy == req.Extract && r.State == complete && c.missing(r) == ""
 		if fits && (newest == nil || r.Created.After(newest.Created)) {
 			newest = r
 		}

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/internal/mounts"
 	"github.com/cordonlabs/cordon/target"
 	"github.com/cordonlabs/cordon/target/dir"
 	"github.com/cordonlabs/cordon/workspace"
@@ -51,9 +52,46 @@ func newBench(t *testing.T, change ...func(*workspace.Options)) *bench {
 	for _, f := range change {
 		f(&b.opts)
 	}
+	// Mounts of runs that a test does not clean up would keep the directory from
+	// being removed.
+	t.Cleanup(func() {
+		if err := mounts.UnmountBelow(b.opts.Dir); err != nil {
+			t.Error(err)
+		}
+	})
 	b.cache = b.open()
 	return b
 }
+
+// mounts returns what is mounted in the cache.
+func (b *bench) mounts() (points []string) {
+	b.t.Helper()
+	all, err := mounts.Below(b.opts.Dir)
+	must(b.t, err)
+	for _, m := range all {
+		points = append(points, b.rel(m.Point))
+	}
+	return points
+}
+
+// mayMount reports whether the test may mount, and says so if not.
+func mayMount(t *testing.T) bool {
+	t.Helper()
+	dir := t.TempDir()
+	must(t, os.Mkdir(dir+"/x", 0o755))
+	root, err := os.OpenRoot(dir)
+	must(t, err)
+	defer root.Close()
+	if err := mounts.BindReadOnly(root, "x"); err != nil {
+		t.Logf("this part needs the right to mount: %v", err)
+		return false
+	}
+	must(t, mounts.Unmount(root, "x"))
+	return true
+}
+
+// ws0 is a time long ago.
+var ws0 = time.Unix(1_000_000_000, 0)
 
 // open opens the cache once more, as another process would.
 func (b *bench) open() *workspace.Cache {

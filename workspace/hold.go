@@ -29,6 +29,10 @@ type hold struct {
 	// Bound says that the run cannot outlive the processes that asked for it.
 	Bound bool `json:"process_bound,omitempty"`
 
+	// Entry, on a base, is the entry that cannot be without it: the hold counts as
+	// long as that is there.
+	Entry key `json:"entry,omitempty"`
+
 	renewed time.Time
 	live    bool // a living process has it locked
 }
@@ -45,23 +49,38 @@ func (c *Cache) holdLife() time.Duration {
 }
 
 func (c *Cache) expired(h *hold) bool {
+	if h.Entry != "" {
+		return !h.live && lstat(c.root(), recordFile(h.Entry)) == nil
+	}
 	return !h.live && (h.Bound || c.now().Sub(h.renewed) > c.holdLife())
 }
 
-func holdFile(k key, run cordon.RunID) string {
-	return path.Join(holdsDir, string(k), string(hashed("run", run.String()))+".json")
+func holdFile(k key, run cordon.RunID) string { return holdName(k, run.String()) }
+
+func holdName(k key, run string) string {
+	return path.Join(holdsDir, string(k), string(hashed("run", run))+".json")
 }
 
 // hold makes run hold the entry k, or renews the hold that it has. The caller
 // has the entry's lock, shared at least: nobody may remove the entry between the
 // look at its record and the hold.
 func (c *Cache) hold(ctx context.Context, k key, run cordon.RunID, owner Owner) error {
-	name := holdFile(k, run)
+	return c.take(ctx, holdFile(k, run), hold{Run: run.String(), Owner: owner, Bound: c.bound})
+}
+
+// holdFor makes req's run hold the base k for as long as the run has the entry
+// that is made of it. The caller has the base's lock, shared at least.
+func (c *Cache) holdFor(ctx context.Context, k, entry key, req Request) error {
+	return c.take(ctx, holdFile(k, req.Run), hold{Run: req.Run.String(), Owner: req.Owner, Entry: entry})
+}
+
+func (c *Cache) take(ctx context.Context, name string, h hold) error {
+	h.Host, h.Since = c.host, c.now().UTC()
 	for {
 		if renewed, err := c.renew(ctx, name); renewed || err != nil {
 			return err
 		}
-		err := c.newHold(name, hold{Run: run.String(), Owner: owner, Host: c.host, Since: c.now().UTC(), Bound: c.bound})
+		err := c.newHold(name, h)
 		if !errors.Is(err, fs.ErrExist) {
 			return err
 		}
@@ -87,9 +106,6 @@ func (c *Cache) newHold(name string, h hold) error {
 		_, err = f.Write(b)
 	}
 	if err == nil {
-		err = f.Sync()
-	}
-	if err == nil {
 		now := c.now()
 		err = root.Chtimes(tmp, now, now)
 	}
@@ -102,7 +118,12 @@ func (c *Cache) newHold(name string, h hold) error {
 		return err
 	}
 	c.keep(name, f)
-	return durable.SyncDir(root, path.Dir(name))
+	// A disk that is busy with others takes long to sync, and nobody should wait
+	// for it: a hold that a power failure takes away in this instant is a miss.
+	c.background.Go(func() {
+		_ = durable.SyncFile(root, name) // gone again, or the disk's trouble, which the next write tells
+	})
+	return nil
 }
 
 // createIn makes the file name in dir, and dir if need be: whoever finds the

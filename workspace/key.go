@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"path"
+	"strings"
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/archive"
@@ -37,6 +38,39 @@ func sharedKey(t cordon.TargetID) key { return hashed("shared", t.String()) }
 
 // baseKey is the key of the base at the contract's path.
 func baseKey(t cordon.TargetID) key { return hashed("base", t.String()) }
+
+// places returns the names that the entry k may have, by what directories there
+// are: keys cannot be read backwards.
+func (c *Cache) places(k key) (found []string) {
+	if strings.HasPrefix(string(k), "aside-") {
+		return []string{path.Join(basesDir, string(k))}
+	}
+	targets, err := c.list(".")
+	if err != nil {
+		return nil
+	}
+	for _, t := range targets {
+		id, err := cordon.ParseTargetID(t)
+		if err != nil {
+			continue
+		}
+		switch {
+		case k == sharedKey(id):
+			return []string{path.Join(t, treeName), path.Join(t, objectName)}
+		case k == baseKey(id):
+			return []string{path.Join(t, baseName)}
+		case !strings.HasPrefix(string(k), "run-"):
+			continue
+		}
+		runs, _ := c.list(t) // what cannot be listed stays
+		for _, r := range runs {
+			if run, err := cordon.ParseRunID(r); err == nil && k == runKey(id, run) {
+				return []string{path.Join(t, r)}
+			}
+		}
+	}
+	return nil
+}
 
 // asideKey is the key of a base that could not have the contract's path because
 // a base of another version was in use there.

@@ -31,6 +31,9 @@ const (
 	reservationsDir = stateDir + "/reservations"
 	tombstonesDir   = stateDir + "/tombstones"
 	trashDir        = stateDir + "/trash"
+	settledDir      = stateDir + "/settled"
+	manifestsDir    = stateDir + "/manifests"
+	quarantineDir   = stateDir + "/quarantine"
 )
 
 // Names inside an entry.
@@ -73,7 +76,7 @@ func openRoot(dir string, allowNetwork bool) (*os.Root, error) {
 }
 
 func makeLayout(root *os.Root) error {
-	for _, d := range []string{stateDir, locksDir, recordsDir, holdsDir, basesDir, stagingDir, reservationsDir, tombstonesDir, trashDir} {
+	for _, d := range []string{stateDir, locksDir, recordsDir, holdsDir, basesDir, stagingDir, reservationsDir, tombstonesDir, settledDir, manifestsDir, quarantineDir, trashDir} {
 		// Only the cache looks into its own directory: bases and staged trees are
 		// nobody else's business.
 		if err := root.Mkdir(d, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {

@@ -65,6 +65,25 @@ func (s *sweep) deadStaging() error {
 	return nil
 }
 
+// quarantined clears what a crash left of moving something to the quarantine.
+func (s *sweep) quarantined() error {
+	c := s.c
+	names, err := c.list(quarantineDir)
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		if r, err := c.readRecord(key(n)); err != nil || r != nil {
+			continue
+		}
+		where := path.Join(quarantineDir, n)
+		if err := s.did(Removal{Path: c.abs(where), Reason: "no record tells of it"}, func() (bool, error) { return c.trash(where), nil }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // tombstones carries out cleanups that whoever was making the workspace died over.
 func (s *sweep) tombstones() error {
 	c := s.c

@@ -10,6 +10,8 @@ import (
 
 	"github.com/cordonlabs/cordon/internal/flock"
 	"github.com/cordonlabs/cordon/internal/fsinfo"
+	"github.com/cordonlabs/cordon/internal/mounts"
+	"github.com/cordonlabs/cordon/workspace/driver"
 )
 
 // Entries lists what is in the cache, by target, then by path.
@@ -33,7 +35,7 @@ func (c *Cache) Entries() ([]Entry, error) {
 		list = append(list, Entry{
 			Key: string(r.Key), Kind: r.Kind, Path: c.abs(r.path()), Target: r.Target, Run: r.Run, Mode: r.Mode,
 			Driver: r.Driver, ETag: r.ETag, Bytes: r.total(), Object: r.Object, Inodes: r.Inodes,
-			Created: r.Created, LastUsed: r.lastUsed, Expires: c.expires(r, holders), Holders: holders,
+			Created: r.Created, LastUsed: r.lastUsed, Expires: c.expires(r, holders), Holders: holders, Tampered: r.Tampered,
 		})
 	}
 	slices.SortFunc(list, func(a, b Entry) int { return strings.Compare(a.Path, b.Path) })
@@ -105,7 +107,7 @@ func (c *Cache) usage() (Usage, error) {
 		return Usage{}, err
 	}
 	u := Usage{
-		Dir: c.dir, MaxSize: a.limit, Recorded: a.recorded, Reserved: a.reserved, Reclaimable: reclaimable, Trash: len(trash),
+		Dir: c.dir, MaxSize: a.limit, Recorded: a.recorded, Reserved: a.reserved, Reclaimable: reclaimable, Tampered: c.tampered.Load(), Trash: len(trash),
 		DiskFree: space.Free, DiskTotal: space.Total, Entries: map[Kind]int{}, ByKind: map[Kind]int64{},
 	}
 	for _, r := range a.records {
@@ -123,9 +125,21 @@ func (c *Cache) usage() (Usage, error) {
 func (c *Cache) DiskUsage(ctx context.Context) (int64, error) {
 	var sum int64
 	seen := map[uint64]bool{}
-	err := fs.WalkDir(c.root().FS(), ".", func(p string, d fs.DirEntry, err error) error {
+	// A view shows its base, which is counted where it stands.
+	mounted := map[string]bool{}
+	all, err := mounts.Below(c.real)
+	if err != nil {
+		return 0, diskError("measure cache", c.dir, err)
+	}
+	for _, m := range all {
+		mounted[strings.TrimPrefix(m.Point, c.real+"/")] = m.Source == driver.MountSource
+	}
+	err = fs.WalkDir(c.root().FS(), ".", func(p string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil // others work here too
+		}
+		if d != nil && d.IsDir() && mounted[p] {
+			return fs.SkipDir
 		}
 		if errors.Is(err, fs.ErrPermission) {
 			return nil // a run may close its directories; what is in them cannot be counted

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/internal/mounts"
 	"github.com/cordonlabs/cordon/target/dir"
 	"github.com/cordonlabs/cordon/workspace"
 )
@@ -179,15 +180,23 @@ func TestProcesses(t *testing.T) {
 		b.put("T", project.tarball(t))
 		ws := b.get("T", "R", cordon.Shared)
 		must(t, os.Chmod(b.path(".cordon"), 0o700))
-		cmd := exec.Command("/bin/sh", "-c", "echo x > main.py; echo x > new; rm pkg/run.sh; mv pkg other; cat main.py")
-		cmd.Dir = ws.Path
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-		out, err := cmd.CombinedOutput()
-		must(t, err)
-		if n := strings.Count(string(out), "ermission denied"); n != 4 {
-			t.Errorf("%d of 4 attempts were refused:\n%s", n, out)
+		refused := func(why string) {
+			t.Helper()
+			cmd := exec.Command("/bin/sh", "-c", "echo x > main.py; echo x > new; rm pkg/run.sh; mv pkg other; cat main.py")
+			cmd.Dir = ws.Path
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+			out, err := cmd.CombinedOutput()
+			must(t, err)
+			if n := strings.Count(string(out), why); n != 4 {
+				t.Errorf("%d of 4 attempts were refused with %q:\n%s", n, why, out)
+			}
+			mustBeTree(t, ws.Path, project)
 		}
-		mustBeTree(t, ws.Path, project)
+		if mayMount(t) {
+			refused("Read-only file system")
+			must(t, mounts.UnmountBelow(b.opts.Dir))
+		}
+		refused("ermission denied") // by modes, where there is no mount
 	})
 }
 

@@ -6,7 +6,7 @@ import (
 	"io/fs"
 	"path"
 
-	"github.com/cordonlabs/cordon/internal/durable"
+	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/internal/flock"
 )
 
@@ -14,14 +14,14 @@ import (
 // stands at the name may be in use; it goes to the trash. The caller has the
 // entry's lock.
 //
-// The order is the protocol: what is staged is complete and synced → a record
-// that says "publishing", so that a crash leaves no directory that nobody knows
-// → the name → the record that says "complete".
+// The order is the protocol: what is staged is complete → a record that says
+// "publishing", so that a crash leaves no directory that nobody knows → the name
+// → the record that says "complete". The disk follows later: settle.go.
 func (c *Cache) publish(s *staging, r *record) error {
 	if err := s.identify(r); err != nil {
 		return err
 	}
-	r.Protocol, r.State, r.Staging, r.Created = protocol, publishing, s.id, c.now().UTC()
+	r.Protocol, r.State, r.Staging, r.Created, r.Boot = protocol, publishing, s.id, c.now().UTC(), c.boot
 	if err := c.writeRecord(r); err != nil {
 		return err
 	}
@@ -38,6 +38,7 @@ func (c *Cache) publish(s *staging, r *record) error {
 		_ = c.root().Remove(recordFile(r.Key)) // if it stays it says "publishing", which the sweep clears
 		return err
 	}
+	c.settle(r)
 	now := c.now()
 	return c.root().Chtimes(recordFile(r.Key), now, now)
 }
@@ -67,13 +68,7 @@ func (c *Cache) place(s *staging, r *record) error {
 			return err
 		}
 	}
-	if r.Boot != "" {
-		return nil // what is gone with this boot anyway needs no durable name
-	}
-	if err := c.syncDir(path.Dir(r.parts()[0].name)); err != nil {
-		return err
-	}
-	return c.syncDir(".")
+	return nil
 }
 
 // renameInto renames from to name, making name's parent: somebody may remove
@@ -119,10 +114,18 @@ func (c *Cache) publishBase(ctx context.Context, s *staging, r *record) error {
 		if !free {
 			r.Key = asideKey(r.Target, r.version())
 			r.Place = path.Join(basesDir, string(r.Key))
+			if h, err := c.held(r.Key); h != nil || err != nil {
+				return errors.Join(errAsideHeld, err)
+			}
 		}
 		return c.publish(s, r)
 	})
 }
+
+// errAsideHeld is what it takes both places of a base being tampered with under
+// runs that hold them.
+var errAsideHeld = &cordon.Error{Kind: cordon.Busy, Op: "publish base",
+	Err: errors.New("runs hold two bases of this version, and both were tampered with"), Fix: "wait for these runs to end, or cancel them"}
 
 // choose calls publish with the chooser's lock of r's target, and tells it
 // whether the place that r names is free for r.
@@ -147,7 +150,7 @@ func (c *Cache) yields(k key, v version) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if old == nil || old.version() == v {
+	if old == nil || old.version() == v && old.Tampered == "" {
 		return true, nil
 	}
 	lock, err := flock.Try(c.root(), old.lock(), flock.Exclusive)
@@ -179,19 +182,4 @@ func (s *staging) identify(r *record) error {
 		return nil // a tree can do without its object
 	}
 	return err
-}
-
-// seal makes what was staged survive a power failure. What the disk owes to
-// others may take it long, and the kernel does not let go of who waits for it:
-// a cancelled seal goes on by itself, and syncs what is in the trash by then.
-func (s *staging) seal(ctx context.Context) error {
-	synced := make(chan error, 1)
-	root := s.c.root()
-	go func() { synced <- durable.SyncTree(root, s.dir()) }()
-	select {
-	case err := <-synced:
-		return err
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

@@ -46,9 +46,21 @@ type record struct {
 	Omitted  int             `json:"omitted,omitempty"`
 	Staging  string          `json:"staging"` // where it was made; its reservation counts no more
 	Created  time.Time       `json:"created"`
-	Boot     string          `json:"boot_id,omitempty"` // set where the tree was not synced: it is gone with this boot
+	Boot     string          `json:"boot_id"`            // the boot that it was made in, which it outlives once it is settled
+	Volatile bool            `json:"volatile,omitempty"` // it never outlives that boot
+	Manifest bool            `json:"manifest,omitempty"` // its files were written down; found by Staging
+	Tampered string          `json:"tampered,omitempty"` // what somebody changed in it: no new run gets it
+	View     *view           `json:"view,omitempty"`     // set where Content is a view that needs its base
 
 	lastUsed time.Time // not in the file: its modification time
+}
+
+// view says what a view depends on.
+type view struct {
+	Base      key    `json:"base"`      // entry of the base
+	BasePath  string `json:"base_path"` // relative to the cache directory
+	BaseID    fileID `json:"base_id"`
+	Namespace string `json:"mount_namespace,omitempty"` // where it is mounted
 }
 
 func (r *record) version() version { return version{r.ETag, r.Policy} }
@@ -91,7 +103,7 @@ func (c *Cache) writeRecord(r *record) error {
 	if err != nil {
 		return err
 	}
-	return durable.WriteFile(c.root(), recordFile(r.Key), append(b, '\n'))
+	return durable.Replace(c.root(), recordFile(r.Key), append(b, '\n'))
 }
 
 // errUnreadable is what readRecord says of a file that is no record of this
@@ -135,8 +147,17 @@ func (c *Cache) current(k key) (*record, error) {
 
 // missing says why the entry of r cannot be used, or "".
 func (c *Cache) missing(r *record) string {
-	if r.Boot != "" && r.Boot != c.boot {
+	switch {
+	case r.Boot == c.boot:
+	case r.Volatile:
+		return "the machine was restarted, which its driver (" + r.Driver + ") does not survive"
+	case !c.settled(r):
 		return "the machine was restarted before it had been written through"
+	}
+	if v := r.View; v != nil {
+		if id, err := c.idOf(v.BasePath); err != nil || id != v.BaseID {
+			return "the base of its view is gone"
+		}
 	}
 	// A run may replace its content, as strip and git clone do, so a run is known
 	// by its directory; anything else by its content, which nobody may change.

@@ -48,13 +48,14 @@ type Workspace struct {
 	Target   cordon.TargetID `json:"target_id"`
 	Run      cordon.RunID    `json:"run_id"`
 	Mode     cordon.Mode     `json:"mode"`
-	Driver   string          `json:"driver,omitempty"` // how the view was made: "copy"; empty where there is no view
+	Driver   string          `json:"driver,omitempty"` // how the view was made: "overlay", "copy", …; empty where there is no view
 	ETag     string          `json:"etag"`
-	Bytes    int64           `json:"bytes"`    // disk the entry takes, object included
-	Omitted  int             `json:"omitted"`  // archive entries left out (links that leave the tree)
-	Hit      bool            `json:"hit"`      // nothing was downloaded for this call
-	Stale    bool            `json:"stale"`    // the store could not be asked whether this is its newest version
-	ReadOnly bool            `json:"readonly"` // the tree is not to be written
+	Bytes    int64           `json:"bytes"`           // disk the entry takes, object included
+	Omitted  int             `json:"omitted"`         // archive entries left out (links that leave the tree)
+	Hit      bool            `json:"hit"`             // nothing was downloaded for this call
+	Stale    bool            `json:"stale"`           // the store could not be asked whether this is its newest version
+	ReadOnly bool            `json:"readonly"`        // the tree is not to be written
+	Notes    []string        `json:"notes,omitempty"` // what the run should know, for people: a workspace that was lost, another driver than wished
 }
 
 // Outcome says what a Cleanup did.
@@ -85,6 +86,8 @@ const (
 	KindRun    Kind = "run"    // a run's own directory
 	KindShared Kind = "shared" // a target's shared tree
 	KindBase   Kind = "base"   // the read-only tree that copy-on-write runs start from
+
+	KindQuarantine Kind = "quarantine" // a tree that was tampered with, kept for people to look at
 )
 
 // Entry describes one entry of the cache, for listings.
@@ -104,6 +107,7 @@ type Entry struct {
 	LastUsed time.Time       `json:"last_used"`
 	Expires  time.Time       `json:"expires,omitzero"` // when the sweep would remove it if nobody uses it again; zero = never
 	Holders  []Holder        `json:"holders"`
+	Tampered string          `json:"tampered,omitempty"` // what somebody changed in it; no new run gets it
 }
 
 // Holder is one run's claim on an entry.
@@ -123,7 +127,8 @@ type Usage struct {
 	Recorded    int64          `json:"recorded"` // sum over the records
 	Reserved    int64          `json:"reserved"` // promised to work under way
 	Reclaimable int64          `json:"reclaimable"`
-	Trash       int            `json:"trash"` // things that wait for their deletion
+	Tampered    int64          `json:"tampered"` // trees that this process found to be tampered with
+	Trash       int            `json:"trash"`    // things that wait for their deletion
 	OnDisk      int64          `json:"on_disk,omitempty"`
 	Entries     map[Kind]int   `json:"entries"`
 	ByKind      map[Kind]int64 `json:"bytes_by_kind"`

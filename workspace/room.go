@@ -11,6 +11,7 @@ import (
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/internal/flock"
 	"github.com/cordonlabs/cordon/internal/fsinfo"
+	"github.com/cordonlabs/cordon/internal/mounts"
 )
 
 // defaultMaxSize is the seed's default for CACHE_MAX_SIZE.
@@ -219,7 +220,12 @@ func (c *Cache) evictEntry(r *record, why string) (int64, error) {
 		if h, err := c.held(now.Key); h != nil || err != nil {
 			return 0, err
 		}
-		if err := c.remove(now, why); err != nil {
+		err := c.remove(now, why)
+		if errors.Is(err, mounts.ErrBusy) {
+			c.log.Warn("cannot evict: a process that is no run's still uses it", "path", c.abs(now.path()), "error", err)
+			return 0, nil
+		}
+		if err != nil {
 			return 0, err
 		}
 		c.log.Info("Evicted from cache", "path", c.abs(now.path()), "target", now.Target, "bytes", now.total(), "reason", why)

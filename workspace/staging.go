@@ -3,7 +3,9 @@ package workspace
 import (
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"strings"
@@ -24,6 +26,8 @@ type staging struct {
 	lock *flock.Lock
 	note reservation
 	root *os.Root // of the entry that is being made
+
+	makeTree func(dir *os.Root, name string) error // makes the directory of what is extracted
 }
 
 // reservation is a promise of disk to work under way. It is counted against
@@ -56,7 +60,7 @@ func (c *Cache) stage(what string) (*staging, error) {
 			return nil, err
 		}
 	}
-	s := &staging{c: c, id: id, what: what, lock: lock, note: reservation{ID: id, Since: c.now().UTC()}}
+	s := &staging{c: c, id: id, what: what, lock: lock, makeTree: plainTree, note: reservation{ID: id, Since: c.now().UTC()}}
 	if err := s.open(); err != nil {
 		s.discard()
 		return nil, err
@@ -75,6 +79,11 @@ func (s *staging) open() error {
 	if err := root.Mkdir(s.dir(), 0o700); err != nil {
 		return err
 	}
+	return s.openEntry()
+}
+
+func (s *staging) openEntry() error {
+	root := s.c.root()
 	err := root.Mkdir(s.at(""), 0o755)
 	if err == nil {
 		err = root.Chmod(s.at(""), 0o755) // whatever the umask: a run's tools may be another user
@@ -84,6 +93,16 @@ func (s *staging) open() error {
 	}
 	s.root, err = root.OpenRoot(s.at(""))
 	return err
+}
+
+// clear throws away what was made so far, but not what is reserved.
+func (s *staging) clear() error {
+	_ = s.root.Close() // a directory's descriptor; nothing to lose
+	s.root = nil
+	if !s.c.trash(s.at("")) {
+		return &fs.PathError{Op: "clear", Path: s.c.abs(s.at("")), Err: errors.New("cannot be moved to the trash")}
+	}
+	return s.openEntry()
 }
 
 // promise writes down how much is reserved. The caller has the janitor's lock.

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/internal/flock"
+	"github.com/cordonlabs/cordon/workspace/driver"
 )
 
 // useSlack is added to the time to live: an entry's last use is a stamp that is
@@ -35,7 +37,7 @@ func (c *Cache) Sweep(ctx context.Context, opts SweepOptions) (SweepReport, erro
 	}
 	defer lock.Unlock()
 	s := &sweep{c: c, ctx: ctx, opts: opts}
-	for _, part := range []func() error{s.entries, s.strayHolds, s.deadStaging, s.tombstones, s.shrink, s.lockFiles, s.tempFiles, s.trash} {
+	for _, part := range []func() error{s.entries, s.strayHolds, s.deadStaging, s.tombstones, s.mounts, s.tampering, s.shrink, s.quarantined, s.lockFiles, s.tempFiles, s.settleRest, s.trash} {
 		if err := part(); err != nil {
 			return s.report, diskError("sweep", c.dir, err)
 		}
@@ -83,8 +85,9 @@ func (s *sweep) entries() error {
 		return err
 	}
 	for _, name := range unreadable {
-		err := s.did(Removal{Path: s.c.abs(name), Reason: errUnreadable.Error()}, func() (bool, error) {
-			return true, s.c.root().Remove(name)
+		k := key(strings.TrimSuffix(path.Base(name), ".json"))
+		err := s.did(Removal{Key: string(k), Path: s.c.abs(name), Reason: errUnreadable.Error()}, func() (bool, error) {
+			return s.forget(k)
 		})
 		if err != nil {
 			return err
@@ -111,6 +114,21 @@ func (s *sweep) entries() error {
 	return nil
 }
 
+// forget removes the entry k whose record cannot be read, after a power failure
+// for example. The record's name is all that tells which entry it was: that is
+// looked for among the places where entries stand.
+func (s *sweep) forget(k key) (bool, error) {
+	c := s.c
+	for _, name := range c.places(k) {
+		if !c.trash(name) {
+			return false, nil
+		}
+		_ = c.root().Remove(path.Dir(name)) // fails as long as something else is in it, as it should
+	}
+	c.dropAll(k)
+	return true, c.root().Remove(recordFile(k))
+}
+
 // doomed says why r's entry should go, or "".
 func (s *sweep) doomed(r *record) (string, error) {
 	c := s.c
@@ -124,6 +142,9 @@ func (s *sweep) doomed(r *record) (string, error) {
 	}
 	if why := c.missing(r); why != "" {
 		return why, nil
+	}
+	if err := c.attached(r); errors.Is(err, driver.ErrBroken) {
+		return err.Error(), nil
 	}
 	h, err := c.held(r.Key)
 	if h != nil || err != nil {

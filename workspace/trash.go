@@ -9,8 +9,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cordonlabs/cordon/internal/durable"
+	"golang.org/x/sys/unix"
+
+	"github.com/cordonlabs/cordon/internal/mounts"
 	"github.com/cordonlabs/cordon/internal/rmtree"
+	"github.com/cordonlabs/cordon/workspace/driver"
 )
 
 // deleters is how many deletions one process runs at once: two keep a disk busy
@@ -31,6 +34,11 @@ func (c *Cache) trash(name string) bool {
 	if errors.Is(err, fs.ErrPermission) && c.free(name) {
 		err = root.Rename(name, to)
 	}
+	if errors.Is(err, unix.EBUSY) { // a mount that nobody knows of any more
+		if err = c.unmount(name); err == nil {
+			err = root.Rename(name, to)
+		}
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return true
 	}
@@ -38,12 +46,43 @@ func (c *Cache) trash(name string) bool {
 		c.log.Warn("cannot remove from cache; the next sweep tries again", "path", c.abs(name), "error", err)
 		return false
 	}
-	c.deletions.Go(func() {
-		c.deleting <- struct{}{}
-		defer func() { <-c.deleting }()
-		_ = c.delete(c.stopDeleting, path.Base(to)) // logged there; the next sweep tries again
-	})
+	c.deletions.Go(func() { c.deleteSoon(path.Base(to)) })
 	return true
+}
+
+// busyWaits is how long to wait before looking again at something that a process
+// still uses: most are about to end when their workspace is cleaned up.
+var busyWaits = []time.Duration{50 * time.Millisecond, 500 * time.Millisecond, 5 * time.Second, 30 * time.Second}
+
+// deleteSoon deletes one thing in the trash when there is a worker free for it.
+// What cannot be deleted is the next sweep's.
+func (c *Cache) deleteSoon(name string) {
+	var err error
+	for _, wait := range busyWaits {
+		c.deleting <- struct{}{}
+		err = c.delete(c.stopDeleting, name)
+		<-c.deleting
+		if !errors.Is(err, mounts.ErrBusy) || c.stopDeleting.Err() != nil {
+			break
+		}
+		select {
+		case <-time.After(wait):
+		case <-c.stopDeleting.Done():
+		}
+	}
+	if err != nil && c.stopDeleting.Err() == nil {
+		c.log.Warn("cannot delete from the cache's trash; the next sweep tries again", "path", c.abs(path.Join(trashDir, name)), "error", err)
+	}
+}
+
+// unmount takes every mount off name, which is in the cache.
+func (c *Cache) unmount(name string) error {
+	dir, err := c.root().OpenRoot(path.Dir(name))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return unmountAll(dir, path.Base(name))
 }
 
 // free takes from name what forbids renaming it: a directory that moves to
@@ -61,24 +100,38 @@ func (c *Cache) free(name string) bool {
 	return root.Chmod(name, 0o755) == nil
 }
 
-// delete deletes one thing in the trash.
+// delete deletes one thing in the trash: first what is mounted below it, by whom
+// ever, for no deletion goes through a mount. If something still uses that, the
+// error is mounts.ErrBusy and nothing is deleted.
 func (c *Cache) delete(ctx context.Context, name string) error {
 	d, err := c.root().Open(trashDir)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	err = rmtree.Remove(ctx, d, name)
-	if err != nil && ctx.Err() == nil {
-		c.log.Warn("cannot delete from the cache's trash; the next sweep tries again", "path", c.abs(path.Join(trashDir, name)), "error", err)
+	where := path.Join(trashDir, name)
+	if info := lstat(c.root(), where); info != nil && info.IsDir() {
+		if err := mounts.UnmountBelow(path.Join(c.real, where)); err != nil {
+			return err
+		}
+		// An entry has its view in it, a staging directory its entry.
+		for _, at := range []string{where, path.Join(where, entryDir)} {
+			if dir, err := c.root().OpenRoot(at); err == nil {
+				_ = driver.Release(dir, treeName) // what is left of it is deleted below, or says why not
+				dir.Close()
+			}
+		}
 	}
-	return err
+	return rmtree.Remove(ctx, d, name)
 }
 
 // remove takes the entry of r out of the cache: its names first, so that a crash
 // leaves a record without files, which is a miss, then its holds and its
 // record. The caller has the entry's lock.
 func (c *Cache) remove(r *record, why string) error {
+	if err := c.unguard(r); err != nil {
+		return err
+	}
 	if err := c.unlinkObject(r); err != nil {
 		return err
 	}
@@ -93,6 +146,10 @@ func (c *Cache) remove(r *record, why string) error {
 	}
 	c.tidy(r)
 	c.dropAll(r.Key)
+	if v := r.View; v != nil {
+		c.drop(holdName(v.Base, r.Run))
+	}
+	c.unsettle(r)
 	if err := c.root().Remove(recordFile(r.Key)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -105,14 +162,4 @@ func (c *Cache) tidy(r *record) {
 	if dir := r.Target.String(); r.Place == dir || strings.HasPrefix(r.Place, dir+"/") {
 		_ = c.root().Remove(dir) // fails as long as something else is in it, as it should
 	}
-}
-
-// sync makes the names of a directory durable, except that a directory that is
-// gone meanwhile needs nothing.
-func (c *Cache) syncDir(name string) error {
-	err := durable.SyncDir(c.root(), name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }

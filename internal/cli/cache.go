@@ -61,14 +61,34 @@ func (a *app) cacheList() *cobra.Command {
 				return nil
 			}
 			now := a.now()
-			t := newTable("KIND", "SIZE", "USED", "EXPIRES", "HELD BY", "PATH")
-			t.right[1] = true
+			t := newTable("KIND", "MADE BY", "SIZE", "USED", "EXPIRES", "HELD BY", "PATH")
+			t.right[2] = true
 			for _, e := range entries {
-				t.add(string(e.Kind), bytesOf(e.Bytes), ago(e.LastUsed, now), until(e.Expires, now), holders(e.Holders), plain(e.Path))
+				t.add(kindOf(e), madeBy(e), bytesOf(e.Bytes), ago(e.LastUsed, now), until(e.Expires, now), holders(e.Holders), plain(e.Path))
 			}
 			a.printTable(t)
 			return nil
 		})
+}
+
+// kindOf renders what an entry is, and whether somebody changed it.
+func kindOf(e workspace.Entry) string {
+	if e.Tampered != "" && e.Kind != workspace.KindQuarantine {
+		return string(e.Kind) + " (tampered with)"
+	}
+	return string(e.Kind)
+}
+
+// madeBy renders how a run's workspace was made: by which driver, or by
+// extracting what was downloaded.
+func madeBy(e workspace.Entry) string {
+	switch {
+	case e.Kind != workspace.KindRun:
+		return ""
+	case e.Driver == "":
+		return "extraction"
+	}
+	return e.Driver
 }
 
 // holders renders who holds an entry: the one run, or how many there are.
@@ -100,7 +120,7 @@ func (a *app) cacheDiskUsage() *cobra.Command {
 			}
 			t := newTable("WHAT", "SIZE", "")
 			t.right[1] = true
-			for _, kind := range []workspace.Kind{workspace.KindRun, workspace.KindShared, workspace.KindBase} {
+			for _, kind := range []workspace.Kind{workspace.KindRun, workspace.KindShared, workspace.KindBase, workspace.KindQuarantine} {
 				t.add(string(kind), bytesOf(usage.ByKind[kind]), count(usage.Entries[kind], "entry", "entries"))
 			}
 			t.add("recorded", bytesOf(usage.Recorded), "of at most "+bytesOf(usage.MaxSize))

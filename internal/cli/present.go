@@ -12,6 +12,7 @@ import (
 
 	"github.com/cordonlabs/cordon/activities"
 	"github.com/cordonlabs/cordon/finding"
+	"github.com/cordonlabs/cordon/workspace"
 )
 
 // present prints a run's result, writes the SARIF file, and fails where
@@ -127,9 +128,17 @@ func cacheWords(result *activities.Result, j *job) string {
 	case ws == nil:
 		return ""
 	case ws.Hit:
-		return fmt.Sprintf("%s; cache hit: nothing downloaded", ws.Mode)
+		return fmt.Sprintf("%s; cache hit: nothing downloaded", modeWords(ws))
 	}
-	return fmt.Sprintf("%s; downloaded %s", ws.Mode, bytesOf(j.size))
+	return fmt.Sprintf("%s; downloaded %s", modeWords(ws), bytesOf(j.size))
+}
+
+// modeWords says the mode, and how a view was made.
+func modeWords(ws *workspace.Workspace) string {
+	if ws.Driver == "" {
+		return string(ws.Mode)
+	}
+	return fmt.Sprintf("%s by %s", ws.Mode, plain(ws.Driver))
 }
 
 // severityColours are the colours of a table's first column.

@@ -18,6 +18,20 @@ import (
 // discards the temporary file: the kernel may have dropped the dirty pages, so
 // that trying again could report success for what was lost.
 func WriteFile(root *os.Root, name string, data []byte) error {
+	if err := write(root, name, data, (*os.File).Sync); err != nil {
+		return err
+	}
+	return SyncDir(root, path.Dir(name))
+}
+
+// Replace is WriteFile without the syncs: a reader sees the old content or the
+// new one and never a part, but until the file system is synced a power failure
+// may leave either of them, or a file that is empty.
+func Replace(root *os.Root, name string, data []byte) error {
+	return write(root, name, data, func(*os.File) error { return nil })
+}
+
+func write(root *os.Root, name string, data []byte, sync func(*os.File) error) error {
 	tmp := path.Join(path.Dir(name), ".tmp-"+rand.Text())
 	f, err := root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
@@ -25,7 +39,7 @@ func WriteFile(root *os.Root, name string, data []byte) error {
 	}
 	_, err = f.Write(data)
 	if err == nil {
-		err = f.Sync()
+		err = sync(f)
 	}
 	if cerr := f.Close(); err == nil {
 		err = cerr
@@ -35,6 +49,18 @@ func WriteFile(root *os.Root, name string, data []byte) error {
 	}
 	if err != nil {
 		_ = root.Remove(tmp) // a leftover temporary name is harmless; the write's own error is what matters
+	}
+	return err
+}
+
+// SyncFile makes the content of name below root, and its name, durable.
+func SyncFile(root *os.Root, name string) error {
+	f, err := root.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := f.Sync(); err != nil {
 		return err
 	}
 	return SyncDir(root, path.Dir(name))

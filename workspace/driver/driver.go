@@ -56,6 +56,9 @@ type Traits struct {
 	// was made, and elsewhere only as far as mounts propagate.
 	Mounted bool
 
+	// OwnBase: a view starts only from a base that the driver's own MakeBase made.
+	OwnBase bool
+
 	// NoDirRename: renaming a directory that came from the base fails with EXDEV,
 	// as overlayfs does in a user namespace; mv(1) and the like copy it instead.
 	NoDirRename bool
@@ -64,6 +67,10 @@ type Traits struct {
 	// name from the others, as overlayfs does without an index.
 	SplitsLinks bool
 }
+
+// MountSource is what mountinfo(5) shows as the source of the mounts that drivers
+// make, by which they can be told from others'.
+const MountSource = "cordon"
 
 // ErrDetached is in the chain of the error when a view's files are whole, but
 // its mount is gone: Restore brings it back.

@@ -1,0 +1,265 @@
+package workspace
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A manifest says what a shared tree or a base was when it was published: of
+// every file and directory its inode, size, mode and time of last change. The
+// last is what makes it worth having: the kernel sets ctime at every write,
+// chmod, rename and link, and no program can set it back (inode(7)). So looking
+// at a file's inode tells whether it was tampered with, without reading it.
+//
+// The file is made to be read in parts: a header, an array of fixed-size
+// entries in the order of a walk, and their paths, one after the other.
+
+const (
+	manifestMagic  = "cordon manifest\x01"
+	manifestHeader = len(manifestMagic) + 8 + 4 + 8 // top's mtime, mode; number of entries
+	manifestEntry  = 8 + 8 + 8 + 4 + 8 + 2          // inode, ctime, size, mode, path's offset and length
+)
+
+// manifestGlance is how many entries a look at a hold takes: less than a
+// millisecond, and all of a small tree. A sweep looks at everything that is held.
+const manifestGlance = 512
+
+func manifestFile(staging string) string { return path.Join(manifestsDir, staging) }
+
+// manifest is what is known of one tree.
+type manifest struct {
+	topTime int64
+	topMode uint32
+	n       int
+	entries []byte
+	paths   []byte
+}
+
+func fingerprint(st *unix.Statx_t) (b [8 + 8 + 8 + 4]byte) {
+	le := binary.LittleEndian
+	le.PutUint64(b[0:], st.Ino)
+	le.PutUint64(b[8:], uint64(st.Ctime.Sec*1e9+int64(st.Ctime.Nsec)))
+	le.PutUint64(b[16:], st.Size)
+	le.PutUint32(b[24:], uint32(st.Mode))
+	return b
+}
+
+const statxFields = unix.STATX_BASIC_STATS
+
+// survey walks the tree name in dir and writes down what it finds. With readOnly
+// it takes the write permission from everything on the way, but from the tree's
+// top, whose turn comes when it has its final place. Nobody else reaches the
+// tree meanwhile.
+func survey(ctx context.Context, dir *os.Root, name string, readOnly bool) (*manifest, error) {
+	top, err := openTree(dir, name)
+	if err != nil {
+		return nil, err
+	}
+	m := &manifest{}
+	w := surveyor{ctx: ctx, m: m, readOnly: readOnly}
+	var st unix.Statx_t
+	if err := unix.Statx(int(top.Fd()), "", unix.AT_EMPTY_PATH, statxFields, &st); err != nil {
+		top.Close()
+		return nil, &fs.PathError{Op: "statx", Path: name, Err: err}
+	}
+	m.topTime, m.topMode = topState(&st)
+	return m, w.dir(top, "")
+}
+
+// topState is what is known of the tree's own directory. Not its ctime: that
+// changes with its name, and it is renamed into place. Modes are compared without
+// the write permission that a shared tree loses at its place.
+func topState(st *unix.Statx_t) (mtime int64, mode uint32) {
+	return st.Mtime.Sec*1e9 + int64(st.Mtime.Nsec), uint32(st.Mode) &^ 0o222
+}
+
+// openTree opens the directory name in dir without following a link there.
+func openTree(dir *os.Root, name string) (*os.File, error) {
+	return dir.OpenFile(name, unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+}
+
+type surveyor struct {
+	ctx      context.Context
+	m        *manifest
+	readOnly bool
+}
+
+// dir surveys what is in d, and closes it. A base's depth is bounded by what
+// extraction allows, and with it the descriptors.
+func (w *surveyor) dir(d *os.File, prefix string) error {
+	defer d.Close()
+	if w.ctx.Err() != nil {
+		return context.Cause(w.ctx)
+	}
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := w.entry(d, name, prefix+name); err != nil {
+			return &fs.PathError{Op: "survey", Path: prefix + name, Err: err}
+		}
+	}
+	return nil
+}
+
+func (w *surveyor) entry(d *os.File, name, full string) error {
+	fd := int(d.Fd())
+	var st unix.Statx_t
+	if err := unix.Statx(fd, name, unix.AT_SYMLINK_NOFOLLOW, statxFields, &st); err != nil {
+		return err
+	}
+	kind := st.Mode & unix.S_IFMT
+	if kind == unix.S_IFDIR {
+		child, err := unix.Openat(fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		if err := w.dir(os.NewFile(uintptr(child), name), full+"/"); err != nil {
+			return err
+		}
+	}
+	if w.readOnly && kind != unix.S_IFLNK && st.Mode&0o222 != 0 {
+		if err := unix.Fchmodat(fd, name, uint32(st.Mode&0o7555), 0); err != nil {
+			return err
+		}
+		if err := unix.Statx(fd, name, unix.AT_SYMLINK_NOFOLLOW, statxFields, &st); err != nil {
+			return err
+		}
+	}
+	w.m.add(full, fingerprint(&st))
+	return nil
+}
+
+func (m *manifest) add(name string, what [28]byte) {
+	m.entries = append(m.entries, what[:]...)
+	m.entries = binary.LittleEndian.AppendUint64(m.entries, uint64(len(m.paths)))
+	m.entries = binary.LittleEndian.AppendUint16(m.entries, uint16(len(name))) // PATH_MAX is 4096
+	m.paths = append(m.paths, name...)
+	m.n++
+}
+
+// save writes m to the manifest of what is made in staging.
+func (m *manifest) save(root *os.Root, staging string) error {
+	f, err := root.OpenFile(manifestFile(staging), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	head := []byte(manifestMagic)
+	head = binary.LittleEndian.AppendUint64(head, uint64(m.topTime))
+	head = binary.LittleEndian.AppendUint32(head, m.topMode)
+	head = binary.LittleEndian.AppendUint64(head, uint64(m.n))
+	for _, part := range [][]byte{head, m.entries, m.paths} {
+		if _, err = f.Write(part); err != nil {
+			break
+		}
+	}
+	return errors.Join(err, f.Close())
+}
+
+var errNoManifest = errors.New("its manifest is damaged")
+
+// altered says what somebody has changed in the tree of r since it was
+// published, or "". It looks at up to so many entries, from a random place on;
+// 0 means all of them. What cannot be looked at counts as changed.
+func (c *Cache) altered(ctx context.Context, r *record, most int) (string, error) {
+	if !r.Manifest {
+		return "", nil
+	}
+	f, err := c.root().Open(manifestFile(r.Staging))
+	if err != nil {
+		return errNoManifest.Error(), nil
+	}
+	defer f.Close()
+	tree, err := openTree(c.root(), r.path())
+	if err != nil {
+		return "its top directory cannot be opened: " + err.Error(), nil
+	}
+	defer tree.Close()
+	why, err := compare(ctx, f, tree, most)
+	if errors.Is(err, errNoManifest) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errNoManifest.Error(), nil
+	}
+	return why, err
+}
+
+// compare compares the tree with the manifest in f, most entries of it or all.
+func compare(ctx context.Context, f io.ReaderAt, tree *os.File, most int) (string, error) {
+	le := binary.LittleEndian
+	head := make([]byte, manifestHeader)
+	if _, err := f.ReadAt(head, 0); err != nil || !bytes.HasPrefix(head, []byte(manifestMagic)) {
+		return "", errors.Join(errNoManifest, err)
+	}
+	head = head[len(manifestMagic):]
+	n := int64(le.Uint64(head[12:]))
+	if n < 0 || n > 1<<40 {
+		return "", errNoManifest
+	}
+	var st unix.Statx_t
+	if err := unix.Statx(int(tree.Fd()), "", unix.AT_EMPTY_PATH, statxFields, &st); err != nil {
+		return "", err
+	}
+	if mtime, mode := topState(&st); mtime != int64(le.Uint64(head)) || mode != le.Uint32(head[8:]) {
+		return "its top directory has changed", nil
+	}
+	from, count := int64(0), n
+	if most > 0 && n > int64(most) {
+		from, count = rand.Int64N(n-int64(most)+1), int64(most)
+	}
+	for count > 0 {
+		step := min(count, manifestGlance)
+		why, err := compareSome(f, tree, n, from, step)
+		if why != "" || err != nil {
+			return why, err
+		}
+		if ctx.Err() != nil {
+			return "", context.Cause(ctx)
+		}
+		from, count = from+step, count-step
+	}
+	return "", nil
+}
+
+func compareSome(f io.ReaderAt, tree *os.File, n, from, count int64) (string, error) {
+	le := binary.LittleEndian
+	entries := make([]byte, count*int64(manifestEntry))
+	if _, err := f.ReadAt(entries, int64(manifestHeader)+from*int64(manifestEntry)); err != nil {
+		return "", errors.Join(errNoManifest, err)
+	}
+	last := entries[len(entries)-manifestEntry:]
+	first, end := le.Uint64(entries[28:]), le.Uint64(last[28:])+uint64(le.Uint16(last[36:]))
+	if end < first || end-first > uint64(count)<<16 {
+		return "", errNoManifest
+	}
+	paths := make([]byte, end-first)
+	if _, err := f.ReadAt(paths, int64(manifestHeader)+n*int64(manifestEntry)+int64(first)); err != nil {
+		return "", errors.Join(errNoManifest, err)
+	}
+	for ; len(entries) > 0; entries = entries[manifestEntry:] {
+		at, size := le.Uint64(entries[28:])-first, uint64(le.Uint16(entries[36:]))
+		if at > uint64(len(paths)) || size > uint64(len(paths))-at {
+			return "", errNoManifest
+		}
+		name := string(paths[at : at+size])
+		var st unix.Statx_t
+		err := unix.Statx(int(tree.Fd()), name, unix.AT_SYMLINK_NOFOLLOW, statxFields, &st)
+		if err != nil {
+			return fmt.Sprintf("%q: %v", name, err), nil
+		}
+		if got := fingerprint(&st); !bytes.Equal(got[:], entries[:28]) {
+			return fmt.Sprintf("%q was changed at %s", name, time.Unix(st.Ctime.Sec, int64(st.Ctime.Nsec)).UTC().Format(time.RFC3339)), nil
+		}
+	}
+	return "", nil
+}

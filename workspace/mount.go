@@ -1,0 +1,260 @@
+package workspace
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/internal/flock"
+	"github.com/cordonlabs/cordon/internal/mounts"
+	"github.com/cordonlabs/cordon/workspace/driver"
+)
+
+// Two things are mounted: views by a driver that mounts, and a read-only bind of
+// a shared tree on itself, for as long as runs hold it. Neither is ever taken for
+// granted. Others may unmount, a namespace may end, and a mount point without its
+// mount looks like an empty workspace; so every answer looks first.
+
+// guard puts a read-only mount on r's tree if that is a shared one and there is
+// none: modes do not stop root. Where the process may not mount, modes have to
+// do. The caller has the content lock, shared at least, and a hold.
+func (c *Cache) guard(ctx context.Context, r *record) error {
+	if r.Kind != KindShared || r.Content != treeName || c.unguarded.Load() || c.guarded(r) {
+		return nil
+	}
+	lock, err := flock.Acquire(ctx, c.root(), chooserLock(r.Target), flock.Exclusive, nil)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	if c.guarded(r) {
+		return nil
+	}
+	err = c.inPlace(r, mounts.BindReadOnly)
+	switch {
+	case err == nil:
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EINVAL):
+		c.unguarded.Store(true)
+		c.log.Info("shared trees are read-only by their modes alone: this process may not mount, and root could write to them", "error", err)
+	default:
+		c.log.Warn("a shared tree is read-only by its modes alone", "path", c.abs(r.path()), "error", err)
+	}
+	return nil
+}
+
+func (c *Cache) guarded(r *record) bool {
+	is := false
+	err := c.inPlace(r, func(d *os.Root, name string) (err error) { is, err = mounts.IsRoot(d, name); return err })
+	return is && err == nil
+}
+
+// unguard takes the mounts off r's tree. Something that still uses the tree, a
+// tool that was left behind, makes that impossible: then the error says so.
+func (c *Cache) unguard(r *record) error {
+	if r.Kind != KindShared || r.Content != treeName {
+		return nil
+	}
+	return c.inPlace(r, unmountAll)
+}
+
+// inPlace calls do with the directory that r's content stands in. A directory
+// that is gone needs nothing.
+func (c *Cache) inPlace(r *record, do func(dir *os.Root, name string) error) error {
+	dir, err := c.root().OpenRoot(r.Place)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return do(dir, r.Content)
+}
+
+// unmountAll takes every mount off name.
+func unmountAll(dir *os.Root, name string) error {
+	for {
+		is, err := mounts.IsRoot(dir, name)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && !is {
+			return nil
+		}
+		if err == nil {
+			err = mounts.Unmount(dir, name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// relax takes the mount off a shared tree whose last hold has ended. Somebody
+// who gets the tree at the moment, or still works in it, keeps it.
+func (c *Cache) relax(r *record) {
+	if r.Kind != KindShared || r.Content != treeName {
+		return
+	}
+	lock, err := flock.Try(c.root(), r.lock(), flock.Exclusive)
+	if lock == nil || err != nil {
+		return
+	}
+	defer lock.Unlock()
+	if h, err := c.held(r.Key); h != nil || err != nil {
+		return
+	}
+	if err := c.unguard(r); err != nil {
+		c.log.Info("a shared tree that no run holds stays mounted; the next sweep tries again", "path", c.abs(r.path()), "reason", err)
+	}
+}
+
+// relaxAll takes the mounts off the shared trees that nobody holds: where holds
+// end with their process, there are some now.
+func (c *Cache) relaxAll() {
+	if !c.bound {
+		return
+	}
+	records, _, err := c.records()
+	if err != nil {
+		return // the next sweep does it
+	}
+	for _, r := range records {
+		if r.Kind == KindShared && r.State == complete && c.guarded(r) {
+			c.relax(r)
+		}
+	}
+}
+
+// attached says whether the view of r can be used as it is; see driver.Check.
+func (c *Cache) attached(r *record) error {
+	if r.View == nil {
+		return nil
+	}
+	d := driver.Named(r.Driver)
+	if d == nil {
+		return &cordon.Error{Kind: cordon.Busy, Op: "use workspace", Name: c.abs(r.path()),
+			Err: errors.New("it was made by the driver " + r.Driver + ", which this program does not know"), Fix: "use the program that made it"}
+	}
+	return c.inPlace(r, d.Check)
+}
+
+// reattach mounts r's view again, with all that its run wrote. The caller has the
+// run's lock.
+func (c *Cache) reattach(ctx context.Context, r *record) error {
+	d, err := c.drivers.of(c, r)
+	if err != nil {
+		return err
+	}
+	base, err := c.root().OpenRoot(r.View.BasePath)
+	if err != nil {
+		return errors.Join(driver.ErrBroken, err)
+	}
+	defer base.Close()
+	err = c.inPlace(r, func(dir *os.Root, name string) error {
+		return d.Restore(ctx, driver.Job{Base: base, Dir: dir, Name: name})
+	})
+	if errors.Is(err, driver.ErrBusy) {
+		return &cordon.Error{Kind: cordon.Busy, Op: "mount workspace", Name: c.abs(r.path()), Err: err,
+			Fix: "let one container use the volume, share its mounts, or set CACHE_COW_DRIVER=copy or reflink"}
+	}
+	if err == nil {
+		c.log.Info("mounted a workspace again", "path", c.abs(r.path()), "target", r.Target, "run", r.Run)
+	}
+	return err
+}
+
+// mounts makes the mounts in the cache those of entries that somebody holds: it
+// brings back what a restart of the worker's container took away, and takes away
+// what a crash left.
+func (s *sweep) mounts() error {
+	c := s.c
+	if s.opts.DryRun {
+		return nil
+	}
+	records, _, err := c.records()
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		if r.State != complete || r.View == nil && r.Kind != KindShared || c.missing(r) != "" {
+			continue
+		}
+		h, err := c.held(r.Key)
+		if err != nil {
+			return err
+		}
+		switch {
+		case h != nil:
+			s.remount(r)
+		case r.Kind == KindShared && c.guarded(r):
+			c.relax(r)
+		}
+	}
+	return s.strayMounts(records)
+}
+
+// remount brings the mount of r, which somebody holds, back if it is gone.
+func (s *sweep) remount(r *record) {
+	c := s.c
+	lock, err := flock.Try(c.root(), r.lock(), flock.Exclusive)
+	if lock == nil || err != nil {
+		return // somebody makes, gets or removes it at the moment
+	}
+	defer lock.Unlock()
+	now, err := c.current(r.Key)
+	if now == nil || err != nil || now.Staging != r.Staging {
+		return
+	}
+	if r.Kind == KindShared {
+		err = c.guard(s.ctx, now)
+	} else if err = c.attached(now); errors.Is(err, driver.ErrDetached) {
+		err = c.reattach(s.ctx, now)
+	}
+	if err != nil {
+		s.report.Deferred = append(s.report.Deferred, Removal{Key: string(r.Key), Path: c.abs(r.path()), Reason: "cannot be mounted again: " + err.Error()})
+	}
+}
+
+// strayMounts unmounts what the cache mounted and no record tells of: somebody
+// removed the cache's own directory, or a crash came between a mount and its
+// record. What is below the trash and staging directories goes with them. Mounts
+// that the cache did not make are left alone.
+func (s *sweep) strayMounts(records []*record) error {
+	c := s.c
+	all, err := mounts.Below(c.real)
+	if err != nil {
+		return err
+	}
+	known := map[string]bool{}
+	for _, r := range records {
+		known[r.path()] = true
+	}
+	for _, m := range all {
+		name := strings.TrimPrefix(m.Point, c.real+"/")
+		parts := strings.Split(name, "/")
+		view := len(parts) == 3 && m.Source == driver.MountSource
+		bind := len(parts) == 2 && parts[1] == treeName && strings.HasSuffix("/"+m.Root, "/"+name)
+		if parts[0] == stateDir || known[name] || !view && !bind || parts[len(parts)-1] != treeName {
+			continue
+		}
+		err := s.did(Removal{Path: m.Point, Reason: "no record tells of this mount"}, func() (bool, error) {
+			dir, err := c.root().OpenRoot(path.Dir(name))
+			if err != nil {
+				return false, err
+			}
+			defer dir.Close()
+			if err := unmountAll(dir, treeName); err != nil || bind {
+				return err == nil, err
+			}
+			return c.trash(path.Dir(name)), nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

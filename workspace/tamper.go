@@ -1,0 +1,152 @@
+package workspace
+
+import (
+	"context"
+	"path"
+
+	"github.com/cordonlabs/cordon/internal/flock"
+)
+
+// Nobody may change a shared tree or a base. Where the kernel cannot forbid it,
+// looking at the manifest finds it out: at each new hold a part of the tree, all
+// of a small one; at each sweep all of every tree that is held. A tree that was
+// changed goes to quarantine and is fetched again; if runs hold it, it stays
+// where it is for them, and nobody else gets it.
+
+// sound reports whether r's tree looks as it was published.
+func (c *Cache) sound(ctx context.Context, r *record) (bool, error) {
+	if r.Tampered != "" {
+		c.suspect(r, r.Tampered)
+		return false, nil
+	}
+	bad, err := c.altered(ctx, r, manifestGlance)
+	if bad != "" {
+		c.suspect(r, bad)
+	}
+	return bad == "" && err == nil, err
+}
+
+// suspect remembers what a look at r's tree found, for whoever gets the lock that
+// acting on it needs; another look might be at another part of it.
+func (c *Cache) suspect(r *record, bad string) { c.suspects.Store(r.Staging, bad) }
+
+// suspicion returns what is known against r's tree, or "".
+func (c *Cache) suspicion(r *record) string {
+	if r.Tampered != "" {
+		return r.Tampered
+	}
+	bad, _ := c.suspects.Load(r.Staging)
+	s, _ := bad.(string)
+	return s
+}
+
+// convict takes r's tree, which was tampered with, out of use, and reports
+// whether its place is free. The caller has the exclusive content lock.
+func (c *Cache) convict(r *record, bad string) (gone bool, err error) {
+	h, err := c.held(r.Key)
+	if err != nil {
+		return false, err
+	}
+	if r.Tampered == "" {
+		c.log.Warn("a tree in the cache was tampered with", "path", c.abs(r.path()), "target", r.Target, "found", bad, "held", h != nil)
+		c.event(event{Action: "tampered", Key: r.Key, Path: r.path(), Bytes: r.total(), Reason: bad})
+		c.tampered.Add(1)
+	}
+	c.suspects.Delete(r.Staging)
+	if h == nil {
+		return true, c.quarantine(r, bad)
+	}
+	if r.Tampered != "" {
+		return false, nil
+	}
+	used := r.lastUsed
+	r.Tampered = bad
+	if err := c.writeRecord(r); err != nil {
+		return false, err
+	}
+	return false, c.root().Chtimes(recordFile(r.Key), used, used)
+}
+
+// quarantine moves r's entry, which nobody holds, to where only people look. It is
+// an entry like any other there: it counts, and goes when room is needed or when
+// its time to live is over. The caller has the exclusive content lock.
+func (c *Cache) quarantine(r *record, bad string) error {
+	q := *r
+	q.Kind, q.Key = KindQuarantine, hashed("quarantine", r.Staging)
+	q.Place, q.Tampered, q.State = path.Join(quarantineDir, string(q.Key)), bad, publishing
+	q.View, q.Manifest, q.Object = nil, false, 0
+	if err := c.unguard(r); err != nil {
+		return err
+	}
+	if err := c.writeRecord(&q); err != nil {
+		return err
+	}
+	// The tree without the object: that can be had from the store.
+	root := c.root()
+	if err := root.Mkdir(q.Place, 0o700); err != nil {
+		return err
+	}
+	if c.free(r.path()) || r.Content == objectName {
+		if err := root.Rename(r.path(), q.path()); err != nil {
+			return err
+		}
+	}
+	var err error
+	if q.Identity.Dir, err = c.idOf(q.Place); err != nil {
+		return err
+	}
+	q.Identity.Object, q.State = fileID{}, complete
+	if err := c.writeRecord(&q); err != nil {
+		return err
+	}
+	return c.remove(r, "tampered with: "+bad)
+}
+
+// tampering looks at all of every tree that is held.
+func (s *sweep) tampering() error {
+	c := s.c
+	records, _, err := c.records()
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		if r.State != complete || !r.Manifest || r.Tampered != "" || c.missing(r) != "" {
+			continue
+		}
+		if h, err := c.held(r.Key); h == nil || err != nil {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if err := s.inspect(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *sweep) inspect(r *record) error {
+	c := s.c
+	lock, err := flock.Try(c.root(), r.lock(), flock.Shared)
+	if lock == nil || err != nil {
+		return err // it is being made or removed
+	}
+	bad, err := c.altered(s.ctx, r, 0)
+	lock.Unlock()
+	if bad == "" || err != nil || s.opts.DryRun {
+		return err
+	}
+	lock, err = flock.Try(c.root(), r.lock(), flock.Exclusive)
+	if lock == nil || err != nil {
+		c.suspect(r, bad)
+		return err
+	}
+	defer lock.Unlock()
+	now, err := c.current(r.Key)
+	if now == nil || err != nil || now.Staging != r.Staging {
+		return err
+	}
+	_, err = c.convict(now, bad)
+	return err
+}
