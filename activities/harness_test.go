@@ -24,6 +24,7 @@ import (
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/activities"
+	"github.com/cordonlabs/cordon/internal/mounts/mountstest"
 	"github.com/cordonlabs/cordon/metadata"
 	"github.com/cordonlabs/cordon/target"
 	"github.com/cordonlabs/cordon/target/dir"
@@ -74,7 +75,7 @@ type options struct {
 
 func open(t *testing.T, o options) *house {
 	t.Helper()
-	h := &house{t: t, client: server().GetDefaultClient(), queue: "queue of " + t.Name(), root: t.TempDir(), log: &logBuffer{}}
+	h := &house{t: t, client: server().GetDefaultClient(), queue: "queue of " + t.Name(), root: mountstest.Dir(t), log: &logBuffer{}}
 	if o.client != nil {
 		h.client = o.client
 	}
@@ -87,7 +88,7 @@ func open(t *testing.T, o options) *house {
 	if o.wrap != nil {
 		source = o.wrap(source)
 	}
-	if h.cache, err = workspace.Open(workspace.Options{Dir: t.TempDir(), Store: source, Logger: log}); err != nil {
+	if h.cache, err = workspace.Open(workspace.Options{Dir: mountstest.Dir(t), Store: source, Logger: log}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.cache.Close() })

@@ -18,6 +18,7 @@ import (
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/activities"
 	"github.com/cordonlabs/cordon/internal/config"
+	"github.com/cordonlabs/cordon/internal/mounts/mountstest"
 	"github.com/cordonlabs/cordon/target"
 	"github.com/cordonlabs/cordon/worker"
 	"github.com/cordonlabs/cordon/workflows"
@@ -65,7 +66,7 @@ func (l *logBuffer) String() string {
 // cache of its own.
 func setup(t *testing.T) (worker.Options, *logBuffer) {
 	t.Helper()
-	env := map[string]string{"CACHE_DIR": t.TempDir(), "CORDON_STORE": t.TempDir()}
+	env := map[string]string{"CACHE_DIR": mountstest.Dir(t), "CORDON_STORE": t.TempDir()}
 	cfg, err := config.FromEnv(func(name string) string { return env[name] })
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cordonlabs/cordon/internal/config"
+	"github.com/cordonlabs/cordon/internal/mounts/mountstest"
 )
 
 func TestFlagsBeatTheEnvironmentWhichBeatsDefaults(t *testing.T) {
@@ -39,7 +40,7 @@ func TestFlagsBeatTheEnvironmentWhichBeatsDefaults(t *testing.T) {
 }
 
 func TestExitCodes(t *testing.T) {
-	dir := t.TempDir()
+	dir := mountstest.Dir(t)
 	good := []string{"WORKER_VERTICAL=python", "CACHE_DIR=" + dir, "CORDON_STORE=" + dir}
 	for _, tc := range []struct {
 		name    string
@@ -105,7 +106,7 @@ func TestTheBinaryIsLean(t *testing.T) {
 	}
 
 	// SIGTERM while it waits for a Temporal that never answers: no failure.
-	dir := t.TempDir()
+	dir := mountstest.Dir(t)
 	cmd := exec.Command(binary, "--address", blackHole(t))
 	cmd.Env = []string{"WORKER_VERTICAL=python", "CACHE_DIR=" + dir, "CORDON_STORE=" + dir}
 	if err := cmd.Start(); err != nil {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cordonlabs/cordon/internal/mounts/mountstest"
 )
 
 // call is one command line, run in this process with an environment of its own.
@@ -16,7 +18,7 @@ type call struct {
 }
 
 func newCall(t *testing.T) *call {
-	home := t.TempDir()
+	home := mountstest.Dir(t)
 	return &call{env: map[string]string{"HOME": home}, home: home}
 }
 

@@ -26,6 +26,7 @@ import (
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/activities"
+	"github.com/cordonlabs/cordon/internal/mounts/mountstest"
 	"github.com/cordonlabs/cordon/metadata"
 	"github.com/cordonlabs/cordon/target"
 	"github.com/cordonlabs/cordon/target/dir"
@@ -45,7 +46,7 @@ func newDesk(t *testing.T) *desk { return newDeskOn(t, nil) }
 
 func newDeskOn(t *testing.T, store target.Source) *desk {
 	t.Helper()
-	d := &desk{t: t, top: t.TempDir(), log: &journal{}}
+	d := &desk{t: t, top: mountstest.Dir(t), log: &journal{}}
 	d.cacheDir = filepath.Join(d.top, "cache")
 	if store == nil {
 		s, err := dir.Open(filepath.Join(d.top, "store"))

@@ -204,7 +204,9 @@ func TestRow19_CacheEmptiedUnderARunningWorker(t *testing.T) {
 			d := newDesk(t)
 			d.put("T", project.tarball(t))
 			d.getTarget("T", "run-1", mode)
-			d.shell(`rm -rf "$CACHE_DIR"/*`)
+			// rm may say that a held shared tree is read-only, and that a view is a
+			// mount point; it takes everything else.
+			d.shell(`rm -rf "$CACHE_DIR"/* || true`)
 			mustBeTree(t, d.getTarget("T", "run-1", mode), project)
 			mustBeTree(t, d.getTarget("T", "run-2", mode), project)
 		})

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/cordonlabs/cordon/internal/mounts/mountstest"
 )
 
 // user is somebody with a home of their own and nothing in their environment.
@@ -28,7 +30,7 @@ type user struct {
 }
 
 func newUser(t *testing.T, env ...string) user {
-	home := t.TempDir()
+	home := mountstest.Dir(t)
 	return user{home: home, env: append([]string{"HOME=" + home, "PATH=" + os.Getenv("PATH")}, env...)}
 }
 
