@@ -127,9 +127,9 @@ func TestComposeHasNoDefaultCredentials(t *testing.T) {
 // above rely on.
 func TestComposeSchemaRefusesWhatIsWrong(t *testing.T) {
 	for name, text := range map[string]string{
-		"an unknown key":      "services: {a: {image: x, capadd: [SYS_ADMIN]}}",
-		"a wrong type":        "services: {a: {image: x, cap_add: SYS_ADMIN}}",
-		"an unnamed volume":   "services: {a: {image: x, volumes: ['cache:/cache']}}",
+		"an unknown key":    "services: {a: {image: x, capadd: [SYS_ADMIN]}}",
+		"a wrong type":      "services: {a: {image: x, cap_add: SYS_ADMIN}}",
+		"an unnamed volume": "services: {a: {image: x, volumes: ['cache:/cache']}}",
 	} {
 		opts, err := cli.NewProjectOptions([]string{write(t, "compose.yaml", text)}, cli.WithConsistency(true), cli.WithName("x"))
 		if err != nil {
