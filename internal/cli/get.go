@@ -57,6 +57,9 @@ else. The same run asking again gets the same path. The run's hold lasts until
 			if err != nil {
 				return err
 			}
+			for _, note := range ws.Notes {
+				a.say("%s %s", a.paintErr(yellow, "!"), plainLines(note))
+			}
 			if ws.Stale {
 				a.say("%s the store could not be asked whether this is its newest version", a.paintErr(yellow, "!"))
 			}

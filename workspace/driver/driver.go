@@ -68,10 +68,6 @@ type Traits struct {
 	SplitsLinks bool
 }
 
-// MountSource is what mountinfo(5) shows as the source of the mounts that drivers
-// make, by which they can be told from others'.
-const MountSource = "cordon"
-
 // ErrDetached is in the chain of the error when a view's files are whole, but
 // its mount is gone: Restore brings it back.
 var ErrDetached = errors.New("the view is not mounted")
