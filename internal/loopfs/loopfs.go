@@ -37,7 +37,7 @@ func New(t testing.TB, fs string, size int64, extra ...string) string {
 	if os.Geteuid() != 0 {
 		t.Skipf("mounting %s needs root", fs)
 	}
-	dir := t.TempDir()
+	dir := temp(t)
 	point := filepath.Join(dir, "mnt")
 	if err := os.Mkdir(point, 0o755); err != nil {
 		t.Fatal(err)
@@ -66,10 +66,26 @@ func New(t testing.TB, fs string, size int64, extra ...string) string {
 	defer loop.Close()
 	mount(t, loop.Name(), point, fs, "")
 	t.Cleanup(func() { release(t, point, image) })
-	if err := os.Chmod(point, 0o755); err != nil {
+	return point
+}
+
+// temp is t.TempDir with a way in for other users: tests become one to see
+// permissions at work.
+func temp(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "loopfs")
+	if err != nil {
 		t.Fatal(err)
 	}
-	return point
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // format makes a file system in a new sparse file.

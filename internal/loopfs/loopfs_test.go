@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -106,7 +107,7 @@ func TestWhatKeepsItBusyIsNamedAndItGoesAllTheSame(t *testing.T) {
 	if err := unix.Mount("none", inner, "tmpfs", 0, "size=4096"); err != nil {
 		t.Fatal(err)
 	}
-	for _, clean := range r.cleanups {
+	for _, clean := range slices.Backward(r.cleanups) {
 		clean()
 	}
 	for _, want := range []string{"busy", "a mount: " + inner, fmt.Sprintf("process %d (loopfs.test)", os.Getpid()), "kept-open", "/dev/loop"} {

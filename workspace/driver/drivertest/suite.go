@@ -1,376 +1,100 @@
 // Package drivertest is the conformance suite of workspace drivers: what it
 // names is what driver.Driver promises.
+//
+// A view is compared with two things: with its base, when it is fresh, and with
+// a plain directory of the same content to which the same was done. What a
+// driver does differently from a plain directory is in its driver.Traits, and
+// each of them relaxes what the behaviour concerned asks for:
+//
+//   - Mounted: a descriptor that was opened for reading only, before the first
+//     write to a file of the base, keeps reading what the file had then. (An
+//     overlay copies the file at that write, and the descriptor stays with the
+//     original.) One that was opened for writing sees every write. A directory of
+//     the base whose path is longer than 255 bytes may refuse to be renamed, as
+//     with NoDirRename. Release refuses while a view is in use.
+//   - SplitsLinks, NoDirRename, OwnBase: as their comments say.
 package drivertest
 
 import (
-	"context"
-	"crypto/sha256"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
-	"syscall"
 	"testing"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/cordonlabs/cordon/workspace/driver"
 )
 
+// behaviour is one promise, and the test that holds a driver to it.
+type behaviour struct {
+	name string
+	test func(*stand)
+}
+
+// behaviours that are looked at side by side.
+var behaviours = []behaviour{
+	{"a view has the base's files, directories, links and contents", sameTree},
+	{"a view keeps modes, also those that forbid writing", keepsModes},
+	{"a view keeps modification times, of directories and links too", keepsTimes},
+	{"the top directory keeps its mode and its time", keepsTop},
+	{"links are as they are in the base: relative, absolute, dangling, in a circle", keepsLinks},
+	{"names of one file stay names of one file, and are not the base's", keepsHardLinks},
+	{"user attributes of files and directories are kept, and are the view's own", keepsXattrs},
+	{"holes stay holes, also after a write", keepsHoles},
+	{"odd names are kept", keepsOddNames},
+	{"deep and long paths are kept", keepsDeep},
+	{"many files in one directory are kept", keepsMany},
+	{"a view can be made under any path", anyPath},
+	{"a process with a strict umask makes the same view", strictUmask},
+
+	{"files can be overwritten, appended to, truncated and extended", writes},
+	{"files can be renamed, over others too", renamesFiles},
+	{"directories can be renamed, with what is in them", renamesDirs},
+	{"what was deleted is gone, and what is made in its place is new", deletes},
+	{"a directory can take a file's place, and a file a directory's", replaces},
+	{"everything can be deleted", deletesAll},
+	{"hard links and symbolic links can be made", makesLinks},
+	{"modes, times and owners can be changed", changesAttributes},
+	{"an unnamed file can be given a name", unnamedFile},
+
+	{"writes through a shared mapping are seen by everybody", mapped},
+	{"two who append to one file lose nothing", appendsTogether},
+	{"locks hold between descriptors and between processes, in one view only", locks},
+	{"an open file goes on after it was written by another, renamed over and deleted", openFiles},
+	{"programs find nothing unusual", programs},
+
+	{"nothing done to a view shows in the base or in another view", apart},
+	{"many views of one base are made at once and kept apart", many},
+
+	{"a base that was not made by the driver does, unless the driver says otherwise", plainBase},
+	{"a cancelled job ends with its cause", cancelled},
+	{"something that is no file, directory or link is refused or kept, and hangs nobody", refusesOdd},
+	{"releasing is allowed twice, for what was never made and for what is no view", releases},
+	{"a view in use is busy or goes on being usable, and can be released afterwards", busy},
+	{"a fresh view is found usable, whatever a run did to it", checks},
+	{"a view whose directory is gone is found broken", checksBroken},
+	{"a view moves along when the directory that holds it is renamed, even in use", moves},
+	{"a view that lost its mount is found detached, and restored with every write", restores},
+	{"a view is not restored onto another base", otherBase},
+	{"a process killed between any two steps of making a view leaves only what is cleared", killedCreating},
+	{"a process killed between any two steps of restoring a view leaves one that can be restored", killedRestoring},
+}
+
+// alone are the behaviours that look at the whole file system's accounts.
+var alone = []behaviour{
+	{"the usage reported is what was allocated, and within the price", usage},
+}
+
 // Run runs the suite against d in directories that dir makes, all of one file
-// system.
+// system, which nobody else should write to meanwhile. Most behaviours are
+// looked at in parallel, so they may go on after Run has returned, until t ends.
+//
+// The test binary is run again as a second process: it has to call Child before
+// its tests start.
 func Run(t *testing.T, d driver.Driver, dir func(*testing.T) string) {
-	for _, tc := range []struct {
-		name string
-		test func(*testing.T, *stand)
-	}{
-		{"a view has the base's files, directories, links and contents", sameTree},
-		{"a view keeps modes", keepsModes},
-		{"a view keeps modification times, of directories and links too", keepsTimes},
-		{"links are copied as they are: relative, absolute, dangling", keepsLinks},
-		{"names of one file stay names of one file, and are not the base's", keepsHardLinks},
-		{"user attributes are kept", keepsXattrs},
-		{"holes stay holes", keepsHoles},
-		{"odd names are kept", keepsOddNames},
-		{"writes, renames, removals and new files stay in the view", stays},
-		{"two views never see each other", twoViews},
-		{"a file that was appended to or truncated in the view is whole in the base", appends},
-		{"the usage reported is what was allocated", usage},
-		{"a cancelled job ends with its cause", cancelled},
-		{"something that is no file, directory or link is refused", refusesOdd},
-		{"releasing is allowed twice, and for what was never made", releases},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			s := &stand{T: t, d: d, top: dir(t)}
-			s.must(os.Mkdir(s.path("base"), 0o755))
-			tc.test(t, s)
+	for _, b := range alone {
+		t.Run(b.name, func(t *testing.T) { b.test(newStand(t, d, dir(t))) })
+	}
+	for _, b := range behaviours {
+		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
+			b.test(newStand(t, d, dir(t)))
 		})
-	}
-}
-
-type stand struct {
-	*testing.T
-	d   driver.Driver
-	top string
-}
-
-func (s *stand) path(name string) string { return filepath.Join(s.top, name) }
-
-func (s *stand) must(err error) {
-	s.Helper()
-	if err != nil {
-		s.Fatal(err)
-	}
-}
-
-func (s *stand) write(name, content string) {
-	s.Helper()
-	s.must(os.MkdirAll(filepath.Dir(s.path(name)), 0o755))
-	s.must(os.WriteFile(s.path(name), []byte(content), 0o644))
-}
-
-// view makes a view called name/tree and returns its path.
-func (s *stand) view(name string, change ...func(*driver.Job)) string {
-	s.Helper()
-	path, _, err := s.try(s.Context(), name, change...)
-	s.must(err)
-	return path
-}
-
-func (s *stand) try(ctx context.Context, name string, change ...func(*driver.Job)) (string, driver.Usage, error) {
-	s.Helper()
-	s.must(os.Mkdir(s.path(name), 0o755))
-	base, err := os.OpenRoot(s.path("base"))
-	s.must(err)
-	defer base.Close()
-	staging, err := os.OpenRoot(s.path(name))
-	s.must(err)
-	s.Cleanup(func() {
-		if err := driver.Release(staging, "tree"); err != nil {
-			s.Error(err)
-		}
-		staging.Close()
-	})
-	job := driver.Job{Base: base, Dir: staging, Name: "tree"}
-	for _, f := range change {
-		f(&job)
-	}
-	u, err := s.d.Create(ctx, job)
-	return s.path(name + "/tree"), u, err
-}
-
-// fingerprint is a digest of everything about a tree that a run can see.
-func (s *stand) fingerprint(root string, withModes bool) string {
-	s.Helper()
-	h := sha256.New()
-	s.must(filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		rel, _ := filepath.Rel(root, p)
-		fmt.Fprintf(h, "%q %v", rel, info.Mode().Type())
-		if withModes {
-			fmt.Fprintf(h, " %v %v", info.Mode(), info.ModTime().UnixNano())
-		}
-		switch {
-		case d.Type() == fs.ModeSymlink:
-			to, err := os.Readlink(p)
-			fmt.Fprintf(h, " -> %q\n", to)
-			return err
-		case info.Mode().IsRegular():
-			b, err := os.ReadFile(p)
-			fmt.Fprintf(h, " %x\n", sha256.Sum256(b))
-			return err
-		}
-		return nil
-	}))
-	return fmt.Sprintf("%x", h.Sum(nil))
-}
-
-func (s *stand) sample() {
-	s.write("base/main.c", "int main;")
-	s.write("base/src/deep/er/file", strings.Repeat("x", 100_000))
-	s.write("base/empty-file", "")
-	s.must(os.MkdirAll(s.path("base/empty/dir"), 0o755))
-	s.must(os.Symlink("main.c", s.path("base/link")))
-}
-
-func sameTree(t *testing.T, s *stand) {
-	s.sample()
-	before := s.fingerprint(s.path("base"), true)
-	if v := s.view("v"); s.fingerprint(v, false) != s.fingerprint(s.path("base"), false) {
-		t.Error("the view differs from its base")
-	}
-	if s.fingerprint(s.path("base"), true) != before {
-		t.Error("making the view changed the base")
-	}
-}
-
-func keepsModes(t *testing.T, s *stand) {
-	s.write("base/script", "#!/bin/sh")
-	s.write("base/private", "")
-	s.must(os.Chmod(s.path("base/script"), 0o755))
-	s.must(os.Chmod(s.path("base/private"), 0o600))
-	v := s.view("v")
-	for name, want := range map[string]fs.FileMode{"script": 0o755, "private": 0o600, ".": 0o755} {
-		info, err := os.Stat(filepath.Join(v, name))
-		s.must(err)
-		if info.Mode().Perm() != want {
-			t.Errorf("mode of %s = %v, want %v", name, info.Mode().Perm(), want)
-		}
-	}
-}
-
-func keepsTimes(t *testing.T, s *stand) {
-	s.sample()
-	want := time.Unix(1_500_000_000, 123_456_789)
-	for _, n := range []string{"main.c", "src/deep/er/file", "src/deep/er", "src/deep", "src", "empty/dir"} {
-		s.must(os.Chtimes(s.path("base/"+n), want, want))
-	}
-	ts := []unix.Timespec{unix.NsecToTimespec(want.UnixNano()), unix.NsecToTimespec(want.UnixNano())}
-	s.must(unix.UtimesNanoAt(unix.AT_FDCWD, s.path("base/link"), ts, unix.AT_SYMLINK_NOFOLLOW))
-	v := s.view("v")
-	for _, n := range []string{"main.c", "src/deep/er/file", "src/deep/er", "src/deep", "src", "empty/dir", "link"} {
-		info, err := os.Lstat(filepath.Join(v, n))
-		s.must(err)
-		if !info.ModTime().Equal(want) {
-			t.Errorf("time of %s = %v, want %v", n, info.ModTime(), want)
-		}
-	}
-}
-
-func keepsLinks(t *testing.T, s *stand) {
-	want := map[string]string{"rel": "sub/file", "up": "../outside", "abs": "/etc/hostname", "dangling": "nowhere", "loop": "loop"}
-	for n, to := range want {
-		s.must(os.Symlink(to, s.path("base/"+n)))
-	}
-	v := s.view("v")
-	for n, to := range want {
-		if got, err := os.Readlink(filepath.Join(v, n)); err != nil || got != to {
-			t.Errorf("link %s = %q, %v; want %q", n, got, err, to)
-		}
-	}
-}
-
-func inode(s *stand, path string) uint64 {
-	info, err := os.Lstat(path)
-	s.must(err)
-	return info.Sys().(*syscall.Stat_t).Ino
-}
-
-func keepsHardLinks(t *testing.T, s *stand) {
-	s.write("base/a/one", "same")
-	s.must(os.Mkdir(s.path("base/b"), 0o755))
-	s.must(os.Link(s.path("base/a/one"), s.path("base/b/two")))
-	v := s.view("v")
-	if inode(s, v+"/a/one") != inode(s, v+"/b/two") {
-		t.Error("two names of one file became two files")
-	}
-	s.must(os.WriteFile(v+"/a/one", []byte("changed"), 0o644))
-	if b, err := os.ReadFile(v + "/b/two"); err != nil || string(b) != "changed" {
-		t.Errorf("the other name reads %q, %v", b, err)
-	}
-	if b, err := os.ReadFile(s.path("base/b/two")); err != nil || string(b) != "same" {
-		t.Errorf("the base reads %q, %v", b, err)
-	}
-}
-
-func keepsXattrs(t *testing.T, s *stand) {
-	s.write("base/file", "x")
-	if err := unix.Setxattr(s.path("base/file"), "user.note", []byte("kept"), 0); err != nil {
-		t.Skipf("this file system has no user attributes: %v", err)
-	}
-	buf := make([]byte, 16)
-	n, err := unix.Getxattr(filepath.Join(s.view("v"), "file"), "user.note", buf)
-	if err != nil || string(buf[:n]) != "kept" {
-		t.Errorf("user.note = %q, %v", buf[:max(n, 0)], err)
-	}
-}
-
-func keepsHoles(t *testing.T, s *stand) {
-	f, err := os.Create(s.path("base/sparse"))
-	s.must(err)
-	_, err = f.WriteAt([]byte("end"), 64<<20)
-	s.must(err)
-	s.must(f.Truncate(128 << 20))
-	s.must(f.Sync())
-	s.must(f.Close())
-	info, err := os.Stat(filepath.Join(s.view("v"), "sparse"))
-	s.must(err)
-	if info.Size() != 128<<20 {
-		t.Errorf("size = %d", info.Size())
-	}
-	if got := info.Sys().(*syscall.Stat_t).Blocks * 512; got > 1<<20 {
-		t.Errorf("%d bytes are allocated for three", got)
-	}
-	b := make([]byte, 3)
-	r, err := os.Open(filepath.Join(s.top, "v/tree/sparse"))
-	s.must(err)
-	defer r.Close()
-	if _, err := r.ReadAt(b, 64<<20); err != nil || string(b) != "end" {
-		t.Errorf("read %q, %v", b, err)
-	}
-}
-
-func keepsOddNames(t *testing.T, s *stand) {
-	names := []string{"with space", "with\nnewline", "-dash", "comma,colon:", "\xff\xfe not utf-8", "☃", strings.Repeat("n", 255), `back\slash`}
-	for _, n := range names {
-		s.write("base/"+n, n)
-	}
-	v := s.view("v")
-	for _, n := range names {
-		if b, err := os.ReadFile(v + "/" + n); err != nil || string(b) != n {
-			t.Errorf("%q = %q, %v", n, b, err)
-		}
-	}
-}
-
-// change does to a view what runs do.
-func change(s *stand, v string) {
-	s.Helper()
-	s.must(os.WriteFile(v+"/main.c", []byte("overwritten"), 0o644))
-	s.must(os.Rename(v+"/src/deep", v+"/moved"))
-	s.must(os.RemoveAll(v + "/empty"))
-	s.must(os.Remove(v + "/link"))
-	s.must(os.Mkdir(v+"/new", 0o755))
-	s.must(os.WriteFile(v+"/new/file", []byte("new"), 0o600))
-	s.must(os.Chmod(v+"/empty-file", 0o600))
-}
-
-func stays(t *testing.T, s *stand) {
-	s.sample()
-	before := s.fingerprint(s.path("base"), true)
-	change(s, s.view("v"))
-	if s.fingerprint(s.path("base"), true) != before {
-		t.Error("the base changed")
-	}
-}
-
-func twoViews(t *testing.T, s *stand) {
-	s.sample()
-	one, two := s.view("one"), s.view("two")
-	before := s.fingerprint(two, true)
-	change(s, one)
-	if s.fingerprint(two, true) != before {
-		t.Error("the other view changed")
-	}
-	if s.fingerprint(s.view("three"), false) != s.fingerprint(s.path("base"), false) {
-		t.Error("a view made afterwards differs from the base")
-	}
-}
-
-func appends(t *testing.T, s *stand) {
-	s.write("base/log", "one\n")
-	s.write("base/data", "0123456789")
-	v := s.view("v")
-	f, err := os.OpenFile(v+"/log", os.O_APPEND|os.O_WRONLY, 0)
-	s.must(err)
-	_, err = f.WriteString("two\n")
-	s.must(errors.Join(err, f.Close()))
-	s.must(os.Truncate(v+"/data", 3))
-	for p, want := range map[string]string{v + "/log": "one\ntwo\n", v + "/data": "012", s.path("base/log"): "one\n", s.path("base/data"): "0123456789"} {
-		if b, err := os.ReadFile(p); err != nil || string(b) != want {
-			t.Errorf("%s = %q, %v; want %q", p, b, err, want)
-		}
-	}
-}
-
-func usage(t *testing.T, s *stand) {
-	s.sample()
-	v, u, err := s.try(s.Context(), "v")
-	s.must(err)
-	var bytes, inodes int64
-	unix.Sync() // delayed allocation counts blocks differently until then
-	s.must(filepath.WalkDir(v, func(p string, d fs.DirEntry, err error) error {
-		info, ierr := d.Info()
-		if err = errors.Join(err, ierr); err != nil {
-			return err
-		}
-		bytes += info.Sys().(*syscall.Stat_t).Blocks * 512
-		inodes++
-		return nil
-	}))
-	if s.d.Traits().NeedsBase {
-		return // a view that shares its base's blocks has its own test of what it takes
-	}
-	if diff := u.Bytes - bytes; u.Inodes != inodes || diff < -64<<10 || diff > 64<<10 {
-		t.Errorf("reported %+v, allocated %d bytes in %d inodes", u, bytes, inodes)
-	}
-}
-
-func cancelled(t *testing.T, s *stand) {
-	s.sample()
-	ctx, cancel := context.WithCancelCause(s.Context())
-	why := errors.New("not wanted any more")
-	cancel(why)
-	if _, _, err := s.try(ctx, "v"); !errors.Is(err, why) && !errors.Is(err, context.Canceled) {
-		t.Errorf("error = %v", err)
-	}
-}
-
-func refusesOdd(t *testing.T, s *stand) {
-	s.must(unix.Mkfifo(s.path("base/pipe"), 0o644))
-	if s.d.Traits().NeedsBase {
-		return // nothing is opened, so nothing can hang
-	}
-	if _, _, err := s.try(s.Context(), "v"); err == nil {
-		t.Error("a FIFO was copied")
-	}
-}
-
-func releases(t *testing.T, s *stand) {
-	s.must(os.Mkdir(s.path("none"), 0o755))
-	root, err := os.OpenRoot(s.path("none"))
-	s.must(err)
-	defer root.Close()
-	for range 2 {
-		s.must(driver.Release(root, "tree"))
 	}
 }
