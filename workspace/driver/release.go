@@ -7,5 +7,5 @@ import "os"
 // do. It may be called again, and for what was never completed, or is no view at
 // all. ErrBusy: something still uses the view; nothing was changed.
 func Release(dir *os.Root, name string) error {
-	return nil
+	return releaseOverlay(dir, name)
 }

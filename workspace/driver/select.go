@@ -96,7 +96,8 @@ func Probe(dir *os.Root) []Probed {
 // probes try the drivers by doing. Each returns the driver, set up for what the
 // host can do, and what is special about it; or why it cannot be used.
 var probes = map[string]func(dir *os.Root) (Driver, string, error){
-	"copy": func(*os.Root) (Driver, string, error) { return Copy{}, "", nil },
+	"copy":    func(*os.Root) (Driver, string, error) { return Copy{}, "", nil },
+	"overlay": probeOverlay,
 }
 
 // Choose returns the drivers that set allows and that work, the best first, and
@@ -125,7 +126,7 @@ func Choose(set Setting, probed []Probed) (usable []Driver, why error, err error
 // good for Check. It returns nil for a name that is none.
 func Named(name string) Driver { return unprobed[name] }
 
-var unprobed = map[string]Driver{"copy": Copy{}}
+var unprobed = map[string]Driver{"copy": Copy{}, "overlay": &Overlay{}}
 
 // ByName returns what was found out about the driver of that name, or nil.
 func ByName(probed []Probed, name string) *Probed {
