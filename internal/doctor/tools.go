@@ -3,6 +3,7 @@ package doctor
 import (
 	"cmp"
 	"context"
+	"errors"
 	"os/exec"
 
 	"github.com/cordonlabs/cordon/analyze/gosec"
@@ -15,7 +16,7 @@ func gosecProgram(_ context.Context, s *site) Result {
 	path, err := exec.LookPath(cmp.Or(set, "gosec"))
 	switch {
 	case err != nil && set != "":
-		return fail("correct "+gosec.Env+", or unset it to use the one in PATH", "%s names a program that cannot be run: %v", gosec.Env, err)
+		return fail("correct "+gosec.Env+", or unset it to use the one in PATH", "%s names %q, which cannot be run: %v", gosec.Env, set, cause(lookup(err)))
 	case err != nil:
 		return warn("install it with `go install github.com/securego/gosec/v2/cmd/gosec@latest`, or name it in "+gosec.Env,
 			"not installed: Go code is not analysed in depth")
@@ -24,6 +25,15 @@ func gosecProgram(_ context.Context, s *site) Result {
 		return warn("install Go", "%s is there, and the go command that it needs is not: Go code is not analysed in depth", path)
 	}
 	return ok("%s", path)
+}
+
+// lookup returns why a program was not found, without its name.
+func lookup(err error) error {
+	var e *exec.Error
+	if errors.As(err, &e) {
+		return e.Err
+	}
+	return err
 }
 
 // gitProgram looks for what the activity scan_secrets reads histories with.
