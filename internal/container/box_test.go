@@ -1,0 +1,262 @@
+package container
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// host is what all containers of a test have in common.
+type host struct {
+	dir     string // everything of the test; others may pass through it
+	runtime string
+	root    string
+	store   string // of targets, with one in it
+	target  string // its id
+}
+
+// newHost skips the test where containers cannot be had here.
+func newHost(t *testing.T) *host {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("containers are started by root here")
+	}
+	h := &host{runtime: program(t, "runc", "crun"), root: rootfs(t)}
+	var err error
+	if h.dir, err = os.MkdirTemp("", "cordon-container-"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if left := mountsBelow(t, h.dir); len(left) > 0 {
+			t.Errorf("mounts are left: %q", left)
+			return // or the removal would go through them
+		}
+		if err := os.RemoveAll(h.dir); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.Chmod(h.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	h.store = filepath.Join(h.dir, "store")
+	project := filepath.Join(h.dir, "project")
+	if err := errors.Join(os.MkdirAll(filepath.Join(project, "src"), 0o755), os.WriteFile(filepath.Join(project, "src", "a.txt"), []byte("base\n"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	put := exec.CommandContext(t.Context(), binary(t), "targets", "put", project, "--id", "t1", "--store", h.store)
+	put.Env = []string{"HOME=" + h.dir, "PATH=" + os.Getenv("PATH")}
+	if out, err := put.CombinedOutput(); err != nil {
+		t.Fatalf("put a target: %v\n%s", err, out)
+	}
+	h.target = "t1"
+	open := exec.CommandContext(t.Context(), "chmod", "-R", "a+rX", h.store)
+	if out, err := open.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return h
+}
+
+// volume makes a directory on the host, for user.
+func (h *host) volume(t *testing.T, name string, user int) string {
+	t.Helper()
+	dir := filepath.Join(h.dir, name)
+	if err := errors.Join(os.Mkdir(dir, 0o755), os.Chown(dir, user, user)); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// box is a running container.
+type box struct {
+	h    *host
+	id   string
+	done bool
+}
+
+var boxes atomic.Int64
+
+// start starts a container, which ends with the test at the latest.
+func (h *host) start(t *testing.T, s settings) *box {
+	t.Helper()
+	b := &box{h: h, id: "cordon-test-" + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatInt(boxes.Add(1), 10)}
+	bundle := filepath.Join(h.dir, b.id)
+	layer := func(name string) string { return filepath.Join(bundle, name) }
+	for _, d := range []string{"upper", "work", "root"} {
+		if err := os.MkdirAll(layer(d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A layer of its own over the common root, as engines do.
+	if err := unix.Mount("overlay", layer("root"), "overlay", 0, "lowerdir="+h.root+",upperdir="+layer("upper")+",workdir="+layer("work")); err != nil {
+		t.Skipf("no overlay for the container's root: %v", err)
+	}
+	t.Cleanup(func() {
+		b.stop(t)
+		if err := unix.Unmount(layer("root"), 0); err != nil {
+			t.Errorf("unmount the container's root: %v", err)
+		}
+	})
+	for _, d := range []string{"cache", "store"} {
+		if err := os.Mkdir(filepath.Join(layer("root"), d), 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Where the runtime may not make it itself: root of a user namespace is a
+	// stranger to the layer.
+	if err := os.WriteFile(filepath.Join(layer("root"), "usr/local/bin/cordon"), nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Join(layer("root"), "cache"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	s.writeConfig(t, bundle, layer("root"), h.store, binary(t))
+	if out, code := b.runtime(t, "run", "--detach", "--bundle", bundle, b.id); code != 0 {
+		t.Fatalf("start a container: exit code %d\n%s", code, out)
+	}
+	return b
+}
+
+// stop kills what runs in the container and removes it: its mount namespace, and
+// with it every mount in there, is gone.
+func (b *box) stop(t *testing.T) {
+	t.Helper()
+	if b.done {
+		return
+	}
+	b.done = true
+	if out, code := b.runtime(t, "delete", "--force", b.id); code != 0 {
+		t.Errorf("remove a container: exit code %d\n%s", code, out)
+	}
+}
+
+// limit is far more than anything here takes.
+const limit = time.Minute
+
+// runtime calls the OCI runtime. Its output goes to a file: what stays in the
+// container would keep a pipe open.
+func (b *box) runtime(t *testing.T, args ...string) (string, int) {
+	t.Helper()
+	out, _, code := b.separately(t, args...)
+	return out, code
+}
+
+func (b *box) separately(t *testing.T, args ...string) (all, stdout string, code int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit) // not the test's: it has to work in cleanups too
+	defer cancel()
+	cmd := exec.CommandContext(ctx, b.h.runtime, append([]string{"--root", filepath.Join(b.h.dir, "state")}, args...)...)
+	files := [2]*os.File{}
+	for i := range files {
+		f, err := os.CreateTemp(b.h.dir, "out-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer os.Remove(f.Name())
+		defer f.Close()
+		files[i] = f
+	}
+	cmd.Stdout, cmd.Stderr = files[0], files[1]
+	err := cmd.Run()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) || ctx.Err() != nil {
+		t.Fatalf("%s %s: %v", b.h.runtime, strings.Join(args, " "), err)
+	}
+	var text [2][]byte
+	for i, f := range files {
+		if text[i], err = os.ReadFile(f.Name()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return string(text[0]) + string(text[1]), string(text[0]), cmd.ProcessState.ExitCode()
+}
+
+// exec runs a program in the container.
+func (b *box) exec(t *testing.T, args ...string) (out string, code int) {
+	t.Helper()
+	return b.runtime(t, append([]string{"exec", b.id}, args...)...)
+}
+
+// must is exec of a program that has to succeed; it returns standard output.
+func (b *box) must(t *testing.T, args ...string) string {
+	t.Helper()
+	all, stdout, code := b.separately(t, append([]string{"exec", b.id}, args...)...)
+	if code != 0 {
+		t.Fatalf("%s: exit code %d\n%s", strings.Join(args, " "), code, all)
+	}
+	return strings.TrimSpace(stdout)
+}
+
+// finding is one line of `cordon doctor --json`.
+type finding struct {
+	Name, Status, Found, Fix string
+}
+
+// doctor returns what cordon doctor finds in the container, by the name of the check.
+func (b *box) doctor(t *testing.T) map[string]finding {
+	t.Helper()
+	all, stdout, _ := b.separately(t, "exec", b.id, "cordon", "doctor", "--json")
+	var report struct{ Checks []finding }
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil {
+		t.Fatalf("cordon doctor: %v\n%s", err, all)
+	}
+	found := map[string]finding{}
+	for _, f := range report.Checks {
+		found[f.Name] = f
+	}
+	return found
+}
+
+// workspace is what cordon get --json says.
+type workspace struct {
+	Path     string
+	Driver   string
+	ReadOnly bool
+	Notes    []string
+}
+
+// get asks for the workspace of a run.
+func (b *box) get(t *testing.T, run, mode string) workspace {
+	t.Helper()
+	var w workspace
+	out := b.must(t, "cordon", "get", b.h.target, "--run", run, "--isolation", mode, "--json")
+	if err := json.NewDecoder(bytes.NewReader([]byte(out))).Decode(&w); err != nil {
+		t.Fatalf("cordon get: %v\n%s", err, out)
+	}
+	return w
+}
+
+// mountsBelow returns the mount points below dir in the test's own namespace.
+func mountsBelow(t *testing.T, dir string) []string {
+	t.Helper()
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var below []string
+	for line := range strings.Lines(string(table)) {
+		if f := strings.Fields(line); len(f) > 4 && strings.HasPrefix(f[4], dir+"/") {
+			below = append(below, f[4])
+		}
+	}
+	return below
+}
+
+// pass opens the folders on the way to path, as far as they are the test's.
+func (h *host) pass(t *testing.T, path string) {
+	t.Helper()
+	for d := filepath.Dir(path); d != filepath.Clean(os.TempDir()) && d != "/"; d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,116 @@
+package container
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/cordonlabs/cordon/internal/loopfs"
+)
+
+// image is large enough for mkfs.xfs.
+const image = 400 << 20
+
+// places are where a container's /cache may be.
+var places = map[string]func(t *testing.T, h *host, user int) string{
+	"ext4":                func(t *testing.T, h *host, user int) string { return h.on(t, "ext4", user) },
+	"xfs":                 func(t *testing.T, h *host, user int) string { return h.on(t, "xfs", user) },
+	"btrfs":               func(t *testing.T, h *host, user int) string { return h.on(t, "btrfs", user) },
+	"tmpfs":               func(t *testing.T, h *host, user int) string { return h.on(t, "tmpfs", user) },
+	"the container layer": func(*testing.T, *host, int) string { return "" },
+}
+
+// on makes a volume on a file system of its own.
+func (h *host) on(t *testing.T, fs string, user int) string {
+	t.Helper()
+	mounted := loopfs.New(t, fs, image)
+	open := &host{dir: mounted}
+	// The way to it leads through folders of the test, which strangers may not pass.
+	h.pass(t, mounted)
+	return open.volume(t, "volume", user)
+}
+
+// What docs/containers.md says in its first table, line by line.
+func TestWhatAContainerGets(t *testing.T) {
+	type trial struct {
+		name     string
+		settings settings
+		place    string
+		driver   string // that is used
+		readOnly bool   // shared trees are mounts that not even root writes through
+		overlay  string // why overlay does not work: part of doctor's finding or advice; "" where it does
+	}
+	for _, tt := range []trial{
+		{"Docker's defaults on ext4", settings{}, "ext4", "copy", false, "CAP_SYS_ADMIN"},
+		{"Docker's defaults on XFS", settings{}, "xfs", "reflink", false, "CAP_SYS_ADMIN"},
+		{"Docker's defaults on btrfs", settings{}, "btrfs", "snapshot", false, "CAP_SYS_ADMIN"},
+		{"no capability, no root, on ext4", settings{only: []string{}, user: 10001}, "ext4", "copy", false, "CAP_SYS_ADMIN"},
+		{"no capability, no root, on XFS", settings{only: []string{}, user: 10001}, "xfs", "reflink", false, "CAP_SYS_ADMIN"},
+		{"no seccomp profile, no capability", settings{seccomp: true}, "ext4", "copy", false, "CAP_SYS_ADMIN"},
+		{"SYS_ADMIN on ext4", settings{add: []string{sysAdmin}}, "ext4", "overlay", true, ""},
+		{"SYS_ADMIN on XFS", settings{add: []string{sysAdmin}}, "xfs", "overlay", true, ""},
+		{"SYS_ADMIN on btrfs", settings{add: []string{sysAdmin}}, "btrfs", "overlay", true, ""},
+		{"SYS_ADMIN on tmpfs", settings{add: []string{sysAdmin}}, "tmpfs", "overlay", true, ""},
+		{"SYS_ADMIN and the three others that the snippets add, nothing else", settings{only: []string{sysAdmin, "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER"}}, "ext4", "overlay", true, ""},
+		{"SYS_ADMIN on the container's own layer", settings{add: []string{sysAdmin}}, "the container layer", "copy", true, "volume"},
+		{"SYS_ADMIN for somebody who is not root", settings{add: []string{sysAdmin}, user: 10001}, "ext4", "copy", false, "CAP_SYS_ADMIN"},
+		{"SYS_ADMIN in a user namespace", settings{add: []string{sysAdmin}, userns: true}, "ext4", "overlay", true, ""},
+		{"a user namespace without SYS_ADMIN", settings{userns: true}, "xfs", "reflink", false, "CAP_SYS_ADMIN"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			owner := tt.settings.user
+			if tt.settings.userns {
+				owner += firstMapped
+			}
+			tt.settings.cache = places[tt.place](t, h, owner)
+			b := h.start(t, tt.settings)
+
+			found := b.doctor(t)
+			if f := found["copy-on-write"]; f.Status != "ok" || !strings.HasPrefix(f.Found, tt.driver+" ") {
+				t.Errorf("copy-on-write: %+v, want %s", f, tt.driver)
+			}
+			for _, name := range []string{tt.driver, "copy"} {
+				if f := found["driver "+name]; f.Status != "ok" {
+					t.Errorf("driver %s: %+v", name, f)
+				}
+			}
+			if f := found["driver overlay"]; (f.Status == "ok") != (tt.overlay == "") || !strings.Contains(f.Found+f.Fix, tt.overlay) {
+				t.Errorf("driver overlay: %+v, want a word of %q", f, tt.overlay)
+			}
+			if f := found["read-only trees"]; (f.Status == "ok") != tt.readOnly {
+				t.Errorf("read-only trees: %+v, want a mount: %v", f, tt.readOnly)
+			}
+
+			b.worksWith(t, tt.driver, tt.readOnly)
+		})
+	}
+}
+
+// worksWith looks at what runs get: two private views by driver, a shared tree,
+// and nothing left of either afterwards.
+func (b *box) worksWith(t *testing.T, driver string, readOnly bool) {
+	t.Helper()
+	one, two := b.get(t, "one", "copy-on-write"), b.get(t, "two", "copy-on-write")
+	if one.Driver != driver {
+		t.Errorf("the workspace was made by %q, want %s; %q", one.Driver, driver, one.Notes)
+	}
+	b.must(t, "sh", "-c", "echo mine > "+one.Path+"/src/a.txt && mv "+one.Path+"/src "+one.Path+"/moved && rm -r "+one.Path+"/moved")
+	if got := b.must(t, "cat", two.Path+"/src/a.txt"); got != "base" {
+		t.Errorf("another run sees %q", got)
+	}
+	shared := b.get(t, "three", "shared")
+	if out, code := b.exec(t, "sh", "-c", "echo mine > "+shared.Path+"/src/a.txt"); readOnly && (code == 0 || !strings.Contains(out, "Read-only file system")) {
+		t.Errorf("a shared tree was written to: exit code %d\n%s", code, out)
+	}
+	for run, path := range map[string]string{"one": one.Path, "two": two.Path, "three": shared.Path} {
+		b.must(t, "cordon", "cleanup", path, "--run", run)
+	}
+	b.must(t, "cordon", "cache", "gc")
+	if got, code := b.exec(t, "grep", " /cache/", "/proc/self/mountinfo"); code == 0 {
+		t.Errorf("mounts are left:\n%s", got)
+	}
+	if got := b.must(t, "find", "/cache/.cordon/trash", "/cache/.cordon/staging", "-mindepth", "1"); got != "" {
+		t.Errorf("left over:\n%s", got)
+	}
+}
