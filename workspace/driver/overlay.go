@@ -2,7 +2,6 @@ package driver
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path"
 
@@ -80,7 +79,7 @@ func (o *Overlay) Create(ctx context.Context, job Job) (Usage, error) {
 		return Usage{}, err
 	}
 	if err := o.create(job); err != nil {
-		return Usage{}, typed(fmt.Errorf("make overlay view: %w", err))
+		return Usage{}, fullError(err)
 	}
 	return o.Price(job.Size), nil
 }

@@ -30,19 +30,41 @@ func newOverlay(base *os.File, home *os.Root, options []string) (tree *os.File, 
 		return nil, err
 	}
 	defer dir.Close()
-	fd := -1
-	err = inDirectory(dir, func() (err error) {
-		fd, err = fsmount(append([]string{"lowerdir=" + lowerName, "upperdir=" + upperName, "workdir=" + workName}, options...))
-		return err
+	err = inDirectory(dir, func() error {
+		fd, err := fsmount(append([]string{"lowerdir=" + lowerName, "upperdir=" + upperName, "workdir=" + workName}, options...))
+		if err != nil {
+			return err
+		}
+		tree = os.NewFile(uintptr(fd), MountSource)
+		return mustBeWritable(tree, dir)
 	})
-	if rerr := home.Remove(lowerName); err == nil && rerr != nil {
-		unix.Close(fd)
-		err = rerr
+	err = errors.Join(err, home.Remove(lowerName))
+	if err != nil && tree != nil {
+		tree.Close()
+		tree = nil
 	}
-	if err != nil {
-		return nil, err
+	return tree, err
+}
+
+// mustBeWritable refuses an overlayfs that the kernel made read-only because it
+// could not make its own directories in work. It does not say why; on a full file
+// system it is most likely that.
+func mustBeWritable(tree *os.File, home *os.File) error {
+	var st, below unix.Statfs_t
+	if err := unix.Fstatfs(int(tree.Fd()), &st); err != nil {
+		return fmt.Errorf("statfs: %w", err)
 	}
-	return os.NewFile(uintptr(fd), MountSource), nil
+	if st.Flags&unix.ST_RDONLY == 0 {
+		return nil
+	}
+	if err := unix.Fstatfs(int(home.Fd()), &below); err != nil {
+		return fmt.Errorf("statfs: %w", err)
+	}
+	why := unix.EROFS
+	if below.Bavail*uint64(below.Bsize) < overlayInodes*blockSize || below.Files > 0 && below.Ffree < overlayInodes {
+		why = unix.ENOSPC
+	}
+	return fmt.Errorf("the kernel mounts it read-only: %w", why)
 }
 
 // fsmount makes an overlayfs with these options. Set-id bits and devices count
@@ -127,6 +149,8 @@ func overlayError(home *os.Root, err error) error {
 		e.Fix = "let one container use the volume, or mount the volume with shared propagation (rshared), or set CACHE_COW_DRIVER=copy or reflink"
 	case errors.Is(err, unix.ESTALE):
 		e.Err = fmt.Errorf("%w: its base is not the one that it was made of: %w", ErrBroken, err)
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+		e.Kind, e.Fix = cordon.NoSpace, fixNoSpace
 	case errors.Is(err, fs.ErrPermission):
 		e.Kind, e.Fix = cordon.PermissionDenied, mounts.FixNoRight
 	case errors.Is(err, unix.ENODEV):
@@ -139,6 +163,16 @@ func overlayError(home *os.Root, err error) error {
 	}
 	return e
 }
+
+// fullError gives an error of anything but the mount its kind.
+func fullError(err error) error {
+	if cordon.KindOf(err) == "" && (errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)) {
+		return &cordon.Error{Kind: cordon.NoSpace, Op: "make overlay view", Err: err, Fix: fixNoSpace}
+	}
+	return err
+}
+
+const fixNoSpace = "free disk space or inodes on the cache's file system, or move CACHE_DIR"
 
 const fixFileSystem = "put CACHE_DIR on a local ext4, xfs, btrfs or tmpfs (in a container: on a volume)"
 

@@ -26,11 +26,11 @@ func probeOverlay(dir *os.Root) (Driver, string, error) {
 	}
 	o := &Overlay{user: !rights.InitialUser, traits: Traits{NeedsBase: true, Volatile: true, Mounted: true}}
 	if err := o.try(dir); err != nil {
-		e := &cordon.Error{Op: "try overlay", Err: err}
+		e := &cordon.Error{Op: "try overlay", Err: fullError(err)}
 		switch {
 		case errors.Is(err, fs.ErrPermission):
 			e.Kind, e.Fix = cordon.PermissionDenied, mounts.FixNoRight
-		case cordon.FixOf(err) == "":
+		case cordon.FixOf(e.Err) == "":
 			e.Fix = fixFileSystem
 		}
 		return nil, "", e
