@@ -130,6 +130,9 @@ func inDirectory(dir *os.File, f func() error) error {
 		}
 		if err == nil {
 			err = f()
+			// The thread ends a little later, and must not keep dir's file system
+			// busy until then. The root directory is always there.
+			_ = unix.Chdir("/")
 		}
 		done <- err
 	}()
