@@ -53,7 +53,7 @@ func (c *Cache) Cleanup(ctx context.Context, path string, by Caller) (Cleaned, e
 	var res Cleaned
 	var err error
 	if shared {
-		res, err = c.cleanupShared(k, path, by)
+		res, err = c.cleanupShared(ctx, k, path, by)
 	} else {
 		res, err = c.cleanupRun(k, path)
 	}
@@ -105,7 +105,7 @@ func (c *Cache) locate(path string) (k key, shared bool, why string) {
 }
 
 // cleanupShared ends the caller's hold. Deleting is the eviction's business.
-func (c *Cache) cleanupShared(k key, path string, by Caller) (Cleaned, error) {
+func (c *Cache) cleanupShared(ctx context.Context, k key, path string, by Caller) (Cleaned, error) {
 	r, err := c.readRecord(k)
 	if err != nil && !errors.Is(err, errUnreadable) {
 		return Cleaned{}, err
@@ -123,8 +123,8 @@ func (c *Cache) cleanupShared(k key, path string, by Caller) (Cleaned, error) {
 			dropped++
 		}
 	}
-	if dropped == len(all) {
-		c.relax(r)
+	if dropped > 0 {
+		c.relax(ctx, r) // where this was the last hold
 	}
 	c.log.Info("Skipping cleanup for shared workspace", "path", c.abs(r.path()), "run", by.Run, "holds_ended", dropped, "holds_left", len(all)-dropped)
 	if dropped == 0 {

@@ -93,15 +93,16 @@ func unmountAll(dir *os.Root, name string) error {
 	}
 }
 
-// relax takes the mount off a shared tree whose last hold has ended. Somebody
-// who gets the tree at the moment, or still works in it, keeps it.
-func (c *Cache) relax(r *record) {
-	if r.Kind != KindShared || r.Content != treeName {
+// relax takes the mount off a shared tree that no run holds any more. Whoever gets
+// the tree holds it first and mounts it then, so that one of the two sees the
+// other; a tool that still works in it keeps it.
+func (c *Cache) relax(ctx context.Context, r *record) {
+	if r.Kind != KindShared || r.Content != treeName || !c.guarded(r) {
 		return
 	}
-	lock, err := flock.Try(c.root(), r.lock(), flock.Exclusive)
-	if lock == nil || err != nil {
-		return
+	lock, err := flock.Acquire(ctx, c.root(), chooserLock(r.Target), flock.Exclusive, nil)
+	if err != nil {
+		return // the next sweep does it
 	}
 	defer lock.Unlock()
 	if h, err := c.held(r.Key); h != nil || err != nil {
@@ -123,8 +124,8 @@ func (c *Cache) relaxAll() {
 		return // the next sweep does it
 	}
 	for _, r := range records {
-		if r.Kind == KindShared && r.State == complete && c.guarded(r) {
-			c.relax(r)
+		if r.Kind == KindShared && r.State == complete {
+			c.relax(context.Background(), r)
 		}
 	}
 }
@@ -190,8 +191,8 @@ func (s *sweep) mounts() error {
 		switch {
 		case h != nil:
 			s.remount(r)
-		case r.Kind == KindShared && c.guarded(r):
-			c.relax(r)
+		default:
+			c.relax(s.ctx, r)
 		}
 	}
 	return s.strayMounts(records)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/workspace"
 )
 
 var newer = tree{"main.py": "print('new')\n", "added": "dir"}
@@ -61,8 +62,23 @@ func TestObjectReplaced(t *testing.T) {
 		b.mustBeTidy()
 	})
 
+	t.Run("a base that a live view needs stays, and the new one stands aside until then", func(t *testing.T) {
+		b := overlayBench(t)
+		old := b.get("t", "old", cordon.CopyOnWrite)
+		b.put("t", newer.tarball(t))
+		mustBeTree(t, b.get("t", "new", cordon.CopyOnWrite).Path, newer)
+		mustBeTree(t, old.Path, project)
+		mustBeTree(t, b.path("t/shared/workspace"), project)
+		b.cleanup(old.Path, "old")
+		_, err := b.cache.Sweep(t.Context(), workspace.SweepOptions{Shrink: true})
+		must(t, err)
+		mustBeGone(t, b.path("t/shared"))
+		mustBeTree(t, b.path("t/new/workspace"), newer)
+		mustBeTree(t, b.get("t", "new-2", cordon.CopyOnWrite).Path, newer)
+	})
+
 	t.Run("the old base goes with its last use", func(t *testing.T) {
-		b := newBench(t)
+		b := newBench(t, by(t, "copy!"))
 		b.put("T", project.tarball(t))
 		b.get("T", "old", cordon.CopyOnWrite)
 		b.put("T", newer.tarball(t))
