@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/cordonlabs/cordon/internal/config"
 )
 
 const elsewhere = "set CACHE_DIR to a directory that this user may write, or name one with --cache-dir or --data"
@@ -32,8 +34,15 @@ func cacheDirectory(_ context.Context, s *site) Result {
 		return because(Fail, err, "run this as the user that the workers run as, or "+elsewhere)
 	}
 	if _, err := s.trial(); err != nil {
+		if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+			return fail("free disk space or inodes there", "%s: nothing can be written: %v", g.dir, cause(err))
+		}
 		if !g.exists {
-			return fail("make it for this user, or "+elsewhere, "%s does not exist, and %s cannot make it: %v", g.dir, me(), cause(err))
+			fix := "make it for this user, or " + elsewhere
+			if g.dir == config.DefaultCacheDir && s.Getenv("CACHE_DIR") == "" {
+				fix += " (what 'cordon run' uses is looked at with --data ~/.cache/cordon)"
+			}
+			return fail(fix, "%s does not exist, and %s cannot make it: %v", g.dir, me(), cause(err))
 		}
 		return fail("let this user write there, or "+elsewhere, "%s cannot be written by %s: %v", g.dir, me(), cause(err))
 	}
@@ -71,12 +80,12 @@ func ownership(dir string) string {
 	}
 	owner := int(info.Sys().(*syscall.Stat_t).Uid)
 	if owner == os.Geteuid() {
-		return "owned and written by " + me()
+		return "owned and written by " + who(owner)
 	}
 	return fmt.Sprintf("owned by %s, written by %s", who(owner), me())
 }
 
-func me() string { return who(os.Geteuid()) }
+func me() string { return "user " + who(os.Geteuid()) }
 
 // who renders a user: "root (uid 0)", or the number alone in a container whose
 // user has no name.

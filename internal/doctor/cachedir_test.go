@@ -38,6 +38,17 @@ func TestCacheDirectory(t *testing.T) {
 		want(t, one(t, onCache(t, dir), name), doctor.Fail, `"99"`, "use the newer program")
 		want(t, one(t, onCache(t, dir), "stray mounts"), doctor.Warn, "not looked at")
 	})
+	t.Run("one on a disk without inodes", func(t *testing.T) {
+		dir := loopfs.New(t, "tmpfs", 1<<20, "nr_inodes=3")
+		for _, file := range []string{"a", "b"} {
+			if err := os.WriteFile(filepath.Join(dir, file), nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want(t, one(t, onCache(t, dir), name), doctor.Fail, "no space left", "free disk space or inodes")
+		want(t, one(t, onCache(t, dir), "free space"), doctor.Fail, "0 of 3 inodes free")
+		want(t, one(t, onCache(t, dir), "clock"), doctor.Warn, "not looked at")
+	})
 	t.Run("a place that is not set", func(t *testing.T) {
 		e := onCache(t, t.TempDir())
 		e.Config.CacheDir = ""
@@ -69,8 +80,8 @@ func TestADiskThatIsReadOnlyIsNoPlaceForACache(t *testing.T) {
 
 func TestFileSystem(t *testing.T) {
 	const name = "file system"
-	want(t, one(t, onCache(t, loopfs.New(t, "tmpfs", 1<<20)), name), doctor.OK, "tmpfs", "in memory")
 	if r := one(t, onCache(t, makeCache(t)), name); r.Status == doctor.Fail || strings.Contains(r.Found, "unknown") {
 		t.Errorf("found %+v", r)
 	}
+	want(t, one(t, onCache(t, loopfs.New(t, "tmpfs", 1<<20)), name), doctor.OK, "tmpfs", "in memory")
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -94,7 +95,7 @@ func published(t *testing.T, cache string) string {
 	if _, err := store.Put(t.Context(), id, &object, target.PutOptions{Size: -1}); err != nil {
 		t.Fatal(err)
 	}
-	c, err := workspace.Open(workspace.Options{Dir: cache, Store: store})
+	c, err := workspace.Open(workspace.Options{Dir: cache, Store: store, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 // mount that is attached nowhere, and so is seen by nobody and gone when closed.
 func mountRights(_ context.Context, s *site) Result {
 	const fix = "to have views mounted, " + mounts.FixNoRight + "; reflink and copy need no right"
-	trial, err := s.trial()
+	g, err := s.ground()
 	if err != nil {
 		return notLooked(err)
 	}
@@ -28,7 +28,7 @@ func mountRights(_ context.Context, s *site) Result {
 	if !rights.SysAdmin {
 		return warn(fix, "%s has no CAP_SYS_ADMIN (%s): nothing is mounted", me(), where)
 	}
-	fd, err := unix.OpenTree(unix.AT_FDCWD, trial.Name(), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	fd, err := unix.OpenTree(unix.AT_FDCWD, g.at, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
 	if err != nil {
 		return warn("to have views mounted, let the container's seccomp filter and security profile allow it; reflink and copy need no right",
 			"%s has CAP_SYS_ADMIN (%s), and may not mount all the same: open_tree: %v", me(), where, err)
@@ -54,7 +54,7 @@ func propagation(_ context.Context, s *site) Result {
 	}
 	if choice, err := s.cow(); err == nil {
 		if p := driver.ByName(choice.Probed, choice.Name); p != nil && p.Driver != nil && p.Driver.Traits().Mounted {
-			return ok("%s: views by %s are seen in this mount namespace alone; where several containers share the cache, CACHE_COW_DRIVER=reflink,copy! makes workspaces that all of them see", kind, choice.Name)
+			return ok("%s: only this mount namespace sees views by %s; where containers share the cache, set CACHE_COW_DRIVER=reflink,copy!", kind, choice.Name)
 		}
 	}
 	return ok("%s; copy-on-write workspaces are plain trees here, which everybody sees", kind)

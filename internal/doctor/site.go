@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -110,7 +111,7 @@ func (s *site) makeTrial() (*os.Root, error) {
 	}
 	dir, err := os.MkdirTemp(parent, trialPrefix)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("nothing can be made in %s: %w", parent, cause(err))
 	}
 	s.later(func() { s.remove(parent, filepath.Base(dir)) })
 	root, err := os.OpenRoot(dir)
