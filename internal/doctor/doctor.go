@@ -194,7 +194,7 @@ func reason(err error) string {
 	if fix := cordon.FixOf(err); fix != "" {
 		text = strings.Replace(text, "; "+fix, "", 1)
 	}
-	return text
+	return strings.TrimSuffix(text, ".") // a server's own sentence; the fix goes on
 }
 
 // oneLine joins the lines of a text, as errors.Join makes them.
