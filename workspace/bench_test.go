@@ -6,12 +6,13 @@ import (
 	"testing"
 
 	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/internal/mounts/mountstest"
 	"github.com/cordonlabs/cordon/target/dir"
 	"github.com/cordonlabs/cordon/workspace"
 )
 
 func benchCache(b *testing.B) *workspace.Cache {
-	top := b.TempDir()
+	top := mountstest.Dir(b)
 	s, err := dir.Open(filepath.Join(top, "store"))
 	must(b, err)
 	ref := &bench{top: top}
@@ -46,7 +47,21 @@ func BenchmarkHitNewHold(b *testing.B) {
 	}
 }
 
-// A run of its own: fetched, extracted, synced, published, cleaned up.
+// A view of a base that is there, by the best driver, and its cleanup.
+func BenchmarkCopyOnWrite(b *testing.B) {
+	c := benchCache(b)
+	n := 0
+	for b.Loop() {
+		n++
+		run := name("R%d", n)
+		ws, err := c.Get(b.Context(), request("T", run, cordon.CopyOnWrite))
+		must(b, err)
+		_, err = c.Cleanup(b.Context(), ws.Path, workspace.Caller{Run: run})
+		must(b, err)
+	}
+}
+
+// A run of its own: fetched, extracted, published, cleaned up.
 func BenchmarkIsolated(b *testing.B) {
 	c := benchCache(b)
 	n := 0
