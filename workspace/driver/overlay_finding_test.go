@@ -67,7 +67,7 @@ func (e *elsewhere) end() {
 // process, which prints how restoring it went.
 const restoreEnv = "CORDON_TEST_RESTORE"
 
-func TestRestoreInASecondProcess(t *testing.T) {
+func TestOverlayRestoreInASecondProcess(t *testing.T) {
 	dir, base, ok := strings.Cut(os.Getenv(restoreEnv), "\n")
 	if !ok {
 		t.Skip("is run by other tests in a second process")
@@ -94,7 +94,7 @@ func errorText(err error) string {
 // restoreIn has e restore the view in name.
 func (s *stage) restoreIn(e *elsewhere, name string) string {
 	s.Helper()
-	out := e.do(restoreEnv + "='" + s.path(name) + "\n" + s.path("base") + "' " + os.Args[0] + " -test.run '^TestRestoreInASecondProcess$'")
+	out := e.do(restoreEnv + "='" + s.path(name) + "\n" + s.path("base") + "' " + os.Args[0] + " -test.run '^TestOverlayRestoreInASecondProcess$'")
 	_, said, ok := strings.Cut(out, "restored: ")
 	if !ok {
 		s.Fatalf("the second process says %q", out)
@@ -103,7 +103,7 @@ func (s *stage) restoreIn(e *elsewhere, name string) string {
 	return said
 }
 
-func TestALiveViewCannotBeMountedASecondTime(t *testing.T) {
+func TestOverlayALiveViewCannotBeMountedASecondTime(t *testing.T) {
 	s := overlayStage(t)
 	s.view("run")
 	s.write("run/workspace/file", "written")
@@ -122,7 +122,7 @@ func TestALiveViewCannotBeMountedASecondTime(t *testing.T) {
 	s.write("run/workspace/dir/inner", "copied up")
 }
 
-func TestWhatIsMountedElsewhereCanBeRestoredWhenItIsGoneThere(t *testing.T) {
+func TestOverlayWhatIsMountedElsewhereCanBeRestoredWhenItIsGoneThere(t *testing.T) {
 	s := overlayStage(t)
 	job := s.view("run")
 	e := s.elsewhere("private")
@@ -141,7 +141,7 @@ func TestWhatIsMountedElsewhereCanBeRestoredWhenItIsGoneThere(t *testing.T) {
 	s.expect("run/workspace/file", "there")
 }
 
-func TestUnmountingSaysNothingOfProcessesInOtherNamespaces(t *testing.T) {
+func TestOverlayUnmountingSaysNothingOfProcessesInOtherNamespaces(t *testing.T) {
 	s := overlayStage(t)
 	job := s.view("run")
 	e := s.elsewhere("private")
@@ -155,7 +155,7 @@ func TestUnmountingSaysNothingOfProcessesInOtherNamespaces(t *testing.T) {
 	}
 }
 
-func TestAMountPassesOnOnlyWhereThatIsShared(t *testing.T) {
+func TestOverlayAMountPassesOnOnlyWhereThatIsShared(t *testing.T) {
 	s := overlayStage(t)
 	if s.user() {
 		t.Skip("a user namespace's mounts are passed on to nobody outside")
@@ -176,7 +176,7 @@ func TestAMountPassesOnOnlyWhereThatIsShared(t *testing.T) {
 	}
 }
 
-func TestEmptyingTheCacheLeavesAViewMountedAndBroken(t *testing.T) {
+func TestOverlayEmptyingTheCacheLeavesAViewMountedAndBroken(t *testing.T) {
 	s := overlayStage(t)
 	job := s.view("run")
 	out, err := s.run("rm -rf run")
@@ -202,7 +202,7 @@ func TestEmptyingTheCacheLeavesAViewMountedAndBroken(t *testing.T) {
 	s.must(os.RemoveAll(s.path("run")))
 }
 
-func TestAnotherNamespaceDetachesAViewByRemovingItsMountPoint(t *testing.T) {
+func TestOverlayAnotherNamespaceDetachesAViewByRemovingItsMountPoint(t *testing.T) {
 	s := overlayStage(t)
 	job := s.view("run")
 	s.write("run/workspace/file", "written")
@@ -227,7 +227,7 @@ func TestAnotherNamespaceDetachesAViewByRemovingItsMountPoint(t *testing.T) {
 	s.expect("run/workspace/file", "written")
 }
 
-func TestTheMountPointCannotBeRenamedAndWhatHoldsItCan(t *testing.T) {
+func TestOverlayTheMountPointCannotBeRenamedAndWhatHoldsItCan(t *testing.T) {
 	s := overlayStage(t)
 	job := s.view("run")
 	if err := os.Rename(s.path("run/workspace"), s.path("run/moved")); !errors.Is(err, unix.EBUSY) {
@@ -244,7 +244,7 @@ func TestTheMountPointCannotBeRenamedAndWhatHoldsItCan(t *testing.T) {
 	s.must(driver.Release(job.Dir, job.Name))
 }
 
-func TestReleaseTakesWhatWasMountedOnTop(t *testing.T) {
+func TestOverlayReleaseTakesWhatWasMountedOnTop(t *testing.T) {
 	s := overlayStage(t)
 	job := s.view("run")
 	s.must(unix.Mount("test", s.path("run/workspace"), "tmpfs", 0, ""))
@@ -274,7 +274,7 @@ func (s *stage) changeNote(name, field string, value any) {
 	s.must(os.WriteFile(file, b, 0o644))
 }
 
-func TestAViewDoesNotOutliveARestart(t *testing.T) {
+func TestOverlayAViewDoesNotOutliveARestart(t *testing.T) {
 	s := overlayStage(t)
 	job := s.view("run")
 	s.unmount(job)
@@ -286,7 +286,7 @@ func TestAViewDoesNotOutliveARestart(t *testing.T) {
 	}
 }
 
-func TestTheKernelRefusesAVolatileMarkThatNobodyTookAway(t *testing.T) {
+func TestOverlayTheKernelRefusesAVolatileMarkThatNobodyTookAway(t *testing.T) {
 	s := overlayStage(t)
 	job := s.view("run")
 	s.unmount(job)
@@ -300,7 +300,7 @@ func TestTheKernelRefusesAVolatileMarkThatNobodyTookAway(t *testing.T) {
 	s.must(s.restore(job))
 }
 
-func TestTheKernelItselfRefusesAnotherBase(t *testing.T) {
+func TestOverlayTheKernelItselfRefusesAnotherBase(t *testing.T) {
 	s := overlayStage(t)
 	if s.user() {
 		t.Skip("without an index the kernel does not know the base again")
@@ -326,7 +326,7 @@ func TestTheKernelItselfRefusesAnotherBase(t *testing.T) {
 	}
 }
 
-func TestWhatWasWrittenWithoutTheMountIsNeverHidden(t *testing.T) {
+func TestOverlayWhatWasWrittenWithoutTheMountIsNeverHidden(t *testing.T) {
 	s := overlayStage(t)
 	job := s.view("run")
 	s.unmount(job)

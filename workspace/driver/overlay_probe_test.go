@@ -34,7 +34,7 @@ func probeOverlay(t *testing.T, dir string) *driver.Probed {
 	return p
 }
 
-func TestProbingSaysThatARightIsMissing(t *testing.T) {
+func TestProbingOverlaySaysThatARightIsMissing(t *testing.T) {
 	if !asuser.Unprivileged(t) {
 		return
 	}
@@ -44,7 +44,7 @@ func TestProbingSaysThatARightIsMissing(t *testing.T) {
 	}
 }
 
-func TestProbingSaysThatAFileSystemIsUnfit(t *testing.T) {
+func TestOverlayProbingSaysThatAFileSystemIsUnfit(t *testing.T) {
 	s := overlayStage(t)
 	s.view("run")
 	s.must(os.Mkdir(s.path("run/workspace/in"), 0o755))
@@ -54,7 +54,7 @@ func TestProbingSaysThatAFileSystemIsUnfit(t *testing.T) {
 	}
 }
 
-func TestProbingLeavesNothingWhereverItFails(t *testing.T) {
+func TestOverlayProbingLeavesNothingWhereverItFails(t *testing.T) {
 	s := overlayStage(t)
 	dir := s.path("small")
 	s.must(os.Mkdir(dir, 0o755))
@@ -78,7 +78,7 @@ func TestProbingLeavesNothingWhereverItFails(t *testing.T) {
 	}
 }
 
-func TestProbingOnAReadOnlyFileSystemSaysSo(t *testing.T) {
+func TestOverlayProbingOnAReadOnlyFileSystemSaysSo(t *testing.T) {
 	s := overlayStage(t)
 	dir := s.path("ro")
 	s.must(os.Mkdir(dir, 0o755))
