@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -100,6 +101,7 @@ func TestWhatKeepsItBusyIsNamedAndItGoesAllTheSame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	time.AfterFunc(5*time.Second, func() { f.Close() }) // longer than the mount is waited for, not as long as the device is
 	inner := filepath.Join(dir, "inner")
 	if err := os.Mkdir(inner, 0o755); err != nil {
 		t.Fatal(err)
@@ -110,12 +112,11 @@ func TestWhatKeepsItBusyIsNamedAndItGoesAllTheSame(t *testing.T) {
 	for _, clean := range slices.Backward(r.cleanups) {
 		clean()
 	}
-	for _, want := range []string{"busy", "a mount: " + inner, fmt.Sprintf("process %d (loopfs.test)", os.Getpid()), "kept-open", "/dev/loop"} {
+	for _, want := range []string{"busy", "a mount: " + inner, fmt.Sprintf("process %d (loopfs.test)", os.Getpid()), "kept-open"} {
 		if !strings.Contains(r.failures, want) {
 			t.Errorf("the report does not have %q:\n%s", want, r.failures)
 		}
 	}
-	f.Close()
 	table, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil || strings.Contains(string(table), dir) {
 		t.Errorf("%v; or something is still mounted", err)

@@ -14,9 +14,13 @@ import (
 )
 
 // patience is how long something that a test has just ended may still use its
-// file system: a killed process on a busy machine, or the kernel's own clean-up
-// of a mount namespace, which takes tens of milliseconds.
+// mount: a killed process on a busy machine, or one between fork and exec.
 const patience = 2 * time.Second
+
+// devicePatience is how long its loop device may be in use after that. Whoever
+// makes a mount namespace anywhere on the machine, such as a container that is
+// being started, takes along all mounts for a while.
+const devicePatience = 10 * time.Second
 
 // release unmounts point and waits until the loop device behind it is free.
 // What keeps it is a defect of the test or of what it tests, and is reported;
@@ -33,7 +37,7 @@ func release(t testing.TB, point, image string) {
 	if image == "" {
 		return
 	}
-	err = within(patience, func() error {
+	err = within(devicePatience, func() error {
 		if dev := attached(image); dev != "" {
 			return fmt.Errorf("%s is still in use: something in another mount namespace, or a mount that was made of it, keeps it", dev)
 		}

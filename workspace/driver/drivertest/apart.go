@@ -38,11 +38,15 @@ func apart(s *stand) {
 	}
 }
 
-// many is as many runs as a busy host has on one target.
+// many is as many runs as a busy host has on one target. Mounts are made in
+// parts of a millisecond, and show what grows with their number.
 func many(s *stand) {
 	n := 200
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		n = 50
+	case s.traits.Mounted:
+		n = 1000
 	}
 	sample(s.base)
 	s.freeze()

@@ -109,11 +109,16 @@ func (o order) driver() (driver.Driver, error) {
 		return nil, err
 	}
 	defer root.Close()
-	p := driver.ByName(driver.Probe(root), o.Driver)
-	if p == nil {
-		return nil, fmt.Errorf("there is no driver %q", o.Driver)
-	}
-	return p.Driver, p.Err
+	var d driver.Driver
+	err = patient(func() error {
+		p := driver.ByName(driver.Probe(root), o.Driver)
+		if p == nil {
+			return fmt.Errorf("there is no driver %q", o.Driver)
+		}
+		d = p.Driver
+		return p.Err
+	})
+	return d, err
 }
 
 // child is a second process that obeys an order.
@@ -134,7 +139,8 @@ func (s *stand) child(o order, v *view) *child {
 	}
 	text, err := json.Marshal(o)
 	s.must(err)
-	return s.start(os.Args[0], []string{os.Args[0]}, []string{childEnv + "=" + string(text)}, "")
+	// The race detector sleeps for a second at the end of each process unless told otherwise.
+	return s.start(os.Args[0], []string{os.Args[0]}, []string{childEnv + "=" + string(text), "GORACE=atexit_sleep_ms=0"}, "")
 }
 
 // start starts a program whose input and output the test has. It is killed when

@@ -57,7 +57,7 @@ func plainBase(s *stand) {
 func refusesOdd(s *stand) {
 	s.base.write("file", "x")
 	s.must(unix.Mkfifo(s.base.at("pipe"), 0o644))
-	if os.Geteuid() == 0 {
+	if privileged() {
 		s.must(unix.Mknod(s.base.at("null"), unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3))))
 	}
 	s.freeze()
@@ -203,7 +203,7 @@ func moves(s *stand) {
 	s.must(err)
 	defer root.Close()
 	s.must(s.d.Check(root, viewName))
-	s.must(s.patient(func() error { return driver.Release(root, viewName) }))
+	s.must(patient(func() error { return driver.Release(root, viewName) }))
 	if left := s.mounts(); len(left) > 0 {
 		s.Errorf("still mounted: %q", left)
 	}

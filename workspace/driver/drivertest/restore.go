@@ -12,7 +12,7 @@ import (
 // detach takes a view's mount away, as a restart of its container does.
 func (s *stand) detach(v *view) {
 	s.Helper()
-	s.must(s.patient(func() error { return unix.Unmount(v.dir, unix.UMOUNT_NOFOLLOW) }))
+	s.must(patient(func() error { return unix.Unmount(v.dir, unix.UMOUNT_NOFOLLOW) }))
 	if err := s.check(v); !errors.Is(err, driver.ErrDetached) {
 		s.Errorf("without its mount: %v, want ErrDetached", err)
 	}
@@ -20,7 +20,7 @@ func (s *stand) detach(v *view) {
 
 func (s *stand) restore(v *view) {
 	s.Helper()
-	s.must(s.d.Restore(s.Context(), s.job(v)))
+	s.must(patient(func() error { return s.d.Restore(s.Context(), s.job(v)) }))
 	s.must(s.check(v))
 }
 

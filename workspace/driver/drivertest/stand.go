@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -121,14 +122,15 @@ func (s *stand) check(v *view) error { return s.d.Check(v.root, viewName) }
 
 // release releases a view that nobody uses any more.
 func (s *stand) release(v *view) error {
-	return s.patient(func() error { return driver.Release(v.root, viewName) })
+	return patient(func() error { return driver.Release(v.root, viewName) })
 }
 
-// patient tries again for a while when something is in use: a process that any
-// other test starts has all descriptors of this one for the moment between fork
-// and exec, those in the view too.
-func (s *stand) patient(try func() error) error {
-	const patience = 3 * time.Second
+// patient tries again for a while when something is in use. What the machine
+// does beside the test is not the driver's fault: a process that another test
+// starts has all descriptors of this one between fork and exec, and one that
+// starts in a mount namespace of its own has all mounts for a while.
+func patient(try func() error) error {
+	const patience = 5 * time.Second
 	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		err := try()
 		if !errors.Is(err, driver.ErrBusy) && !errors.Is(err, unix.EBUSY) || time.Now().After(end) {
@@ -188,4 +190,11 @@ func (s *stand) mounts() []string {
 		points = append(points, m.Point)
 	}
 	return points
+}
+
+// privileged says whether the process is root of the machine, not only of a user
+// namespace: who may give files away and make devices.
+func privileged() bool {
+	all, err := os.ReadFile("/proc/self/uid_map")
+	return os.Geteuid() == 0 && err == nil && len(strings.Fields(string(all))) == 3 && strings.Fields(string(all))[2] == "4294967295"
 }

@@ -12,7 +12,9 @@
 //     original.) One that was opened for writing sees every write. A directory of
 //     the base whose path is longer than 255 bytes may refuse to be renamed, as
 //     with NoDirRename. Release refuses while a view is in use.
-//   - SplitsLinks, NoDirRename, OwnBase: as their comments say.
+//   - SplitsLinks: as its comment says, and a second name that is given to a file of
+//     the base may have another inode number than the first, though it is the same.
+//   - NoDirRename, OwnBase: as their comments say.
 package drivertest
 
 import (
