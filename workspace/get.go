@@ -225,6 +225,7 @@ func (c *Cache) holdShared(ctx context.Context, req Request, info contentInfo, s
 	if err := c.hold(ctx, k, req.Run, req.Owner); err != nil {
 		return nil, err
 	}
+	c.syncSoon(holdFile(k, req.Run))
 	return r, c.guard(ctx, r)
 }
 

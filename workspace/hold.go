@@ -118,12 +118,17 @@ func (c *Cache) newHold(name string, h hold) error {
 		return err
 	}
 	c.keep(name, f)
-	// A disk that is busy with others takes long to sync, and nobody should wait
-	// for it: a hold that a power failure takes away in this instant is a miss.
-	c.background.Go(func() {
-		_ = durable.SyncFile(root, name) // gone again, or the disk's trouble, which the next write tells
-	})
 	return nil
+}
+
+// syncSoon makes a hold on what is durable durable too. A disk that is busy with
+// others takes long to sync, and nobody should wait for it: a hold that a power
+// failure takes away in this instant is a miss.
+func (c *Cache) syncSoon(hold string) {
+	root := c.root()
+	c.background.Go(func() {
+		_ = durable.SyncFile(root, hold) // gone again, or the disk's trouble, which the next write tells
+	})
 }
 
 // createIn makes the file name in dir, and dir if need be: whoever finds the
