@@ -5,11 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -81,15 +82,20 @@ func (h *host) volume(t *testing.T, name string, user int) string {
 type box struct {
 	h    *host
 	id   string
+	user string // whom everything runs as; some runtimes run as root unless told
 	done bool
 }
 
 var boxes atomic.Int64
 
+// starting is held, shared, while a container starts: for a moment it has copies
+// of all mounts of the host then, and keeps file systems busy that others unmount.
+var starting sync.RWMutex
+
 // start starts a container, which ends with the test at the latest.
 func (h *host) start(t *testing.T, s settings) *box {
 	t.Helper()
-	b := &box{h: h, id: "cordon-test-" + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatInt(boxes.Add(1), 10)}
+	b := &box{h: h, id: fmt.Sprintf("cordon-test-%d-%d", os.Getpid(), boxes.Add(1)), user: fmt.Sprintf("%d:%d", s.user, s.user)}
 	bundle := filepath.Join(h.dir, b.id)
 	layer := func(name string) string { return filepath.Join(bundle, name) }
 	for _, d := range []string{"upper", "work", "root"} {
@@ -121,7 +127,10 @@ func (h *host) start(t *testing.T, s settings) *box {
 		t.Fatal(err)
 	}
 	s.writeConfig(t, bundle, layer("root"), h.store, binary(t))
-	if out, code := b.runtime(t, "run", "--detach", "--bundle", bundle, b.id); code != 0 {
+	starting.RLock()
+	out, code := b.runtime(t, "run", "--detach", "--bundle", bundle, b.id)
+	starting.RUnlock()
+	if code != 0 {
 		t.Fatalf("start a container: exit code %d\n%s", code, out)
 	}
 	return b
@@ -183,13 +192,19 @@ func (b *box) separately(t *testing.T, args ...string) (all, stdout string, code
 // exec runs a program in the container.
 func (b *box) exec(t *testing.T, args ...string) (out string, code int) {
 	t.Helper()
-	return b.runtime(t, append([]string{"exec", b.id}, args...)...)
+	out, _, code = b.inside(t, args...)
+	return out, code
+}
+
+func (b *box) inside(t *testing.T, args ...string) (all, stdout string, code int) {
+	t.Helper()
+	return b.separately(t, append([]string{"exec", "--user", b.user, b.id}, args...)...)
 }
 
 // must is exec of a program that has to succeed; it returns standard output.
 func (b *box) must(t *testing.T, args ...string) string {
 	t.Helper()
-	all, stdout, code := b.separately(t, append([]string{"exec", b.id}, args...)...)
+	all, stdout, code := b.inside(t, args...)
 	if code != 0 {
 		t.Fatalf("%s: exit code %d\n%s", strings.Join(args, " "), code, all)
 	}
@@ -204,7 +219,7 @@ type finding struct {
 // doctor returns what cordon doctor finds in the container, by the name of the check.
 func (b *box) doctor(t *testing.T) map[string]finding {
 	t.Helper()
-	all, stdout, _ := b.separately(t, "exec", b.id, "cordon", "doctor", "--json")
+	all, stdout, _ := b.inside(t, "cordon", "doctor", "--json")
 	var report struct{ Checks []finding }
 	if err := json.Unmarshal([]byte(stdout), &report); err != nil {
 		t.Fatalf("cordon doctor: %v\n%s", err, all)

@@ -16,13 +16,21 @@ var places = map[string]func(t *testing.T, h *host, user int) string{
 	"xfs":                 func(t *testing.T, h *host, user int) string { return h.on(t, "xfs", user) },
 	"btrfs":               func(t *testing.T, h *host, user int) string { return h.on(t, "btrfs", user) },
 	"tmpfs":               func(t *testing.T, h *host, user int) string { return h.on(t, "tmpfs", user) },
+	"ext4, id-mapped":     func(t *testing.T, h *host, _ int) string { return h.idmapped(t, h.on(t, "ext4", 0)) },
 	"the container layer": func(*testing.T, *host, int) string { return "" },
 }
 
 // on makes a volume on a file system of its own.
 func (h *host) on(t *testing.T, fs string, user int) string {
 	t.Helper()
+	locked := false
+	t.Cleanup(func() { // after the file system's own
+		if locked {
+			starting.Unlock()
+		}
+	})
 	mounted := loopfs.New(t, fs, image)
+	t.Cleanup(func() { starting.Lock(); locked = true })
 	open := &host{dir: mounted}
 	// The way to it leads through folders of the test, which strangers may not pass.
 	h.pass(t, mounted)
@@ -54,6 +62,7 @@ func TestWhatAContainerGets(t *testing.T) {
 		{"SYS_ADMIN on the container's own layer", settings{add: []string{sysAdmin}}, "the container layer", "copy", true, "volume"},
 		{"SYS_ADMIN for somebody who is not root", settings{add: []string{sysAdmin}, user: 10001}, "ext4", "copy", false, "CAP_SYS_ADMIN"},
 		{"SYS_ADMIN in a user namespace", settings{add: []string{sysAdmin}, userns: true}, "ext4", "overlay", true, ""},
+		{"SYS_ADMIN in a user namespace, as Kubernetes makes it", settings{add: []string{sysAdmin}, userns: true}, "ext4, id-mapped", "overlay", true, ""},
 		{"a user namespace without SYS_ADMIN", settings{userns: true}, "xfs", "reflink", false, "CAP_SYS_ADMIN"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
