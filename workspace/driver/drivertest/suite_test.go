@@ -207,27 +207,39 @@ var defects = map[string]struct {
 const defectEnv = "CORDON_DRIVERTEST_DEFECT"
 
 // TestDefects looks whether the suite notices drivers that are broken: each is
-// run in a second process, which has to fail, and with that behaviour.
+// run in a second process, which has to fail. Without a defect it has to pass.
 func TestDefects(t *testing.T) {
-	if name := os.Getenv(defectEnv); name != "" {
+	if name, ok := os.LookupEnv(defectEnv); ok {
 		drivertest.Run(t, defects[name].driver, func(t *testing.T) string { return t.TempDir() })
 		return
 	}
+	var all []string
 	for name, d := range defects {
+		all = append(all, pattern(d.behaviour))
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.run", "^TestDefects$/^"+regexp.QuoteMeta(strings.ReplaceAll(d.behaviour, " ", "_"))+"$")
-			cmd.Env = append(os.Environ(), defectEnv+"="+name, "GORACE=atexit_sleep_ms=0")
-			out, err := cmd.CombinedOutput()
-			if err == nil || !strings.Contains(string(out), "--- FAIL: TestDefects/") || strings.Contains(string(out), "panic:") {
+			if out, err := again(t, name, pattern(d.behaviour)); err == nil || !strings.Contains(out, "--- FAIL: TestDefects/") || strings.Contains(out, "panic:") {
 				t.Errorf("the suite does not notice it: %v\n%s", err, out)
 			}
 		})
 	}
+	t.Run("none", func(t *testing.T) {
+		t.Parallel()
+		if out, err := again(t, "none", strings.Join(all, "|")); err != nil || !strings.Contains(out, "--- PASS: TestDefects/") {
+			t.Errorf("a driver without a defect: %v\n%s", err, out)
+		}
+	})
 }
 
-// TestTheCopyingDriverIsIntact makes sure that the defects fail because of what
-// is broken in them.
-func TestTheCopyingDriverIsIntact(t *testing.T) {
-	drivertest.Run(t, broken{}, func(t *testing.T) string { return t.TempDir() })
+// pattern matches the name of a behaviour as package testing writes it.
+func pattern(behaviour string) string {
+	return "^" + regexp.QuoteMeta(strings.ReplaceAll(behaviour, " ", "_")) + "$"
+}
+
+// again runs TestDefects in a second process, with a defect.
+func again(t *testing.T, defect, behaviours string) (string, error) {
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.run", "^TestDefects$/"+behaviours)
+	cmd.Env = append(os.Environ(), defectEnv+"="+defect, "GORACE=atexit_sleep_ms=0")
+	out, err := cmd.CombinedOutput()
+	return string(out), err
 }
