@@ -17,6 +17,9 @@ var dockerCapabilities = []string{
 
 const sysAdmin = "CAP_SYS_ADMIN"
 
+// snippetCapabilities are all that the overlay snippets in deploy/ leave.
+var snippetCapabilities = []string{sysAdmin, "CAP_DAC_OVERRIDE", "CAP_CHOWN", "CAP_FOWNER"}
+
 // firstMapped is the host's user that root is in a user namespace here.
 const firstMapped = 100000
 

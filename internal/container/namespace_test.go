@@ -161,6 +161,34 @@ func unmountBelow(t *testing.T, dir string) {
 	}
 }
 
+// The snippets share the name of their volume: whoever tries the unprivileged one
+// first goes on with the other one.
+func TestACacheThatAnotherUserBeganIsUsedByRootButNotTheOtherWay(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	const user = 10001
+	volume := h.on(t, "ext4", user)
+	somebody := settings{only: []string{}, user: user}
+	first := h.start(t, somebody.at(volume, ""))
+	view := first.get(t, "r1", "copy-on-write")
+	first.must(t, "sh", "-c", "echo mine > "+view.Path+"/src/a.txt")
+	first.stop(t)
+
+	root := h.start(t, settings{only: snippetCapabilities}.at(volume, ""))
+	root.get(t, "r1", "copy-on-write")
+	if got := root.must(t, "cat", view.Path+"/src/a.txt"); got != "mine" {
+		t.Errorf("root finds %q", got)
+	}
+	root.worksWith(t, "overlay", true)
+	held := root.get(t, "r2", "shared")
+	root.stop(t)
+
+	back := h.start(t, somebody.at(volume, ""))
+	if out, code := back.exec(t, "cordon", "get", h.target, "--run", "r2", "--isolation", "shared"); code == 0 || !strings.Contains(out, "permission denied") {
+		t.Errorf("get %s after root: exit code %d\n%s", held.Path, code, out)
+	}
+}
+
 // People look into a live cache, and empty it.
 func TestALiveCacheMayBeMeasuredAndEmptied(t *testing.T) {
 	t.Parallel()
