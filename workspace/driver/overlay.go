@@ -60,13 +60,17 @@ func (*Overlay) Name() string { return "overlay" }
 func (o *Overlay) Traits() Traits { return o.traits }
 
 // overlayInodes is what a fresh view is made of: the mount point, .overlay, upper,
-// work and view.json; and by the kernel work/work, index, and four for the mark of
+// work and view.json; and by the kernel work/work, index, and three for the mark of
 // a volatile mount.
-const overlayInodes = 11
+const overlayInodes = 10
 
-// Price implements Driver. A directory takes at most one block while it is empty.
+// overlayBlocks is what they take at most: one block each while they are empty,
+// and one for the attributes of upper, which do not fit into its inode on ext4.
+const overlayBlocks = overlayInodes + 1
+
+// Price implements Driver.
 func (*Overlay) Price(Usage) Usage {
-	return Usage{Bytes: overlayInodes * blockSize, Inodes: overlayInodes}
+	return Usage{Bytes: overlayBlocks * blockSize, Inodes: overlayInodes}
 }
 
 // MakeBase implements Driver.

@@ -61,7 +61,7 @@ func mustBeWritable(tree *os.File, home *os.File) error {
 		return fmt.Errorf("statfs: %w", err)
 	}
 	why := unix.EROFS
-	if below.Bavail*uint64(below.Bsize) < overlayInodes*blockSize || below.Files > 0 && below.Ffree < overlayInodes {
+	if below.Bavail*uint64(below.Bsize) < overlayBlocks*blockSize || below.Files > 0 && below.Ffree < overlayInodes {
 		why = unix.ENOSPC
 	}
 	return fmt.Errorf("the kernel mounts it read-only: %w", why)
