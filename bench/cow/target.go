@@ -1,0 +1,105 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/cordonlabs/cordon"
+)
+
+// What is to be reached.
+const (
+	maxReady       = 0.010              // seconds, at any size
+	maxOverFetch   = 0.010              // seconds, for an isolated workspace beyond its fetch and extraction
+	minTimesFaster = 300.0              // than cp -a, on the kernel tree
+	maxDisk        = float64(cordon.MB) // bytes, before the first write
+	maxCopy        = 0.7                // of cp -a's time
+	maxReflink     = 0.8                // of cp --reflink's time
+	maxRemove      = 0.010              // seconds, until the removal returns
+	maxReadShared  = 1.1                // of a plain tree's time
+	maxReadOverlay = 1.35
+)
+
+// verdict says whether something was reached.
+type verdict struct {
+	Target  string  `json:"target"`
+	Input   string  `json:"input"`
+	FS      string  `json:"fs"`
+	Row     string  `json:"row"`
+	Value   float64 `json:"value"`
+	Limit   float64 `json:"limit"`
+	Reached bool    `json:"reached"`
+	Why     string  `json:"why,omitempty"` // why there is no value
+
+	show  func(float64) string
+	least bool // the limit is the least that is to be reached, not the most
+}
+
+// verdicts judges what was measured in s. What a file system cannot do is left
+// out; what Cordon could not, though the file system can, is not reached.
+func (s *section) verdicts() (all []verdict) {
+	judge := func(r *row, value float64, taken bool, v verdict) {
+		if !taken && r.Unavailable == "" && r.Failed == "" {
+			return // not asked for
+		}
+		if peer := s.row(r.Peer); !taken && peer.Unavailable != "" {
+			return
+		}
+		v.Input, v.FS, v.Row, v.Value = s.Input, s.FS, r.Name, value
+		v.Reached = taken && (value <= v.Limit && !v.least || value >= v.Limit && v.least)
+		if !taken {
+			v.Why = r.Failed + r.Unavailable
+		}
+		all = append(all, v)
+	}
+	reference := s.row(reference)
+	against := func(r, other *row, limit float64, text string) {
+		judge(r, ratio(r.Ready.Median, other.Ready.Median), r.Ready.taken() && other.Ready.taken(),
+			verdict{Target: text, Limit: limit, show: times})
+	}
+
+	for _, name := range []string{"cordon shared", "cordon overlay", "cordon snapshot", "cordon file"} {
+		r := s.row(name)
+		judge(r, r.Ready.Median, r.Ready.taken(), verdict{Target: "ready", Limit: maxReady, show: showTime})
+		judge(r, r.Disk.Median, r.Disk.taken(), verdict{Target: "disk before the first write", Limit: maxDisk, show: showBytes})
+		if s.Input == "kernel" {
+			judge(r, ratio(reference.Ready.Median, r.Ready.Median), r.Ready.taken() && reference.Ready.taken(),
+				verdict{Target: "times faster than cp -a", Limit: minTimesFaster, show: times, least: true})
+		}
+	}
+	isolated := s.row("cordon isolated")
+	over := beyond(isolated.Ready, s.row(isolated.Peer).Ready)
+	judge(isolated, over.Median, over.taken(), verdict{Target: "ready, beyond fetch and extraction", Limit: maxOverFetch, show: showTime})
+	against(s.row("cordon copy"), reference, maxCopy, "ready, to cp -a")
+	against(s.row("cordon reflink"), s.row("cp --reflink"), maxReflink, "ready, to cp --reflink")
+	for _, r := range s.Rows {
+		if isOurs(r.Name) {
+			judge(r, r.Remove.Median, r.Remove.taken(), verdict{Target: "removal returns", Limit: maxRemove, show: showTime})
+		}
+	}
+	for _, read := range []struct {
+		name  string
+		limit float64
+	}{{"cordon shared", maxReadShared}, {"cordon overlay", maxReadOverlay}} {
+		r := s.row(read.name)
+		for _, how := range []struct {
+			name string
+			took reading
+		}{{"grep -r", r.Grep}, {"tar", r.Tar}} {
+			if how.took.taken() {
+				judge(r, how.took.Ratio, true, verdict{Target: how.name + ", to a plain directory", Limit: read.limit, show: times})
+			}
+		}
+	}
+	return all
+}
+
+// beyond returns how much longer each sample of a took than that of b of the same
+// round: what disturbed the machine then disturbed both.
+func beyond(a, b spread) (d spread) {
+	for i := range min(len(a.Samples), len(b.Samples)) {
+		d.add(a.Samples[i] - b.Samples[i])
+	}
+	return d
+}
+
+func times(v float64) string { return fmt.Sprintf("%.3g ×", v) }
