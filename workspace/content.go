@@ -91,21 +91,8 @@ func (c *Cache) makeBase(ctx context.Context, req Request, info contentInfo, st 
 		return made{}, err
 	}
 	defer lock.Unlock()
-	r, err := c.currentBase(req.Target, info.version)
-	if err != nil {
+	if have, err := c.clearBase(req.Target, info.version); have || err != nil {
 		return made{}, err
-	}
-	if r != nil {
-		if bad := c.suspicion(r); bad != "" {
-			_, err = c.convict(r, bad)
-		} else if ok, serr := c.suits(r); ok || serr != nil {
-			return made{}, serr
-		} else {
-			err = c.remove(r, "made anew for another copy-on-write driver")
-		}
-		if err != nil {
-			return made{}, err
-		}
 	}
 	s, err := c.stage("the base of target " + req.Target.String())
 	if err != nil {
@@ -127,9 +114,36 @@ func (c *Cache) makeBase(ctx context.Context, req Request, info contentInfo, st 
 	}
 	m.driver = usable[0].Name()
 	st.begin("publishing", 0)
-	r = info.record(KindBase, baseKey(req.Target), req)
+	r := info.record(KindBase, baseKey(req.Target), req)
 	r.Place = path.Join(req.Target.String(), baseName)
 	return m, c.publishBase(ctx, s, m.into(r))
+}
+
+// clearBase reports whether there is a base of v that may be used, and takes away
+// what is in the way of a new one. The caller has v's content lock.
+func (c *Cache) clearBase(t targetID, v version) (have bool, err error) {
+	for _, k := range []key{baseKey(t), asideKey(t, v)} {
+		r, err := c.current(k)
+		if err != nil {
+			return false, err
+		}
+		if r == nil || r.version() != v {
+			continue
+		}
+		if bad := c.suspicion(r); bad != "" {
+			if _, err := c.convict(r, bad); err != nil {
+				return false, err
+			}
+			continue
+		}
+		if ok, err := c.suits(r); ok || err != nil {
+			return ok, err
+		}
+		if err := c.remove(r, "made anew for another copy-on-write driver"); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
 }
 
 // makeShared makes the tree at the target's shared path, or returns errPathHeld.
@@ -213,7 +227,10 @@ func (c *Cache) obtain(ctx context.Context, s *staging, req Request, info conten
 	if err != nil {
 		return made{}, err
 	}
-	m.manifest = true
+	if err := s.need(ctx, list.disk()); err != nil {
+		return made{}, err
+	}
+	m.manifest, m.bytes = true, m.bytes+list.disk()
 	return m, list.save(c.root(), s.id)
 }
 

@@ -165,10 +165,14 @@ func (c *Cache) ownEntry(ctx context.Context, req Request) (*Workspace, error) {
 // answer describes r's entry to the run that asked, and counts as a use of it.
 func (c *Cache) answer(r *record, req Request, fetched bool) *Workspace {
 	c.touch(r)
-	return &Workspace{
+	ws := &Workspace{
 		Path: c.abs(r.path()), Target: req.Target, Run: req.Run, Mode: req.Mode, Driver: r.Driver, ETag: r.ETag,
 		Bytes: r.total(), Omitted: r.Omitted, Hit: !fetched, ReadOnly: r.ReadOnly,
 	}
+	if r.Tampered != "" {
+		ws.Notes = append(ws.Notes, "somebody changed this tree since the run got it: "+r.Tampered)
+	}
+	return ws
 }
 
 // getShared returns the shared tree, or errPathHeld.
@@ -379,7 +383,7 @@ func (c *Cache) tryRun(ctx context.Context, req Request, st *step) (Workspace, e
 		return Workspace{}, err
 	}
 	ws := c.answer(r, req, m.fetched)
-	ws.Stale, ws.Notes = info.stale, m.notes
+	ws.Stale, ws.Notes = info.stale, append(ws.Notes, m.notes...)
 	return *ws, nil
 }
 

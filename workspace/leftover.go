@@ -65,6 +65,42 @@ func (s *sweep) deadStaging() error {
 	return nil
 }
 
+// notes forgets what is written down of entries that are gone.
+func (s *sweep) notes() error {
+	c := s.c
+	if s.opts.DryRun {
+		return nil
+	}
+	// In this order: a note that belongs to no work under way any more has a record
+	// by then, or never gets one.
+	var names []string
+	for _, dir := range []string{settledDir, manifestsDir} {
+		ids, err := c.list(dir)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if lstat(c.root(), path.Join(reservationsDir, id)) == nil {
+				names = append(names, path.Join(dir, id))
+			}
+		}
+	}
+	records, _, err := c.records()
+	if err != nil {
+		return err
+	}
+	known := map[string]bool{}
+	for _, r := range records {
+		known[r.Staging] = true
+	}
+	for _, n := range names {
+		if !known[path.Base(n)] {
+			_ = c.root().Remove(n) // if it stays, it is removed next time
+		}
+	}
+	return nil
+}
+
 // quarantined clears what a crash left of moving something to the quarantine.
 func (s *sweep) quarantined() error {
 	c := s.c

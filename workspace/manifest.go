@@ -150,6 +150,9 @@ func (m *manifest) add(name string, what [28]byte) {
 	m.n++
 }
 
+// disk returns the disk that m takes when it is saved.
+func (m *manifest) disk() int64 { return blocks(int64(manifestHeader + len(m.entries) + len(m.paths))) }
+
 // save writes m to the manifest of what is made in staging.
 func (m *manifest) save(root *os.Root, staging string) error {
 	f, err := root.OpenFile(manifestFile(staging), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)

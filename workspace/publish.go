@@ -8,6 +8,7 @@ import (
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/internal/flock"
+	"github.com/cordonlabs/cordon/internal/mounts"
 )
 
 // publish gives what was staged its name, and its record last. Nothing that
@@ -161,7 +162,11 @@ func (c *Cache) yields(k key, v version) (bool, error) {
 	if h, err := c.held(k); h != nil || err != nil {
 		return false, err
 	}
-	return true, c.remove(old, "the object was replaced in the store")
+	err = c.remove(old, "the object was replaced in the store")
+	if errors.Is(err, mounts.ErrBusy) {
+		return false, nil // a tool that was left behind still uses it
+	}
+	return true, err
 }
 
 // identify writes into r what the entry's names are.

@@ -2,8 +2,6 @@ package workspace
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"path"
 	"sync"
 	"time"
@@ -112,38 +110,20 @@ func (c *Cache) unsettle(r *record) {
 	_ = c.root().Remove(manifestFile(r.Staging))
 }
 
-// settleRest settles what processes that ended meanwhile did not get round to,
-// and forgets what was settled and is gone.
+// settleRest settles what processes that ended meanwhile did not get round to.
 func (s *sweep) settleRest() error {
 	c := s.c
 	if s.opts.DryRun {
 		return nil
 	}
-	// Names before records: whatever was settled before has a record by then.
-	names, err := c.list(settledDir)
-	if err != nil {
-		return err
-	}
 	records, _, err := c.records()
 	if err != nil {
 		return err
 	}
-	have, known := map[string]bool{}, map[string]bool{}
-	for _, n := range names {
-		have[n] = true
-	}
 	var rest []*record
 	for _, r := range records {
-		known[r.Staging] = true
-		if r.State == complete && r.settles() && r.Boot == c.boot && !have[r.Staging] && c.now().Sub(r.Created) > settleDelay {
+		if r.State == complete && r.settles() && r.Boot == c.boot && !c.settled(r) && c.now().Sub(r.Created) > settleDelay {
 			rest = append(rest, r)
-		}
-	}
-	for _, n := range names {
-		if !known[n] {
-			if err := c.root().Remove(path.Join(settledDir, n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
 		}
 	}
 	return c.settleNow(s.ctx, rest)

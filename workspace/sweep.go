@@ -37,7 +37,7 @@ func (c *Cache) Sweep(ctx context.Context, opts SweepOptions) (SweepReport, erro
 	}
 	defer lock.Unlock()
 	s := &sweep{c: c, ctx: ctx, opts: opts}
-	for _, part := range []func() error{s.entries, s.strayHolds, s.deadStaging, s.tombstones, s.mounts, s.tampering, s.shrink, s.quarantined, s.lockFiles, s.tempFiles, s.settleRest, s.trash} {
+	for _, part := range []func() error{s.entries, s.strayHolds, s.deadStaging, s.tombstones, s.mounts, s.tampering, s.shrink, s.quarantined, s.lockFiles, s.tempFiles, s.notes, s.settleRest, s.trash} {
 		if err := part(); err != nil {
 			return s.report, diskError("sweep", c.dir, err)
 		}

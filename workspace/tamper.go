@@ -2,9 +2,11 @@ package workspace
 
 import (
 	"context"
+	"errors"
 	"path"
 
 	"github.com/cordonlabs/cordon/internal/flock"
+	"github.com/cordonlabs/cordon/internal/mounts"
 )
 
 // Nobody may change a shared tree or a base. Where the kernel cannot forbid it,
@@ -54,7 +56,9 @@ func (c *Cache) convict(r *record, bad string) (gone bool, err error) {
 	}
 	c.suspects.Delete(r.Staging)
 	if h == nil {
-		return true, c.quarantine(r, bad)
+		if err := c.quarantine(r, bad); !errors.Is(err, mounts.ErrBusy) {
+			return true, err
+		} // something that is no run's still uses it
 	}
 	if r.Tampered != "" {
 		return false, nil
