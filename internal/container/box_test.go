@@ -82,6 +82,7 @@ func (h *host) volume(t *testing.T, name string, user int) string {
 type box struct {
 	h    *host
 	id   string
+	log  string // file with what its first process says
 	user string // whom everything runs as; some runtimes run as root unless told
 	done bool
 }
@@ -127,11 +128,19 @@ func (h *host) start(t *testing.T, s settings) *box {
 		t.Fatal(err)
 	}
 	s.writeConfig(t, bundle, layer("root"), h.store, binary(t))
+	b.log = filepath.Join(bundle, "log")
+	log, err := os.Create(b.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	run := b.command(t.Context(), "run", "--detach", "--bundle", bundle, b.id)
+	run.Stdout, run.Stderr = log, log
 	starting.RLock()
-	out, code := b.runtime(t, "run", "--detach", "--bundle", bundle, b.id)
+	err = run.Run()
 	starting.RUnlock()
-	if code != 0 {
-		t.Fatalf("start a container: exit code %d\n%s", code, out)
+	if err != nil {
+		t.Fatalf("start a container: %v\n%s", err, b.said(t))
 	}
 	return b
 }
@@ -149,6 +158,16 @@ func (b *box) stop(t *testing.T) {
 	}
 }
 
+// said returns what the container's first process has said so far.
+func (b *box) said(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(b.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 // limit is far more than anything here takes.
 const limit = time.Minute
 
@@ -164,7 +183,7 @@ func (b *box) separately(t *testing.T, args ...string) (all, stdout string, code
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), limit) // not the test's: it has to work in cleanups too
 	defer cancel()
-	cmd := exec.CommandContext(ctx, b.h.runtime, append([]string{"--root", filepath.Join(b.h.dir, "state")}, args...)...)
+	cmd := b.command(ctx, args...)
 	files := [2]*os.File{}
 	for i := range files {
 		f, err := os.CreateTemp(b.h.dir, "out-")
@@ -187,6 +206,10 @@ func (b *box) separately(t *testing.T, args ...string) (all, stdout string, code
 		}
 	}
 	return string(text[0]) + string(text[1]), string(text[0]), cmd.ProcessState.ExitCode()
+}
+
+func (b *box) command(ctx context.Context, args ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, b.h.runtime, append([]string{"--root", filepath.Join(b.h.dir, "state")}, args...)...)
 }
 
 // exec runs a program in the container.

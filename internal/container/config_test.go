@@ -31,6 +31,10 @@ type settings struct {
 	userns  bool     // a user namespace, as rootless engines and hostUsers: false make one
 	seccomp bool     // false: the default profile; true: none
 
+	command []string // instead of sleeping
+	env     []string // beside the cache's and the store's
+	network bool     // the host's network, in place of none
+
 	cache       string // the host's directory that is mounted at /cache; "": the container's own layer
 	propagation string // of that mount; "": rprivate, as engines do
 }
@@ -86,7 +90,7 @@ func (s settings) writeConfig(t *testing.T, bundle, root, store, binary string) 
 		tmpfs("/dev", "755"),
 		tmpfs("/tmp", "1777"),
 		bind(binary, "/usr/local/bin/cordon", "ro"),
-		bind(store, "/store", "ro"),
+		bind(store, "/store", "rw"),
 	}
 	if s.cache != "" {
 		propagation := s.propagation
@@ -95,7 +99,10 @@ func (s settings) writeConfig(t *testing.T, bundle, root, store, binary string) 
 		}
 		mounts = append(mounts, bind(s.cache, "/cache", "rw", propagation))
 	}
-	namespaces := []object{{"type": "pid"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"}, {"type": "network"}}
+	namespaces := []object{{"type": "pid"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"}}
+	if !s.network {
+		namespaces = append(namespaces, object{"type": "network"})
+	}
 	linux := object{"rootfsPropagation": "rprivate"}
 	switch s.propagation { // engines do so: a mount propagates no further than the root it hangs below
 	case "rshared":
@@ -117,15 +124,19 @@ func (s settings) writeConfig(t *testing.T, bundle, root, store, binary string) 
 	if s.user != 0 {
 		sets = object{"bounding": caps}
 	}
+	command := s.command
+	if command == nil {
+		command = []string{"sleep", "600"} // so that it ends whatever becomes of the test
+	}
 	config := object{
 		"ociVersion": "1.0.2",
-		"root":       object{"path": root},
+		"root":       object{"path": root, "readonly": s.cache != ""},
 		"mounts":     mounts,
 		"linux":      linux,
 		"process": object{
-			"args":            []string{"sleep", "600"}, // so that it ends whatever becomes of the test
+			"args":            command,
 			"cwd":             "/",
-			"env":             []string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/tmp", "CACHE_DIR=/cache", "CORDON_STORE=/store"},
+			"env":             append([]string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/tmp", "CACHE_DIR=/cache", "CORDON_STORE=/store"}, s.env...),
 			"user":            object{"uid": s.user, "gid": s.user},
 			"capabilities":    sets,
 			"noNewPrivileges": true,
