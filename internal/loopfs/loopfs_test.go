@@ -3,9 +3,11 @@ package loopfs_test
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -82,15 +84,36 @@ func TestNothingStays(t *testing.T) {
 	}
 }
 
+func TestACopyInAnotherNamespaceIsNoDefect(t *testing.T) {
+	t.Parallel()
+	r := &recorder{TB: t}
+	loopfs.New(r, "ext4", 16<<20)
+	stranger := exec.Command("sleep", "60")
+	stranger.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
+	if err := stranger.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Wait() // it was killed
+	defer stranger.Process.Kill()
+	for _, clean := range slices.Backward(r.cleanups) {
+		clean()
+	}
+	if r.failures != "" || !strings.Contains(r.logs, fmt.Sprintf("process %d (sleep)", stranger.Process.Pid)) {
+		t.Errorf("failures: %s\nlogs: %s", r.failures, r.logs)
+	}
+}
+
 // recorder is a test whose clean-up and failures are looked at.
 type recorder struct {
 	testing.TB
 	failures string
+	logs     string
 	cleanups []func()
 }
 
 func (r *recorder) Cleanup(f func())                  { r.cleanups = append(r.cleanups, f) }
 func (r *recorder) Error(args ...any)                 { r.failures += fmt.Sprint(args...) }
+func (r *recorder) Logf(format string, args ...any)   { r.logs += fmt.Sprintf(format, args...) }
 func (r *recorder) Errorf(format string, args ...any) { r.failures += fmt.Sprintf(format, args...) }
 
 func TestWhatKeepsItBusyIsNamedAndItGoesAllTheSame(t *testing.T) {

@@ -17,14 +17,17 @@ import (
 // mount: a killed process on a busy machine, or one between fork and exec.
 const patience = 2 * time.Second
 
-// devicePatience is how long its loop device may be in use after that. Whoever
-// makes a mount namespace anywhere on the machine, such as a container that is
-// being started, takes along all mounts for a while.
+// devicePatience is how long its loop device may be in use though nobody has it
+// any more: the kernel takes a mount namespace apart some time after its last
+// process ended.
 const devicePatience = 10 * time.Second
 
 // release unmounts point and waits until the loop device behind it is free.
 // What keeps it is a defect of the test or of what it tests, and is reported;
-// the mounts are taken away all the same, for the machine has other users.
+// the mounts are taken away all the same, for the machine has other users. One
+// of those may have taken a copy of the mount into a mount namespace of its own,
+// as every container does that is started meanwhile: that is no defect, and the
+// device is freed when it ends.
 func release(t testing.TB, point, image string) {
 	t.Helper()
 	err := within(patience, func() error { return unix.Unmount(point, unix.UMOUNT_NOFOLLOW) })
@@ -37,13 +40,18 @@ func release(t testing.TB, point, image string) {
 	if image == "" {
 		return
 	}
-	err = within(devicePatience, func() error {
+	free := func() error {
 		if dev := attached(image); dev != "" {
-			return fmt.Errorf("%s is still in use: something in another mount namespace, or a mount that was made of it, keeps it", dev)
+			return fmt.Errorf("%s is still in use: a mount in another namespace, or one that was made of it, keeps it", dev)
 		}
 		return nil
-	})
-	if err != nil {
+	}
+	if err = within(patience, free); err == nil {
+		return
+	}
+	if others := namespaces(point); others != "" {
+		t.Logf("%v\n%s", err, others)
+	} else if err = within(devicePatience, free); err != nil {
 		t.Error(err)
 	}
 }
@@ -93,6 +101,21 @@ func users(point string) string {
 	}
 	if b.Len() == 0 {
 		return "nothing that this process can see uses it"
+	}
+	return b.String()
+}
+
+// namespaces says which processes see a mount at point that this one does not.
+func namespaces(point string) string {
+	var b strings.Builder
+	tables, _ := filepath.Glob("/proc/[0-9]*/mountinfo") // the pattern is well-formed
+	for _, t := range tables {
+		table, err := os.ReadFile(t) // most end meanwhile, or see none
+		if err == nil && strings.Contains(string(table), " "+point+" ") {
+			pid := strings.Split(t, "/")[2]
+			name, _ := os.ReadFile("/proc/" + pid + "/comm") // it may have ended by now
+			fmt.Fprintf(&b, "process %s (%s) has it in its mount namespace\n", pid, strings.TrimSpace(string(name)))
+		}
 	}
 	return b.String()
 }
