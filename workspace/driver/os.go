@@ -1,0 +1,171 @@
+package driver
+
+import (
+	"bytes"
+	"encoding/binary"
+	"iter"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// openat opens one component.
+func openat(dir int, name string, flags int, mode uint32) (int, error) {
+	for {
+		fd, err := unix.Openat(dir, name, flags|unix.O_CLOEXEC, mode)
+		if err != unix.EINTR {
+			return fd, err
+		}
+	}
+}
+
+// maxPath is the longest path that one call takes; the NUL at its end counts.
+const maxPath = unix.PathMax - 1
+
+// openDir opens the directory path below root, however long its path is, without
+// following a link. flags may be O_PATH.
+func (c *cloner) openDir(root int, path string, flags int) (int, error) {
+	at := root
+	for {
+		piece, rest := path, ""
+		cut := -1
+		if c.noOpenat2.Load() {
+			cut = strings.IndexByte(path, '/')
+		} else if len(path) > maxPath {
+			cut = strings.LastIndexByte(path[:maxPath+1], '/')
+		}
+		how := flags
+		if cut >= 0 {
+			piece, rest, how = path[:cut], path[cut+1:], unix.O_PATH
+		}
+		fd, err := c.openPiece(at, piece, how)
+		if err == unix.ENOSYS || err == unix.EPERM && !c.noOpenat2.Load() {
+			c.noOpenat2.Store(true) // a kernel before 5.6, or a container's filter: one component at a time
+			continue
+		}
+		if at != root {
+			unix.Close(at)
+		}
+		if err != nil || cut < 0 {
+			return fd, err
+		}
+		at, path = fd, rest
+	}
+}
+
+func (c *cloner) openPiece(at int, path string, flags int) (int, error) {
+	flags |= unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	if c.noOpenat2.Load() {
+		return openat(at, path, flags, 0)
+	}
+	for {
+		fd, err := unix.Openat2(at, path, &unix.OpenHow{Flags: uint64(flags), Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS})
+		if err != unix.EINTR && err != unix.EAGAIN {
+			return fd, err
+		}
+	}
+}
+
+// futimens sets the modification time of an open file or directory.
+func futimens(fd int, mtime unix.Timespec) error {
+	ts := [2]unix.Timespec{{Nsec: unix.UTIME_OMIT}, mtime}
+	// Without a path, which only the plain system call can be asked for; with an
+	// empty one instead it wants Linux 5.8.
+	_, _, errno := unix.Syscall6(unix.SYS_UTIMENSAT, uintptr(fd), 0, uintptr(unsafe.Pointer(&ts)), 0, 0, 0)
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// dirent is an entry of a directory.
+type dirent struct {
+	name string
+	kind byte // DT_REG and the like; DT_UNKNOWN where the file system does not tell
+}
+
+// The layout of struct linux_dirent64 (getdents64(2)): inode, offset of the next
+// entry, length, kind, name with a NUL at its end.
+const (
+	direntOffset = 8
+	direntLength = 16
+	direntKind   = 18
+	direntName   = 19
+
+	maxDirent = (direntName + 255 + 1 + 7) / 8 * 8
+)
+
+func getdents(fd int, buf []byte) (int, error) {
+	for {
+		n, err := unix.Getdents(fd, buf)
+		if err != unix.EINTR {
+			return n, err
+		}
+	}
+}
+
+// dirents reads what getdents returned, without "." and "..".
+func dirents(buf []byte) iter.Seq[dirent] {
+	return func(yield func(dirent) bool) {
+		for len(buf) > direntName {
+			rec := buf[:binary.NativeEndian.Uint16(buf[direntLength:])]
+			buf = buf[len(rec):]
+			name, _, _ := bytes.Cut(rec[direntName:], []byte{0})
+			if s := string(name); s != "." && s != ".." && !yield(dirent{s, rec[direntKind]}) {
+				return
+			}
+		}
+	}
+}
+
+// lastOffset returns where in the directory the last entry of buf ends.
+func lastOffset(buf []byte) (offset int64) {
+	for len(buf) > direntName {
+		offset = int64(binary.NativeEndian.Uint64(buf[direntOffset:])) //nolint:gosec // an opaque number of the kernel's
+		buf = buf[binary.NativeEndian.Uint16(buf[direntLength:]):]
+	}
+	return offset
+}
+
+// cloneXattrs copies the attributes that a user may set to out, whose mode is to
+// become mode. Those of other namespaces mean something to the system
+// (capabilities, labels, overlayfs) and are not a tree's content. It reports
+// whether it changed out's mode: setting an attribute takes write permission,
+// which a descriptor for writing does not replace (xattr(7)).
+func cloneXattrs(in, out int, mode uint32) (changed bool, err error) {
+	size, err := unix.Flistxattr(in, nil)
+	if size <= 0 || err == unix.ENOTSUP {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	names := make([]byte, size)
+	if size, err = unix.Flistxattr(in, names); err != nil {
+		return false, err
+	}
+	for name := range strings.SplitSeq(string(names[:size]), "\x00") {
+		if !strings.HasPrefix(name, "user.") {
+			continue
+		}
+		if mode&0o200 == 0 && !changed {
+			if err := unix.Fchmod(out, mode|0o200); err != nil {
+				return false, err
+			}
+			changed = true
+		}
+		n, err := unix.Fgetxattr(in, name, nil)
+		if err != nil {
+			return changed, err
+		}
+		value := make([]byte, n)
+		if n, err = unix.Fgetxattr(in, name, value); err != nil {
+			return changed, err
+		}
+		if err := unix.Fsetxattr(out, name, value[:n], 0); err != nil {
+			return changed, err
+		}
+	}
+	return changed, nil
+}
