@@ -48,8 +48,8 @@ const (
 	workName    = "work"
 	lowerName   = "lower" // exists only while the mount is made
 
-	// volatileMark is what the kernel leaves in home while a volatile overlay is
-	// mounted. It refuses to mount layers that have it.
+	// volatileMark is what a volatile mount leaves in home for ever. The kernel
+	// refuses to mount layers that have it.
 	volatileMark = workName + "/work/incompat"
 )
 

@@ -44,6 +44,20 @@ func TestProbingOverlaySaysThatARightIsMissing(t *testing.T) {
 	}
 }
 
+func TestOverlayWithAllRightsHidesNothing(t *testing.T) {
+	s := overlayStage(t)
+	if s.user() {
+		t.Skip("a user namespace has less")
+	}
+	dir := s.path("trial")
+	s.must(os.Mkdir(dir, 0o755))
+	p := probeOverlay(t, dir)
+	s.must(p.Err)
+	if got, want := p.Driver.Traits(), (driver.Traits{NeedsBase: true, Volatile: true, Mounted: true}); got != want || p.Note != "" {
+		t.Errorf("traits %+v, want %+v; note %q", got, want, p.Note)
+	}
+}
+
 func TestOverlayProbingSaysThatAFileSystemIsUnfit(t *testing.T) {
 	s := overlayStage(t)
 	s.view("run")
