@@ -1,6 +1,8 @@
 package container
 
 import (
+	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -12,11 +14,19 @@ const image = 400 << 20
 
 // places are where a container's /cache may be.
 var places = map[string]func(t *testing.T, h *host, user int) string{
-	"ext4":                func(t *testing.T, h *host, user int) string { return h.on(t, "ext4", user) },
-	"xfs":                 func(t *testing.T, h *host, user int) string { return h.on(t, "xfs", user) },
-	"btrfs":               func(t *testing.T, h *host, user int) string { return h.on(t, "btrfs", user) },
-	"tmpfs":               func(t *testing.T, h *host, user int) string { return h.on(t, "tmpfs", user) },
-	"ext4, id-mapped":     func(t *testing.T, h *host, _ int) string { return h.idmapped(t, h.on(t, "ext4", 0)) },
+	"ext4":            func(t *testing.T, h *host, user int) string { return h.on(t, "ext4", user) },
+	"xfs":             func(t *testing.T, h *host, user int) string { return h.on(t, "xfs", user) },
+	"btrfs":           func(t *testing.T, h *host, user int) string { return h.on(t, "btrfs", user) },
+	"tmpfs":           func(t *testing.T, h *host, user int) string { return h.on(t, "tmpfs", user) },
+	"ext4, id-mapped": func(t *testing.T, h *host, _ int) string { return h.idmapped(t, h.on(t, "ext4", 0)) },
+	"ext4, with fsGroup": func(t *testing.T, h *host, user int) string {
+		volume := h.on(t, "ext4", 0)
+		// As Kubernetes leaves a volume to a pod that is not root.
+		if err := errors.Join(os.Chown(volume, 0, user), os.Chmod(volume, os.ModeSetgid|0o775)); err != nil {
+			t.Fatal(err)
+		}
+		return volume
+	},
 	"the container layer": func(*testing.T, *host, int) string { return "" },
 }
 
@@ -53,6 +63,8 @@ func TestWhatAContainerGets(t *testing.T) {
 		{"Docker's defaults on btrfs", settings{}, "btrfs", "snapshot", false, "CAP_SYS_ADMIN"},
 		{"no capability, no root, on ext4", settings{only: []string{}, user: 10001}, "ext4", "copy", false, "CAP_SYS_ADMIN"},
 		{"no capability, no root, on XFS", settings{only: []string{}, user: 10001}, "xfs", "reflink", false, "CAP_SYS_ADMIN"},
+		{"no capability, no root, with fsGroup", settings{only: []string{}, user: 10001}, "ext4, with fsGroup", "copy", false, "CAP_SYS_ADMIN"},
+		{"no capability, no root, on btrfs", settings{only: []string{}, user: 10001}, "btrfs", "snapshot", false, "CAP_SYS_ADMIN"},
 		{"no seccomp profile, no capability", settings{seccomp: true}, "ext4", "copy", false, "CAP_SYS_ADMIN"},
 		{"SYS_ADMIN on ext4", settings{add: []string{sysAdmin}}, "ext4", "overlay", true, ""},
 		{"SYS_ADMIN on XFS", settings{add: []string{sysAdmin}}, "xfs", "overlay", true, ""},
