@@ -195,7 +195,7 @@ func (s *sweep) mounts() error {
 			c.relax(s.ctx, r)
 		}
 	}
-	return s.strayMounts(records)
+	return s.strayMounts()
 }
 
 // remount brings the mount of r, which somebody holds, back if it is gone.
@@ -224,31 +224,28 @@ func (s *sweep) remount(r *record) {
 // removed the cache's own directory, or a crash came between a mount and its
 // record. What is below the trash and staging directories goes with them. Mounts
 // that the cache did not make are left alone.
-func (s *sweep) strayMounts(records []*record) error {
+func (s *sweep) strayMounts() error {
 	c := s.c
 	all, err := mounts.Below(c.real)
 	if err != nil {
 		return err
 	}
-	known := map[string]bool{}
-	for _, r := range records {
-		known[r.path()] = true
-	}
 	for _, m := range all {
 		name := strings.TrimPrefix(m.Point, c.real+"/")
-		parts := strings.Split(name, "/")
-		view := len(parts) == 3 && m.Source == driver.MountSource
-		bind := len(parts) == 2 && parts[1] == treeName && strings.HasSuffix("/"+m.Root, "/"+name)
-		if parts[0] == stateDir || known[name] || !view && !bind || parts[len(parts)-1] != treeName {
+		k, lock, ok := mountedAs(m, name)
+		if !ok || lstat(c.root(), recordFile(k)) != nil {
 			continue
 		}
 		err := s.did(Removal{Path: m.Point, Reason: "no record tells of this mount"}, func() (bool, error) {
-			dir, err := c.root().OpenRoot(path.Dir(name))
-			if err != nil {
-				return false, err
+			lock, err := flock.Try(c.root(), lock, flock.Exclusive)
+			if lock == nil || err != nil {
+				return false, err // it is being made
 			}
-			defer dir.Close()
-			if err := unmountAll(dir, treeName); err != nil || bind {
+			defer lock.Unlock()
+			if lstat(c.root(), recordFile(k)) != nil {
+				return false, nil
+			}
+			if err := c.unmount(name); err != nil || m.Source != driver.MountSource {
 				return err == nil, err
 			}
 			return c.trash(path.Dir(name)), nil
@@ -258,4 +255,28 @@ func (s *sweep) strayMounts(records []*record) error {
 		}
 	}
 	return nil
+}
+
+// mountedAs returns the entry that the mount at name, below the cache directory,
+// looks like a part of, and the lock that whoever makes such a mount has. It is
+// not ok where the cache makes no such mount.
+func mountedAs(m mounts.Mount, name string) (k key, lock string, ok bool) {
+	parts := strings.Split(name, "/")
+	t, err := cordon.ParseTargetID(parts[0])
+	if err != nil || parts[len(parts)-1] != treeName {
+		return "", "", false
+	}
+	switch len(parts) {
+	case 2: // a tree that is mounted on itself
+		k = sharedKey(t)
+		return k, chooserLock(t), strings.HasSuffix("/"+m.Root, "/"+name)
+	case 3:
+		r, err := cordon.ParseRunID(parts[1])
+		if err != nil {
+			return "", "", false
+		}
+		k = runKey(t, r)
+		return k, runLock(k), m.Source == driver.MountSource
+	}
+	return "", "", false
 }
