@@ -18,66 +18,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// host is what all containers of a test have in common.
-type host struct {
-	dir     string // everything of the test; others may pass through it
-	runtime string
-	root    string
-	store   string // of targets, with one in it
-	target  string // its id
-}
-
-// newHost skips the test where containers cannot be had here.
-func newHost(t *testing.T) *host {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("containers are started by root here")
-	}
-	h := &host{runtime: program(t, "runc", "crun"), root: rootfs(t)}
-	var err error
-	if h.dir, err = os.MkdirTemp("", "cordon-container-"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if left := mountsBelow(t, h.dir); len(left) > 0 {
-			t.Errorf("mounts are left: %q", left)
-			return // or the removal would go through them
-		}
-		if err := os.RemoveAll(h.dir); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := os.Chmod(h.dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	h.store = filepath.Join(h.dir, "store")
-	project := filepath.Join(h.dir, "project")
-	if err := errors.Join(os.MkdirAll(filepath.Join(project, "src"), 0o755), os.WriteFile(filepath.Join(project, "src", "a.txt"), []byte("base\n"), 0o644)); err != nil {
-		t.Fatal(err)
-	}
-	put := exec.CommandContext(t.Context(), binary(t), "targets", "put", project, "--id", "t1", "--store", h.store)
-	put.Env = []string{"HOME=" + h.dir, "PATH=" + os.Getenv("PATH")}
-	if out, err := put.CombinedOutput(); err != nil {
-		t.Fatalf("put a target: %v\n%s", err, out)
-	}
-	h.target = "t1"
-	open := exec.CommandContext(t.Context(), "chmod", "-R", "a+rX", h.store)
-	if out, err := open.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return h
-}
-
-// volume makes a directory on the host, for user.
-func (h *host) volume(t *testing.T, name string, user int) string {
-	t.Helper()
-	dir := filepath.Join(h.dir, name)
-	if err := errors.Join(os.Mkdir(dir, 0o755), os.Chown(dir, user, user)); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
 // box is a running container.
 type box struct {
 	h    *host
@@ -271,30 +211,4 @@ func (b *box) get(t *testing.T, run, mode string) workspace {
 		t.Fatalf("cordon get: %v\n%s", err, out)
 	}
 	return w
-}
-
-// mountsBelow returns the mount points below dir in the test's own namespace.
-func mountsBelow(t *testing.T, dir string) []string {
-	t.Helper()
-	table, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var below []string
-	for line := range strings.Lines(string(table)) {
-		if f := strings.Fields(line); len(f) > 4 && strings.HasPrefix(f[4], dir+"/") {
-			below = append(below, f[4])
-		}
-	}
-	return below
-}
-
-// pass opens the folders on the way to path, as far as they are the test's.
-func (h *host) pass(t *testing.T, path string) {
-	t.Helper()
-	for d := filepath.Dir(path); d != filepath.Clean(os.TempDir()) && d != "/"; d = filepath.Dir(d) {
-		if err := os.Chmod(d, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
 }

@@ -25,11 +25,11 @@ const firstMapped = 100000
 
 // settings say what kind of container it is. The zero settings are Docker's own.
 type settings struct {
-	add     []string // capabilities beside Docker's
-	only    []string // capabilities instead of Docker's
-	user    int      // whom the program runs as
-	userns  bool     // a user namespace, as rootless engines and hostUsers: false make one
-	seccomp bool     // false: the default profile; true: none
+	add        []string // capabilities beside Docker's
+	only       []string // capabilities instead of Docker's
+	user       int      // whom the program runs as
+	userns     bool     // a user namespace, as rootless engines and hostUsers: false make one
+	unconfined bool     // no seccomp profile, in place of the default one
 
 	command []string // instead of sleeping
 	env     []string // beside the cache's and the store's
@@ -61,7 +61,7 @@ var namespaceFlags = []int{0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000,
 const enosys = 38 // what those profiles answer to clone3, so that the C library falls back to clone
 
 func (s settings) seccompProfile() object {
-	if s.seccomp || slices.Contains(s.capabilities(), sysAdmin) {
+	if s.unconfined || slices.Contains(s.capabilities(), sysAdmin) {
 		return nil
 	}
 	rules := []object{

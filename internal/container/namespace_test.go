@@ -151,16 +151,6 @@ func TestMountsOnASharedVolumeAreSeenByTheHostAndOtherContainers(t *testing.T) {
 	}
 }
 
-// unmountBelow takes off what a failed test has left on the host.
-func unmountBelow(t *testing.T, dir string) {
-	t.Helper()
-	for range 5 { // the innermost one may keep others busy
-		for _, m := range mountsBelow(t, dir) {
-			_ = unix.Unmount(m, 0) // tried again, and then told by the file system that cannot be unmounted
-		}
-	}
-}
-
 // The snippets share the name of their volume: whoever tries the unprivileged one
 // first goes on with the other one.
 func TestACacheThatAnotherUserBeganIsUsedByRootButNotTheOtherWay(t *testing.T) {

@@ -45,6 +45,7 @@ func rootfs(t *testing.T) string {
 	debootstrap := program(t, "debootstrap")
 	t.Logf("making the containers' root, about half a minute")
 	making := dir + ".making"
+	unmountBelow(t, making) // what a killed debootstrap has left
 	if err := os.RemoveAll(making); err != nil {
 		t.Fatal(err)
 	}
