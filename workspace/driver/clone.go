@@ -94,10 +94,10 @@ type cloner struct {
 	base, copy int    // descriptors of both trees' roots
 	kept       uint32 // permission bits that survive creation: the umask, or a default ACL, takes the others
 
+	opener
 	queue
 	stopped    atomic.Bool
 	cannot     atomic.Bool // the file system shares no blocks
-	noOpenat2  atomic.Bool
 	bytes      atomic.Int64
 	inodes     atomic.Int64
 	progressed atomic.Int64

@@ -5,8 +5,6 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/cordonlabs/cordon"
 )
 
 // copyStep is how many bytes one system call copies: few enough to stay in the
@@ -212,12 +210,7 @@ func (w *worker) shareBlocks(out, in int, st *unix.Stat_t) (bool, error) {
 		return false, err
 	}
 	if w.share == shareAlways {
-		return false, errNotShared(err)
+		return false, errNotShared(in, err)
 	}
 	return false, nil
-}
-
-func errNotShared(err error) error {
-	return &cordon.Error{Kind: cordon.InvalidArgument, Op: "share a file's blocks", Err: err,
-		Fix: "put CACHE_DIR on one file system that can, XFS (mkfs.xfs -m reflink=1, its default) or btrfs, or choose CACHE_COW_DRIVER=copy"}
 }

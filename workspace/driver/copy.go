@@ -3,6 +3,8 @@ package driver
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 )
 
@@ -40,9 +42,16 @@ func makePlainBase(dir *os.Root, name string) error {
 	return dir.Chmod(name, 0o755) // whatever the umask
 }
 
+// checkPlain checks a view that is nothing but files.
 func checkPlain(dir *os.Root, name string) error {
-	if _, err := dir.Lstat(name); err != nil {
+	info, err := dir.Lstat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return errors.Join(ErrBroken, err)
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return fmt.Errorf("%w: %q is no directory", ErrBroken, name)
 	}
 	return nil
 }

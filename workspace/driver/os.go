@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"iter"
 	"strings"
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -23,14 +24,19 @@ func openat(dir int, name string, flags int, mode uint32) (int, error) {
 // maxPath is the longest path that one call takes; the NUL at its end counts.
 const maxPath = unix.PathMax - 1
 
+// opener opens directories by their paths and remembers how that is done here.
+type opener struct {
+	noOpenat2 atomic.Bool
+}
+
 // openDir opens the directory path below root, however long its path is, without
 // following a link. flags may be O_PATH.
-func (c *cloner) openDir(root int, path string, flags int) (int, error) {
+func (o *opener) openDir(root int, path string, flags int) (int, error) {
 	at := root
 	for {
 		piece, rest := path, ""
 		cut := -1
-		if c.noOpenat2.Load() {
+		if o.noOpenat2.Load() {
 			cut = strings.IndexByte(path, '/')
 		} else if len(path) > maxPath {
 			cut = strings.LastIndexByte(path[:maxPath+1], '/')
@@ -39,9 +45,9 @@ func (c *cloner) openDir(root int, path string, flags int) (int, error) {
 		if cut >= 0 {
 			piece, rest, how = path[:cut], path[cut+1:], unix.O_PATH
 		}
-		fd, err := c.openPiece(at, piece, how)
-		if err == unix.ENOSYS || err == unix.EPERM && !c.noOpenat2.Load() {
-			c.noOpenat2.Store(true) // a kernel before 5.6, or a container's filter: one component at a time
+		fd, err := o.openPiece(at, piece, how)
+		if err == unix.ENOSYS || err == unix.EPERM && !o.noOpenat2.Load() {
+			o.noOpenat2.Store(true) // a kernel before 5.6, or a container's filter: one component at a time
 			continue
 		}
 		if at != root {
@@ -54,9 +60,9 @@ func (c *cloner) openDir(root int, path string, flags int) (int, error) {
 	}
 }
 
-func (c *cloner) openPiece(at int, path string, flags int) (int, error) {
+func (o *opener) openPiece(at int, path string, flags int) (int, error) {
 	flags |= unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
-	if c.noOpenat2.Load() {
+	if o.noOpenat2.Load() {
 		return openat(at, path, flags, 0)
 	}
 	for {
@@ -64,6 +70,30 @@ func (c *cloner) openPiece(at int, path string, flags int) (int, error) {
 		if err != unix.EINTR && err != unix.EAGAIN {
 			return fd, err
 		}
+	}
+}
+
+// fsName returns what the file system of fd is called.
+func fsName(fd int) string {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(fd, &st); err != nil {
+		return "this file system"
+	}
+	switch uint32(st.Type) { //nolint:gosec // magic numbers have 32 bits
+	case unix.EXT4_SUPER_MAGIC:
+		return "ext4"
+	case unix.XFS_SUPER_MAGIC:
+		return "xfs"
+	case unix.BTRFS_SUPER_MAGIC:
+		return "btrfs"
+	case unix.TMPFS_MAGIC:
+		return "tmpfs"
+	case unix.OVERLAYFS_SUPER_MAGIC:
+		return "overlay"
+	case unix.F2FS_SUPER_MAGIC:
+		return "f2fs"
+	default:
+		return "this file system"
 	}
 }
 

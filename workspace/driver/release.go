@@ -7,5 +7,9 @@ import "os"
 // do. It may be called again, and for what was never completed, or is no view at
 // all. ErrBusy: something still uses the view; nothing was changed.
 func Release(dir *os.Root, name string) error {
-	return releaseOverlay(dir, name)
+	if err := releaseOverlay(dir, name); err != nil {
+		return err
+	}
+	releaseSubvolume(dir, name)
+	return nil
 }

@@ -96,8 +96,10 @@ func Probe(dir *os.Root) []Probed {
 // probes try the drivers by doing. Each returns the driver, set up for what the
 // host can do, and what is special about it; or why it cannot be used.
 var probes = map[string]func(dir *os.Root) (Driver, string, error){
-	"copy":    func(*os.Root) (Driver, string, error) { return Copy{}, "", nil },
-	"overlay": probeOverlay,
+	"snapshot": probeSnapshot,
+	"reflink":  probeReflink,
+	"copy":     func(*os.Root) (Driver, string, error) { return Copy{}, "", nil },
+	"overlay":  probeOverlay,
 }
 
 // Choose returns the drivers that set allows and that work, the best first, and
