@@ -93,6 +93,9 @@ func TestWhatAContainerGets(t *testing.T) {
 			b := h.start(t, tt.settings)
 
 			found := b.doctor(t)
+			if tt.settings.cache == "" && found["driver reflink"].Status == "ok" {
+				tt.driver = "reflink" // the layer is on the host's own disk, whatever that is
+			}
 			if f := found["copy-on-write"]; f.Status != "ok" || !strings.HasPrefix(f.Found, tt.driver+" ") {
 				t.Errorf("copy-on-write: %+v, want %s", f, tt.driver)
 			}
