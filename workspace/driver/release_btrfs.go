@@ -69,7 +69,7 @@ func openSubvolume(dir int, name string) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	if ok, err := isSubvolume(fd); err != nil || !ok {
+	if ok, err := isSubvolume(fd, "."); err != nil || !ok {
 		unix.Close(fd)
 		return -1, fmt.Errorf("%q is no subvolume", name)
 	}

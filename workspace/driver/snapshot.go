@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -63,7 +62,7 @@ func (s Snapshot) Create(ctx context.Context, job Job) (Usage, error) {
 		return Usage{}, err
 	}
 	defer dir.Close()
-	ok, err := isSubvolume(int(base.Fd()))
+	ok, err := isSubvolume(int(base.Fd()), ".")
 	if err == nil && !ok {
 		return Usage{}, &cordon.Error{Kind: cordon.InvalidArgument, Op: "make a snapshot", Name: fmt.Sprintf("%q", job.Base.Name()),
 			Err: ErrUnsuitableBase, Fix: "let it be evicted and made anew, as a subvolume, or choose another driver"}
@@ -80,17 +79,18 @@ func (s Snapshot) Create(ctx context.Context, job Job) (Usage, error) {
 	return s.Price(Usage{}), nil
 }
 
-// Check implements Driver.
+// Check implements Driver. It opens nothing of the view: a run may have taken the
+// permission to.
 func (Snapshot) Check(dir *os.Root, name string) error {
-	d, err := dir.OpenFile(name, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
-		return errors.Join(ErrBroken, err)
+	if err := checkPlain(dir, name); err != nil {
+		return err
 	}
+	d, err := dir.Open(".")
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	ok, err := isSubvolume(int(d.Fd()))
+	ok, err := isSubvolume(int(d.Fd()), name)
 	if err == nil && !ok {
 		err = fmt.Errorf("%w: %q is no subvolume", ErrBroken, name)
 	}

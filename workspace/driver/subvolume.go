@@ -62,13 +62,14 @@ func ioctl[T any](fd int, request uintptr, arg *T) error {
 	return nil
 }
 
-// isSubvolume reports whether fd is the root directory of a btrfs subvolume.
-func isSubvolume(fd int) (bool, error) {
+// isSubvolume reports whether name in the directory dir is the root directory of
+// a btrfs subvolume.
+func isSubvolume(dir int, name string) (bool, error) {
 	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
+	if err := unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return false, err
 	}
-	return st.Ino == subvolRoot && st.Mode&unix.S_IFMT == unix.S_IFDIR && fsName(fd) == "btrfs", nil
+	return st.Ino == subvolRoot && st.Mode&unix.S_IFMT == unix.S_IFDIR && fsName(dir) == "btrfs", nil
 }
 
 // createSubvolume makes an empty subvolume called name in the directory dir.
