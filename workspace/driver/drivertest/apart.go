@@ -38,15 +38,11 @@ func apart(s *stand) {
 	}
 }
 
-// many is as many runs as a busy host has on one target. Mounts are made in
-// parts of a millisecond, and show what grows with their number.
+// many is as many runs as a busy host has on one target.
 func many(s *stand) {
 	n := 200
-	switch {
-	case testing.Short():
+	if testing.Short() {
 		n = 50
-	case s.traits.Mounted:
-		n = 1000
 	}
 	sample(s.base)
 	s.freeze()
