@@ -58,12 +58,16 @@ func TestDriversAreSaidToWorkWhereTheyDo(t *testing.T) {
 			}
 			defer root.Close()
 			probed := driver.Probe(root)
+			before := everything(t, dir)
 			for _, name := range driver.Names {
 				status, says := doctor.Warn, ""
 				if p := driver.ByName(probed, name); p != nil && p.Err == nil {
 					status, says = doctor.OK, "works"
 				}
 				want(t, one(t, e, "driver "+name), status, says)
+			}
+			if after := everything(t, dir); after != before {
+				t.Errorf("before:\n%s\nafter:\n%s", before, after)
 			}
 			inodes := map[string]string{"btrfs": "without a fixed number", "ext4": "inodes free"}[fs]
 			want(t, one(t, e, "free space"), doctor.OK, inodes)
