@@ -110,7 +110,7 @@ func (w *worker) fill(out, in int, st *unix.Stat_t, mode uint32) error {
 		return err
 	}
 	if shared {
-		w.take(sharedInode)
+		w.take(0)
 		w.did(min(st.Blocks*statBlock, st.Size))
 	} else {
 		// Blocks kept for a file to grow into are not copied, and what is stored
@@ -187,11 +187,6 @@ func (w *worker) extent(out, in int, at, end int64) error {
 	return nil
 }
 
-// sharedInode is about what a file takes on XFS and btrfs that shares all of its
-// blocks with another, in bytes: its inode, its name, and the references to
-// blocks.
-const sharedInode = 1024
-
 // shareBlocks makes out a file of in's blocks and reports whether that was done.
 func (w *worker) shareBlocks(out, in int, st *unix.Stat_t) (bool, error) {
 	if st.Size == 0 || w.share == shareNever || w.cannot.Load() {
@@ -200,6 +195,9 @@ func (w *worker) shareBlocks(out, in int, st *unix.Stat_t) (bool, error) {
 	err := unix.IoctlFileClone(out, in)
 	switch err {
 	case nil:
+		if !w.shared.Load() {
+			w.shared.Store(true)
+		}
 		return true, nil
 	case unix.EOPNOTSUPP, unix.EXDEV, unix.ENOTTY, unix.ENOSYS:
 		w.cannot.Store(w.share != shareAlways)

@@ -25,13 +25,11 @@ func (Reflink) Name() string { return "reflink" }
 // Traits implements Driver: a clone stands alone.
 func (Reflink) Traits() Traits { return Traits{} }
 
-// reflinkPrice is the most that one inode of a view is expected to take, in bytes:
-// a block for one of the directories, and for files less.
-const reflinkPrice = blockSize
-
-// Price implements Driver: it grows with the number of files, not with their size.
+// Price implements Driver: it grows with the number of files, not with their
+// size. A directory or a long link takes a block, or what it takes in the base.
 func (Reflink) Price(base Usage) Usage {
-	return Usage{Bytes: base.Inodes * reflinkPrice, Inodes: base.Inodes}
+	blocks := min(base.Inodes*blockSize, base.Bytes)
+	return Usage{Bytes: blocks + base.Inodes*maxSharedInode, Inodes: base.Inodes}
 }
 
 // MakeBase implements Driver.
