@@ -2,6 +2,7 @@ package workspace
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/cordonlabs/cordon"
@@ -71,7 +72,9 @@ func (d *drivers) of(c *Cache, r *record) (driver.Driver, error) {
 		return nil, &cordon.Error{Kind: cordon.Busy, Op: "use workspace", Name: c.abs(r.path()),
 			Err: errors.New("it was made by the driver " + r.Driver + ", which this program does not know"), Fix: "use the program that made it"}
 	case p.Err != nil:
-		return nil, p.Err
+		return nil, &cordon.Error{Kind: cordon.PermissionDenied, Op: "mount workspace", Name: c.abs(r.path()),
+			Err: fmt.Errorf("it is a view by %s, which does not work for this process: %w", r.Driver, p.Err),
+			Fix: "use a worker that may mount, as the one that made it could; or clean the workspace up, and ask again"}
 	}
 	return p.Driver, nil
 }
