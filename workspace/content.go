@@ -2,11 +2,9 @@ package workspace
 
 import (
 	"context"
-	"os"
 	"path"
 
 	"github.com/cordonlabs/cordon/internal/flock"
-	"github.com/cordonlabs/cordon/workspace/driver"
 )
 
 // contentBase returns the record of a base of version v, making it if there is
@@ -252,6 +250,3 @@ func (c *Cache) sibling(ctx context.Context, req Request, info contentInfo, k ke
 	}
 	return r, err
 }
-
-// plainTree makes the directory that a tree is extracted into.
-func plainTree(dir *os.Root, name string) error { return driver.Copy{}.MakeBase(dir, name) }

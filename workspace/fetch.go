@@ -12,6 +12,7 @@ import (
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/archive"
 	"github.com/cordonlabs/cordon/target"
+	"github.com/cordonlabs/cordon/workspace/driver"
 )
 
 // made is what was put into a staging directory.
@@ -67,7 +68,11 @@ func (c *Cache) extract(ctx context.Context, s *staging, object *os.File, info t
 	if err := s.need(ctx, blocks(1)); err != nil { // the tree's own directory
 		return made{}, err
 	}
-	if err := s.makeTree(s.root, treeName); err != nil {
+	makeTree := driver.Copy{}.MakeBase // a plain directory
+	if s.makeTree != nil {
+		makeTree = s.makeTree
+	}
+	if err := makeTree(s.root, treeName); err != nil {
 		return made{}, err
 	}
 	tree, err := s.root.OpenRoot(treeName)

@@ -27,7 +27,7 @@ type staging struct {
 	note reservation
 	root *os.Root // of the entry that is being made
 
-	makeTree func(dir *os.Root, name string) error // makes the directory of what is extracted
+	makeTree func(dir *os.Root, name string) error // makes the tree's directory, where that has to be a special one
 }
 
 // reservation is a promise of disk to work under way. It is counted against
@@ -60,7 +60,7 @@ func (c *Cache) stage(what string) (*staging, error) {
 			return nil, err
 		}
 	}
-	s := &staging{c: c, id: id, what: what, lock: lock, makeTree: plainTree, note: reservation{ID: id, Since: c.now().UTC()}}
+	s := &staging{c: c, id: id, what: what, lock: lock, note: reservation{ID: id, Since: c.now().UTC()}}
 	if err := s.open(); err != nil {
 		s.discard()
 		return nil, err

@@ -113,6 +113,11 @@ func (c *Cache) clone(ctx context.Context, s *staging, r *record, readOnly bool,
 	if readOnly {
 		modes = driver.ReadOnlyModes
 	}
+	if s.makeTree != nil {
+		if err := s.makeTree(s.root, treeName); err != nil {
+			return made{}, err
+		}
+	}
 	u, err := driver.Clone(ctx, driver.Job{
 		Base: tree, Size: driver.Usage{Bytes: r.Bytes, Inodes: r.Inodes}, Dir: s.root, Name: treeName,
 		Progress: func(n int64) { st.done.Store(n) },

@@ -3,6 +3,7 @@ package driver
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"runtime"
 	"sync"
@@ -138,7 +139,10 @@ func (c *cloner) run(job Job) error {
 	if err := unix.Fstat(c.base, &st); err != nil {
 		return os.NewSyscallError("fstat", err)
 	}
-	if err := job.Dir.Mkdir(job.Name, 0o777); err != nil {
+	// It may be there already, empty: a base is cloned into what MakeBase made.
+	err = job.Dir.Mkdir(job.Name, 0o777)
+	made := err == nil
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	top, err := job.Dir.OpenFile(job.Name, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
@@ -157,7 +161,7 @@ func (c *cloner) run(job Job) error {
 	}
 	// Nothing survives where directories inherit a set-group-id bit: chmod then
 	// has to take it away again.
-	if st.Mode&unix.S_ISGID == 0 {
+	if made && st.Mode&unix.S_ISGID == 0 {
 		c.kept = st.Mode & 0o777
 	}
 	root.chmod = true
