@@ -3,6 +3,7 @@ package workspace
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/cordonlabs/cordon"
@@ -21,13 +22,13 @@ type CowChoice struct {
 // which is used. The error is an InvalidArgument *cordon.Error where the setting
 // requires one that does not work here.
 func (c *Cache) CowDriver() (CowChoice, error) {
-	usable, err := c.drivers.get(c)
-	choice := CowChoice{Why: c.drivers.why, Probed: c.drivers.probed}
+	f, err := c.drivers.find(c)
+	choice := CowChoice{Why: f.why, Probed: f.probed}
 	if err != nil {
 		return choice, err
 	}
-	choice.Name = usable[0].Name()
-	for _, d := range usable {
+	choice.Name = f.usable[0].Name()
+	for _, d := range f.usable {
 		choice.Usable = append(choice.Usable, d.Name())
 	}
 	return choice, nil
@@ -37,36 +38,62 @@ func (c *Cache) CowDriver() (CowChoice, error) {
 type drivers struct {
 	setting driver.Setting
 
-	mu     sync.Mutex
-	probed []driver.Probed
-	usable []driver.Driver
-	why    error
-	err    error
+	mu    sync.Mutex
+	known *found
 }
 
-// get returns the drivers that may be used, the best first, and probes them the
-// first time: most commands of the command line need none.
+// found is what probing found out.
+type found struct {
+	probed []driver.Probed
+	usable []driver.Driver // that the setting allows, the best first
+	why    error
+	err    error // none may be used
+}
+
+// get returns the drivers that may be used, the best first.
 func (d *drivers) get(c *Cache) ([]driver.Driver, error) {
+	f, err := d.find(c)
+	return f.usable, err
+}
+
+// probeTries is how often a trial that something disturbed is repeated at once.
+const probeTries = 3
+
+// find probes the drivers the first time: most commands of the command line need
+// none. A process that is being started, or a container, may have a copy of the
+// trial's mount for an instant; that is no reason to do without a driver for as
+// long as the cache is open.
+func (d *drivers) find(c *Cache) (found, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.probed == nil {
+	if d.known != nil {
+		return *d.known, d.known.err
+	}
+	var f found
+	for range probeTries {
 		s, err := c.stage("a trial of the copy-on-write drivers")
 		if err != nil {
-			return nil, diskError("probe copy-on-write drivers", c.dir, err)
+			return found{}, diskError("probe copy-on-write drivers", c.dir, err)
 		}
-		d.probed = driver.Probe(s.root)
+		f = found{probed: driver.Probe(s.root)}
 		s.discard()
-		d.usable, d.why, d.err = driver.Choose(d.setting, d.probed)
+		f.usable, f.why, f.err = driver.Choose(d.setting, f.probed)
+		if !slices.ContainsFunc(f.probed, func(p driver.Probed) bool { return errors.Is(p.Err, driver.ErrBusy) }) {
+			d.known = &f
+			break
+		}
 	}
-	return d.usable, d.err
+	return f, f.err
 }
 
-// of returns the driver that made r's view.
+// of returns the driver that made r's view, whether the setting allows it for new
+// ones or not.
 func (d *drivers) of(c *Cache, r *record) (driver.Driver, error) {
-	if _, err := d.get(c); err != nil && cordon.KindOf(err) != cordon.InvalidArgument {
+	f, err := d.find(c)
+	if f.probed == nil {
 		return nil, err
 	}
-	p := driver.ByName(d.probed, r.Driver)
+	p := driver.ByName(f.probed, r.Driver)
 	switch {
 	case p == nil:
 		return nil, &cordon.Error{Kind: cordon.Busy, Op: "use workspace", Name: c.abs(r.path()),

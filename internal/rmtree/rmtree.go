@@ -5,7 +5,9 @@
 // without following a link and without crossing a mount, so that nobody who
 // swaps names in the tree meanwhile can lead the deletion out of it. A tree that
 // is deeper than the process has descriptors is flattened: a directory at
-// maxDepth is renamed to the top and deleted from there.
+// maxDepth is renamed to the top and deleted from there. A btrfs subvolume lets
+// nothing but other subvolumes be renamed out of it, so that what is in one is
+// renamed to its top.
 package rmtree
 
 import (
@@ -35,7 +37,7 @@ func Remove(ctx context.Context, parent *os.File, name string) error {
 	defer func() { _ = parent.Fd() }() // keeps parent from being finalised while its number is in use
 	for {
 		r.moved = 0
-		err := r.entry(r.top, name, name, 0)
+		err := r.entry(r.top, name, name, home{fd: r.top}, 0)
 		if err != nil && r.first == nil {
 			r.first = err
 		}
@@ -43,7 +45,7 @@ func Remove(ctx context.Context, parent *os.File, name string) error {
 		queue := r.queue
 		r.queue = nil
 		for _, n := range queue {
-			if err := r.entry(r.top, n, n, 0); err != nil && r.first == nil {
+			if err := r.entry(r.top, n, n, home{fd: r.top}, 0); err != nil && r.first == nil {
 				r.first = err
 			}
 		}
@@ -64,7 +66,15 @@ type remover struct {
 	seq   int
 }
 
-func (r *remover) entry(dir int, name, shown string, depth int) error {
+// home is the directory that deep ones are renamed to: the top, or the nearest
+// subvolume above.
+type home struct {
+	fd    int
+	depth int // of what is in it
+}
+
+// entry deletes name in dir, which stands depth directories below the top.
+func (r *remover) entry(dir int, name, shown string, h home, depth int) error {
 	if err := r.ctx.Err(); err != nil {
 		return err
 	}
@@ -87,8 +97,11 @@ func (r *remover) entry(dir int, name, shown string, depth int) error {
 	default:
 		return &os.PathError{Op: "unlink", Path: shown, Err: err}
 	}
-	if depth >= maxDepth {
-		return r.raise(dir, name, shown)
+	if depth-h.depth >= maxDepth {
+		return r.raise(dir, name, shown, h)
+	}
+	if depth >= maxDepth && isSubvolume(dir, name) {
+		return r.raise(dir, name, shown, home{fd: r.top})
 	}
 	fd, err := openDir(dir, name)
 	if errors.Is(err, unix.EACCES) {
@@ -104,7 +117,10 @@ func (r *remover) entry(dir int, name, shown string, depth int) error {
 	if err != nil {
 		return &os.PathError{Op: "open", Path: shown, Err: err}
 	}
-	kept := r.children(fd, shown, depth)
+	if !sameDevice(dir, fd) {
+		h = home{fd, depth + 1}
+	}
+	kept := r.children(fd, shown, h, depth)
 	unix.Close(fd)
 	if kept != nil {
 		return kept
@@ -116,7 +132,7 @@ func (r *remover) entry(dir int, name, shown string, depth int) error {
 }
 
 // children deletes what is in the directory fd, and returns the first error.
-func (r *remover) children(fd int, shown string, depth int) (first error) {
+func (r *remover) children(fd int, shown string, h home, depth int) (first error) {
 	// One mode repair for the whole directory beats one for each entry.
 	var st unix.Stat_t
 	if unix.Fstat(fd, &st) == nil && st.Mode&0o700 != 0o700 {
@@ -145,7 +161,7 @@ func (r *remover) children(fd int, shown string, depth int) (first error) {
 			}
 			_, _, names := unix.ParseDirent(buf[:n], -1, nil)
 			for _, name := range names {
-				if err := r.entry(fd, name, shown+"/"+name, depth+1); err != nil {
+				if err := r.entry(fd, name, shown+"/"+name, h, depth+1); err != nil {
 					if r.ctx.Err() != nil {
 						return err
 					}
@@ -163,27 +179,42 @@ func (r *remover) children(fd int, shown string, depth int) (first error) {
 	}
 }
 
-// raise renames a directory that is too deep to a name beside the tree's top,
-// where Remove finds it.
-func (r *remover) raise(dir int, name, shown string) error {
+// raise renames a directory that is too deep to its home: beside the tree's top,
+// where Remove finds it, or into a subvolume, whose children are looked at until
+// there are none.
+func (r *remover) raise(dir int, name, shown string, h home) error {
 	for {
 		r.seq++
 		to := r.name + "~" + strconv.Itoa(r.seq)
-		err := unix.Renameat2(dir, name, r.top, to, unix.RENAME_NOREPLACE)
+		err := unix.Renameat2(dir, name, h.fd, to, unix.RENAME_NOREPLACE)
 		if err == unix.EEXIST {
 			continue
 		}
 		if err == unix.EACCES { // a directory whose ".." changes must be writable
 			makePassable(dir, name)
-			err = unix.Renameat2(dir, name, r.top, to, unix.RENAME_NOREPLACE)
+			err = unix.Renameat2(dir, name, h.fd, to, unix.RENAME_NOREPLACE)
 		}
 		if err != nil {
 			return &os.PathError{Op: "rename", Path: shown, Err: err}
 		}
-		r.queue = append(r.queue, to)
-		r.moved++
+		if h.fd == r.top {
+			r.queue = append(r.queue, to)
+			r.moved++
+		}
 		return nil
 	}
+}
+
+// isSubvolume reports whether name in dir is the top of another subvolume.
+func isSubvolume(dir int, name string) bool {
+	var in, at unix.Stat_t
+	return unix.Fstat(dir, &in) == nil && unix.Fstatat(dir, name, &at, unix.AT_SYMLINK_NOFOLLOW) == nil && in.Dev != at.Dev
+}
+
+// sameDevice reports whether the open directories a and b are of one subvolume.
+func sameDevice(a, b int) bool {
+	var in, at unix.Stat_t
+	return unix.Fstat(a, &in) != nil || unix.Fstat(b, &at) != nil || in.Dev == at.Dev
 }
 
 // repair clears the flags that keep even root from unlinking name, and makes
