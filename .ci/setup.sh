@@ -28,7 +28,7 @@ if [ -z "${HOME:-}" ]; then
 fi
 TOOLS=${XDG_CACHE_HOME:-$HOME/.cache}/cordon-tools
 mkdir -p "$TOOLS/bin"
-PATH=$TOOLS/bin:$PATH
+PATH=$TOOLS/bin:$PATH:/usr/sbin:/sbin # mkfs and its like
 export PATH
 
 need_go() {
