@@ -30,12 +30,28 @@ type contestant struct {
 	pending func() (bool, error)
 }
 
-// reference is what everything is compared with.
-const reference = "cp -a"
+const (
+	// reference is what everything is compared with.
+	reference = "cp -a"
 
-// choose returns those of all that the flags want, and what they are compared with.
+	// From coreutils 9 on cp -a shares blocks where it can; these two say so, or no.
+	reflinked = "cp --reflink=always"
+	copied    = "cp --reflink=never"
+)
+
+// choose returns those of all that the flags want, and what they are compared
+// with: cp -a, where their peer cannot take part and they can.
 func choose(all []*contestant, opts *options) (chosen []*contestant) {
 	needed := map[string]bool{reference: true}
+	absent := map[string]bool{}
+	for _, c := range all {
+		absent[c.name] = c.why != nil
+	}
+	for _, c := range all {
+		if c.why == nil && absent[c.peer] {
+			c.peer = reference
+		}
+	}
 	for _, c := range all {
 		if opts.wants(c.name) {
 			needed[c.name], needed[c.peer] = true, true

@@ -58,8 +58,8 @@ func (cc *cordonCache) contestants(ctx context.Context, wants func(name string) 
 	}{
 		{"cordon snapshot", "btrfs snapshot", "snapshot", cordon.CopyOnWrite, false},
 		{"cordon overlay", "mount overlay", "overlay", cordon.CopyOnWrite, false},
-		{"cordon reflink", "cp --reflink", "reflink", cordon.CopyOnWrite, false},
-		{"cordon copy", reference, "copy", cordon.CopyOnWrite, false},
+		{"cordon reflink", reflinked, "reflink", cordon.CopyOnWrite, false},
+		{"cordon copy", copied, "copy", cordon.CopyOnWrite, false},
 		{"cordon file", reference, "", cordon.CopyOnWrite, false},
 		{"cordon shared", "", "", cordon.Shared, true},
 		{"cordon isolated", "fetch+extract", "", cordon.Isolated, false},

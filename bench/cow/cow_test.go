@@ -109,10 +109,10 @@ func TestVerdicts(t *testing.T) {
 	s := &section{Input: "kernel", FS: "ext4", Rows: []*row{
 		{Name: "cordon shared", Ready: of(0.001), Disk: of(4096), Remove: of(0.02), Grep: reading{of(1), 1.05}, Tar: reading{of(1), 1.2}},
 		{Name: "cordon overlay", Peer: "mount overlay", Unavailable: "no"},
-		{Name: "cordon reflink", Peer: "cp --reflink", Unavailable: "ext4 cannot share blocks"},
+		{Name: "cordon reflink", Peer: "cp --reflink=always", Unavailable: "ext4 cannot share blocks"},
 		{Name: "cordon isolated", Peer: "fetch+extract", Ready: of(1.1, 5.005, 1.2), Remove: of(0.001)},
 		{Name: "cp -a", Ready: of(0.25)},
-		{Name: "cp --reflink", Unavailable: "ext4 cannot share blocks"},
+		{Name: "cp --reflink=always", Unavailable: "ext4 cannot share blocks"},
 		{Name: "fetch+extract", Ready: of(1.095, 5, 1.1)},
 	}}
 	got := map[string]verdict{}
@@ -137,7 +137,7 @@ func TestVerdicts(t *testing.T) {
 	if v := got["cordon overlay: ready"]; v.Why == "" {
 		t.Error("the verdict on what was not measured does not say why")
 	}
-	if v, there := got["cordon reflink: ready, to cp --reflink"]; there {
+	if v, there := got["cordon reflink: ready, to cp --reflink=always"]; there {
 		t.Errorf("what the file system cannot do is judged: %+v", v)
 	}
 }

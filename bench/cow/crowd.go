@@ -31,7 +31,7 @@ func (s *stand) crowds(ctx context.Context, samples int) error {
 		for i := range min(crowdRounds, samples) {
 			err := s.each(ctx, fmt.Sprintf("%d at once, round %d", n, i+1), func(c *contestant) error {
 				size := n
-				if r := s.rows[c]; r.Ready.Median > quickEnough.Seconds() || int64(r.Disk.Median)*manyAtOnce > s.in.tree {
+				if r := s.rows[c]; r.Ready.Min > quickEnough.Seconds() || int64(r.Disk.Median)*manyAtOnce > s.in.tree {
 					size = s.in.crowdOfCopies()
 					if n == manyAtOnce || i > 0 || size < 2 {
 						return nil
@@ -49,10 +49,7 @@ func (s *stand) crowds(ctx context.Context, samples int) error {
 
 // crowd makes size workspaces at once, and removes them. asked is the column that it is for.
 func (s *stand) crowd(ctx context.Context, c *contestant, asked, size int) error {
-	if err := s.vol.sync(); err != nil {
-		return err
-	}
-	before, err := s.vol.used()
+	before, err := s.vol.rest(ctx)
 	if err != nil {
 		return err
 	}

@@ -35,9 +35,12 @@ func others(in *input, v *volume, plain, dir string) []*contestant {
 	rsync.make = func(ctx context.Context, id string) (string, error) {
 		return place(id), command(ctx, "rsync", "-a", from, place(id))
 	}
-	reflink := copying("cp --reflink", "cp", "-a", "--reflink=always")
-	reflink.why = triesReflink(v)
-	all := []*contestant{copying(reference, "cp", "-a"), reflink, rsync}
+	all := []*contestant{copying(reference, "cp", "-a")}
+	sharing, never := copying(reflinked, "cp", "-a", "--reflink=always"), copying(copied, "cp", "-a", "--reflink=never")
+	if sharing.why = triesReflink(v); sharing.why != nil {
+		never.why = errors.New("cp -a is that here")
+	}
+	all = append(all, sharing, never, rsync)
 	if in.lone {
 		return append(all, fetching(in, dir))
 	}

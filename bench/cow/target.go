@@ -12,8 +12,8 @@ const (
 	maxOverFetch   = 0.010              // seconds, for an isolated workspace beyond its fetch and extraction
 	minTimesFaster = 300.0              // than cp -a, on the kernel tree
 	maxDisk        = float64(cordon.MB) // bytes, before the first write
-	maxCopy        = 0.7                // of cp -a's time
-	maxReflink     = 0.8                // of cp --reflink's time
+	maxCopy        = 0.7                // of the time of a cp -a that copies
+	maxReflink     = 0.8                // of the time of one that shares blocks
 	maxRemove      = 0.010              // seconds, until the removal returns
 	maxReadShared  = 1.1                // of a plain tree's time
 	maxReadOverlay = 1.35
@@ -41,7 +41,7 @@ func (s *section) verdicts() (all []verdict) {
 		if !taken && r.Unavailable == "" && r.Failed == "" {
 			return // not asked for
 		}
-		if peer := s.row(r.Peer); !taken && peer.Unavailable != "" {
+		if !taken && s.row(r.Peer).Unavailable != "" {
 			return
 		}
 		v.Input, v.FS, v.Row, v.Value = s.Input, s.FS, r.Name, value
@@ -52,10 +52,6 @@ func (s *section) verdicts() (all []verdict) {
 		all = append(all, v)
 	}
 	reference := s.row(reference)
-	against := func(r, other *row, limit float64, text string) {
-		judge(r, ratio(r.Ready.Median, other.Ready.Median), r.Ready.taken() && other.Ready.taken(),
-			verdict{Target: text, Limit: limit, show: times})
-	}
 
 	for _, name := range []string{"cordon shared", "cordon overlay", "cordon snapshot", "cordon file"} {
 		r := s.row(name)
@@ -69,8 +65,15 @@ func (s *section) verdicts() (all []verdict) {
 	isolated := s.row("cordon isolated")
 	over := beyond(isolated.Ready, s.row(isolated.Peer).Ready)
 	judge(isolated, over.Median, over.taken(), verdict{Target: "ready, beyond fetch and extraction", Limit: maxOverFetch, show: showTime})
-	against(s.row("cordon copy"), reference, maxCopy, "ready, to cp -a")
-	against(s.row("cordon reflink"), s.row("cp --reflink"), maxReflink, "ready, to cp --reflink")
+	for _, w := range []struct {
+		name  string
+		limit float64
+	}{{"cordon copy", maxCopy}, {"cordon reflink", maxReflink}} {
+		r := s.row(w.name)
+		peer := s.row(r.Peer)
+		judge(r, ratio(r.Ready.Median, peer.Ready.Median), r.Ready.taken() && peer.Ready.taken(),
+			verdict{Target: "ready, to " + r.Peer, Limit: w.limit, show: times})
+	}
 	for _, r := range s.Rows {
 		if isOurs(r.Name) {
 			judge(r, r.Remove.Median, r.Remove.taken(), verdict{Target: "removal returns", Limit: maxRemove, show: showTime})

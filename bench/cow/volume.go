@@ -140,3 +140,33 @@ func (v *volume) sync() error {
 	}
 	return os.NewSyscallError("syncfs", unix.Syncfs(int(d.Fd())))
 }
+
+const (
+	// restStep is how long nothing must change on a volume to count as at rest: the
+	// kernel's threads that delete behind a removal's back start within milliseconds.
+	restStep = 50 * time.Millisecond
+
+	// restPatience bounds the wait for it: some other figure is then a little off.
+	restPatience = 10 * time.Second
+)
+
+// rest waits until the file system is done with what went before, and returns
+// how many bytes are taken.
+func (v *volume) rest(ctx context.Context) (int64, error) {
+	last := int64(-1)
+	for end := time.Now().Add(restPatience); ; {
+		if err := v.sync(); err != nil {
+			return 0, err
+		}
+		now, err := v.used()
+		if err != nil || now == last || time.Now().After(end) {
+			return now, err
+		}
+		last = now
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(restStep):
+		}
+	}
+}
