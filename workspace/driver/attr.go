@@ -33,10 +33,10 @@ func setMtime(f *os.File, t time.Time) error {
 // which a descriptor for writing does not replace (xattr(7)).
 func cloneXattrs(in, out int, mode uint32) (changed bool, err error) {
 	size, err := unix.Flistxattr(in, nil)
-	if size <= 0 || err == unix.ENOTSUP {
+	if err == unix.ENOTSUP {
 		return false, nil
 	}
-	if err != nil {
+	if err != nil || size == 0 {
 		return false, err
 	}
 	names := make([]byte, size)

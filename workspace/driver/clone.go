@@ -63,7 +63,8 @@ const (
 // file system can and copying where it cannot. Contents, permission bits, user
 // attributes, holes, hard-link groups, and the modification times of files,
 // directories and links are kept; anything but files, directories and links is
-// refused. No link is ever followed.
+// refused. No link is ever followed. The directory job.Name may be there already,
+// empty, as a driver's MakeBase makes it.
 //
 // The usage counts what was made: inodes, and the blocks of directories, links
 // and copied contents, as they are in the base. Where files share their blocks
@@ -139,10 +140,7 @@ func (c *cloner) run(job Job) error {
 	if err := unix.Fstat(c.base, &st); err != nil {
 		return os.NewSyscallError("fstat", err)
 	}
-	// It may be there already, empty: a base is cloned into what MakeBase made.
-	err = job.Dir.Mkdir(job.Name, 0o777)
-	made := err == nil
-	if err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := job.Dir.Mkdir(job.Name, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	top, err := job.Dir.OpenFile(job.Name, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
@@ -152,19 +150,13 @@ func (c *cloner) run(job Job) error {
 	defer top.Close()
 	c.copy = int(top.Fd())
 	c.inode = sharedInode(fsName(c.copy))
-	root := c.newDir(nil, "", &st)
+	root := c.newDir(nil, "", &st) // before c.kept is known: it gets its mode in any case
 	if c.modes == ReadOnlyModes {
 		root.mode |= 0o200
 	}
-	if err := unix.Fstat(c.copy, &st); err != nil {
-		return os.NewSyscallError("fstat", err)
+	if c.kept, err = keptBits(c.copy); err != nil {
+		return err
 	}
-	// Nothing survives where directories inherit a set-group-id bit: chmod then
-	// has to take it away again.
-	if made && st.Mode&unix.S_ISGID == 0 {
-		c.kept = st.Mode & 0o777
-	}
-	root.chmod = true
 
 	c.push(part{dir: root})
 	var workers sync.WaitGroup
@@ -176,6 +168,26 @@ func (c *cloner) run(job Job) error {
 		return c.err
 	}
 	return c.finishLate()
+}
+
+// keptBits returns the permission bits that survive when something is made in
+// the directory dir: all but the umask's, or those that a default ACL of dir has.
+// None where directories inherit a set-group-id bit: only changing the mode takes
+// that away again.
+func keptBits(dir int) (uint32, error) {
+	const trial = ".trial"
+	if err := unix.Mkdirat(dir, trial, 0o777); err != nil {
+		return 0, err
+	}
+	var st unix.Stat_t
+	err := unix.Fstatat(dir, trial, &st, unix.AT_SYMLINK_NOFOLLOW)
+	if err == nil {
+		err = unix.Unlinkat(dir, trial, unix.AT_REMOVEDIR)
+	}
+	if err != nil || st.Mode&unix.S_ISGID != 0 {
+		return 0, err
+	}
+	return st.Mode & 0o777, nil
 }
 
 // work does parts of directories until there are none left.

@@ -157,28 +157,65 @@ func TestCloneKeepsModesWhateverItsDirectoryPassesOn(t *testing.T) {
 	}
 }
 
-func TestCloneKeepsDirectoriesThatForbidSearching(t *testing.T) {
-	tr := newTrees(t, t.TempDir())
-	tr.write("base/a/b/file", "x")
-	tr.must(os.Mkdir(tr.path("base/empty"), 0))
+// The base is somebody else's, who lets others search what its owner must not.
+func TestCloneKeepsDirectoriesThatForbidTheirOwnerToSearch(t *testing.T) {
+	const where = "CORDON_TEST_BASE"
+	dirs := map[string]fs.FileMode{"a": 0o055, "a/b": 0o055, "a/b/c": 0o655}
 	when := time.Unix(1_500_000_000, 123)
-	for _, n := range []string{"a/b", "a"} {
-		tr.must(os.Chtimes(tr.path("base/"+n), when, when))
-		tr.must(os.Chmod(tr.path("base/"+n), 0o600))
-		defer func() { _ = os.Chmod(tr.path("base/"+n), 0o700) }() // or it could not be deleted
+	if os.Getuid() == 0 && os.Getenv(where) == "" {
+		dir, err := os.MkdirTemp("", "base") // t.TempDir's parent is for its user only
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer os.RemoveAll(dir)
+		tr := newTrees(t, dir)
+		tr.write("base/a/b/c/file", "x")
+		for n, mode := range dirs {
+			tr.must(os.Chtimes(tr.path("base/"+n), when, when))
+			tr.must(os.Chmod(tr.path("base/"+n), mode))
+		}
+		tr.must(os.Chmod(dir, 0o755))
+		t.Setenv(where, tr.path("base"))
 	}
-	if os.Getuid() != 0 {
-		t.Skip("only root can read such a base")
+	if os.Getenv(where) == "" {
+		t.Skip("needs root to make the base")
 	}
+	if !asuser.Unprivileged(t) {
+		return
+	}
+	tr := trees{t, t.TempDir()}
+	job := driver.Job{Name: "view"}
+	var err error
+	job.Base, err = os.OpenRoot(os.Getenv(where))
+	tr.must(err)
+	defer job.Base.Close()
+	job.Dir, err = os.OpenRoot(tr.dir)
+	tr.must(err)
+	defer job.Dir.Close()
+	_, err = driver.Clone(t.Context(), job, driver.KeepModes)
+	tr.must(err)
+	for _, n := range []string{"a", "a/b", "a/b/c"} { // each must be opened up to see what is in it
+		info, err := os.Lstat(tr.path("view/" + n))
+		tr.must(err)
+		if info.Mode().Perm() != dirs[n] || !info.ModTime().Equal(when) {
+			t.Errorf("%s has mode %v and time %v, want %v and %v", n, info.Mode().Perm(), info.ModTime(), dirs[n], when)
+		}
+		tr.must(os.Chmod(tr.path("view/"+n), 0o755))
+	}
+}
+
+func TestCloneFillsAnEmptyDirectory(t *testing.T) {
+	tr := newTrees(t, t.TempDir())
+	tr.write("base/file", "content")
+	tr.must(os.Chmod(tr.path("base"), 0o750))
+	tr.must(os.Mkdir(tr.path("view"), 0o755))
 	_, err := driver.Clone(t.Context(), tr.job("view"), driver.KeepModes)
 	tr.must(err)
-	for _, n := range []string{"a", "a/b", "empty"} {
-		if got, want := tr.mode("view/"+n), tr.mode("base/"+n); got != want {
-			t.Errorf("mode of %s = %v, want %v", n, got, want)
-		}
+	if b, err := os.ReadFile(tr.path("view/file")); err != nil || string(b) != "content" || tr.mode("view") != tr.mode("base") {
+		t.Errorf("it reads %q, %v, and its mode is %v", b, err, tr.mode("view"))
 	}
-	if info, err := os.Stat(tr.path("view/a/b")); err != nil || !info.ModTime().Equal(when) {
-		t.Errorf("time of a/b = %v, %v; want %v", info.ModTime(), err, when)
+	if _, err := driver.Clone(t.Context(), tr.job("view"), driver.KeepModes); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("cloning into what is not empty: %v", err)
 	}
 }
 

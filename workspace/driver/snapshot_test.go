@@ -141,6 +141,7 @@ func TestSubvolumesThatARunMadeAreDeletedToo(t *testing.T) {
 				tr.btrfs("subvolume", "create", n)
 				tr.write(n+"/file", "x")
 			}
+			tr.must(os.Chmod(tr.path("run/tree/one"), 0o555))
 			for _, n := range []string{"run/tree/one/three/four", "run/tree/one/three", "run/tree/one", "run/tree/dir/two", "run/tree"} {
 				tr.btrfs("property", "set", "-ts", n, "ro", "true")
 			}
