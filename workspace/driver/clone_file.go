@@ -9,7 +9,7 @@ import (
 
 // copyStep is how many bytes one system call copies: few enough to stay in the
 // processor's cache between reading and writing, and to stop soon.
-const copyStep = 256 << 10
+const copyStep = 128 << 10
 
 // blockSize is the unit in which every file system Cordon supports allocates by
 // default; what is copied is rounded up to it.
