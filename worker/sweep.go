@@ -32,7 +32,7 @@ func (w *Worker) sweep(ctx context.Context) {
 
 func (w *Worker) sweepOnce(ctx context.Context) {
 	started := time.Now()
-	report, err := w.cache.Sweep(ctx, workspace.SweepOptions{})
+	report, err := w.cache.Sweep(ctx, workspace.SweepOptions{Restore: true})
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:

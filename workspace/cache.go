@@ -51,7 +51,6 @@ type Options struct {
 // processes that have the same directory open.
 type Cache struct {
 	dir     string // as the user named it, absolute
-	real    string // the same with links resolved
 	store   target.Source
 	maxSize cordon.Size
 	ttl     time.Duration
@@ -62,6 +61,8 @@ type Cache struct {
 	boot    string
 	drivers drivers
 	settler settler
+
+	recordCache recordCache
 
 	suspects  sync.Map     // staging id → what is wrong with the tree; see tamper.go
 	tampered  atomic.Int64 // trees that were found to be tampered with
@@ -116,10 +117,7 @@ func Open(opts Options) (*Cache, error) {
 		c.now = time.Now
 	}
 	c.rooted.Store(root)
-	if c.real, err = filepath.EvalSymlinks(dir); err == nil {
-		c.host, err = readHostID(root)
-	}
-	if err == nil {
+	if c.host, err = readHostID(root); err == nil {
 		c.boot, err = fsinfo.BootID()
 	}
 	if err != nil {
@@ -160,15 +158,29 @@ func (c *Cache) Close() error {
 	c.deletions.Wait()
 	giveUp.Stop()
 	c.giveUp()
-	c.background.Wait()
+	synced := make(chan struct{})
+	go func() { c.background.Wait(); close(synced) }()
+	select {
+	case <-synced:
+	case <-time.After(closePatience): // a disk that is busy; the kernel goes on by itself
+	}
 
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	for _, f := range c.leases {
 		_ = f.Close() // nothing was written to it
 	}
+	c.mu.Unlock()
 	c.relaxAll()
 	return c.root().Close()
+}
+
+// realDir returns the cache directory's path with links resolved, as mountinfo(5)
+// has it. Somebody may point a link elsewhere meanwhile.
+func (c *Cache) realDir() string {
+	if real, err := filepath.EvalSymlinks(c.dir); err == nil {
+		return real
+	}
+	return c.dir
 }
 
 // root returns the open cache directory.

@@ -53,7 +53,7 @@ func (c *Cache) Cleanup(ctx context.Context, path string, by Caller) (Cleaned, e
 	var res Cleaned
 	var err error
 	if shared {
-		res, err = c.cleanupShared(ctx, k, path, by)
+		res, err = c.cleanupShared(k, path, by)
 	} else {
 		res, err = c.cleanupRun(k, path)
 	}
@@ -77,7 +77,7 @@ func (c *Cache) locate(path string) (k key, shared bool, why string) {
 		return "", false, "it contains '..'"
 	}
 	rel, ok := "", false
-	for _, dir := range []string{c.dir, c.real} {
+	for _, dir := range []string{c.dir, c.realDir()} {
 		if rel, ok = strings.CutPrefix(filepath.Clean(path), dir+"/"); ok {
 			break
 		}
@@ -105,7 +105,7 @@ func (c *Cache) locate(path string) (k key, shared bool, why string) {
 }
 
 // cleanupShared ends the caller's hold. Deleting is the eviction's business.
-func (c *Cache) cleanupShared(ctx context.Context, k key, path string, by Caller) (Cleaned, error) {
+func (c *Cache) cleanupShared(k key, path string, by Caller) (Cleaned, error) {
 	r, err := c.readRecord(k)
 	if err != nil && !errors.Is(err, errUnreadable) {
 		return Cleaned{}, err
@@ -124,7 +124,7 @@ func (c *Cache) cleanupShared(ctx context.Context, k key, path string, by Caller
 		}
 	}
 	if dropped > 0 {
-		c.relax(ctx, r) // where this was the last hold
+		c.relax(r) // where this was the last hold
 	}
 	c.log.Info("Skipping cleanup for shared workspace", "path", c.abs(r.path()), "run", by.Run, "holds_ended", dropped, "holds_left", len(all)-dropped)
 	if dropped == 0 {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/workspace/driver"
 )
@@ -78,12 +80,29 @@ func (d *drivers) find(c *Cache) (found, error) {
 		f = found{probed: driver.Probe(s.root)}
 		s.discard()
 		f.usable, f.why, f.err = driver.Choose(d.setting, f.probed)
+		if i := slices.IndexFunc(f.probed, func(p driver.Probed) bool { return outOf(p.Err) }); i >= 0 {
+			if f.err != nil {
+				f.err = f.probed[i].Err // try again when there is room
+			}
+			break
+		}
 		if !slices.ContainsFunc(f.probed, func(p driver.Probed) bool { return errors.Is(p.Err, driver.ErrBusy) }) {
 			d.known = &f
 			break
 		}
 	}
 	return f, f.err
+}
+
+// outOf reports whether err says that a trial failed for want of something that
+// may come back: disk, descriptors.
+func outOf(err error) bool {
+	for _, want := range []error{unix.ENOSPC, unix.EDQUOT, unix.EMFILE, unix.ENFILE, unix.ENOMEM} {
+		if errors.Is(err, want) {
+			return true
+		}
+	}
+	return cordon.KindOf(err) == cordon.NoSpace
 }
 
 // of returns the driver that made r's view, whether the setting allows it for new

@@ -378,7 +378,7 @@ func (c *Cache) tryRun(ctx context.Context, req Request, st *step) (Workspace, e
 	r.ReadOnly = req.Mode == cordon.Shared
 	if err := c.publishRun(ctx, s, m.into(r), req); err != nil {
 		if m.view != nil {
-			c.drop(holdFile(m.view.Base, req.Run))
+			c.drop(holdName(m.view.Base, s.id))
 		}
 		return Workspace{}, err
 	}

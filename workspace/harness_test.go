@@ -144,7 +144,7 @@ func (b *bench) cleanup(path, run string) workspace.Cleaned {
 
 func (b *bench) sweep() workspace.SweepReport {
 	b.t.Helper()
-	rep, err := b.cache.Sweep(b.t.Context(), workspace.SweepOptions{})
+	rep, err := b.cache.Sweep(b.t.Context(), workspace.SweepOptions{Restore: true})
 	if err != nil {
 		b.t.Fatal(err)
 	}

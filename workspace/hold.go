@@ -50,15 +50,16 @@ func (c *Cache) holdLife() time.Duration {
 
 func (c *Cache) expired(h *hold) bool {
 	if h.Entry != "" {
-		return !h.live && lstat(c.root(), recordFile(h.Entry)) == nil
+		_, err := c.root().Lstat(recordFile(h.Entry))
+		return !h.live && gone(err)
 	}
 	return !h.live && (h.Bound || c.now().Sub(h.renewed) > c.holdLife())
 }
 
 func holdFile(k key, run cordon.RunID) string { return holdName(k, run.String()) }
 
-func holdName(k key, run string) string {
-	return path.Join(holdsDir, string(k), string(hashed("run", run))+".json")
+func holdName(k key, holder string) string {
+	return path.Join(holdsDir, string(k), string(hashed("run", holder))+".json")
 }
 
 // hold makes run hold the entry k, or renews the hold that it has. The caller
@@ -68,10 +69,11 @@ func (c *Cache) hold(ctx context.Context, k key, run cordon.RunID, owner Owner) 
 	return c.take(ctx, holdFile(k, run), hold{Run: run.String(), Owner: owner, Bound: c.bound})
 }
 
-// holdFor makes req's run hold the base k for as long as the run has the entry
-// that is made of it. The caller has the base's lock, shared at least.
-func (c *Cache) holdFor(ctx context.Context, k, entry key, req Request) error {
-	return c.take(ctx, holdFile(k, req.Run), hold{Run: req.Run.String(), Owner: req.Owner, Entry: entry})
+// holdFor makes the view that is made in staging for req's run hold the base k, for
+// as long as the entry exists that it becomes, and until it is unmounted. The
+// caller has the base's lock, shared at least.
+func (c *Cache) holdFor(ctx context.Context, k key, staging string, entry key, req Request) error {
+	return c.take(ctx, holdName(k, staging), hold{Run: req.Run.String(), Owner: req.Owner, Entry: entry})
 }
 
 func (c *Cache) take(ctx context.Context, name string, h hold) error {

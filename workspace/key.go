@@ -39,16 +39,20 @@ func sharedKey(t cordon.TargetID) key { return hashed("shared", t.String()) }
 // baseKey is the key of the base at the contract's path.
 func baseKey(t cordon.TargetID) key { return hashed("base", t.String()) }
 
-// places returns the names that the entry k may have, by what directories there
-// are: keys cannot be read backwards.
-func (c *Cache) places(k key) (found []string) {
+// place is where an entry may stand.
+type place struct {
+	names  []string // relative to the cache directory
+	target string   // the directory of the target that they are in; "" for those outside
+	lock   string   // of whoever puts something there; "" where it cannot be known
+}
+
+// places finds where the entry k may stand, by what directories there are: keys
+// cannot be read backwards.
+func (c *Cache) places(k key) place {
 	if strings.HasPrefix(string(k), "aside-") {
-		return []string{path.Join(basesDir, string(k))}
+		return place{names: []string{path.Join(basesDir, string(k))}}
 	}
-	targets, err := c.list(".")
-	if err != nil {
-		return nil
-	}
+	targets, _ := c.list(".") // what cannot be listed stays
 	for _, t := range targets {
 		id, err := cordon.ParseTargetID(t)
 		if err != nil {
@@ -56,20 +60,20 @@ func (c *Cache) places(k key) (found []string) {
 		}
 		switch {
 		case k == sharedKey(id):
-			return []string{path.Join(t, treeName), path.Join(t, objectName)}
+			return place{[]string{path.Join(t, treeName), path.Join(t, objectName)}, t, chooserLock(id)}
 		case k == baseKey(id):
-			return []string{path.Join(t, baseName)}
+			return place{[]string{path.Join(t, baseName)}, t, chooserLock(id)}
 		case !strings.HasPrefix(string(k), "run-"):
 			continue
 		}
-		runs, _ := c.list(t) // what cannot be listed stays
+		runs, _ := c.list(t) // likewise
 		for _, r := range runs {
 			if run, err := cordon.ParseRunID(r); err == nil && k == runKey(id, run) {
-				return []string{path.Join(t, r)}
+				return place{[]string{path.Join(t, r)}, t, runLock(k)}
 			}
 		}
 	}
-	return nil
+	return place{}
 }
 
 // asideKey is the key of a base that could not have the contract's path because

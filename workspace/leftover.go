@@ -179,7 +179,7 @@ func (s *sweep) tempFiles() error {
 			return nil // others work here too
 		case err != nil:
 			return err
-		case d.IsDir() && (p == trashDir || p == stagingDir || p == basesDir):
+		case d.IsDir() && (p == trashDir || p == stagingDir || p == basesDir || p == quarantineDir):
 			return fs.SkipDir
 		case strings.HasPrefix(d.Name(), ".tmp-"):
 			if info, err := d.Info(); err == nil && s.c.now().Sub(info.ModTime()) > staleTemp {

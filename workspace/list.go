@@ -50,7 +50,11 @@ func (c *Cache) holders(r *record) ([]Holder, error) {
 	list := []Holder{}
 	for _, h := range all {
 		if !c.expired(h) {
-			list = append(list, Holder{Run: h.Run, Owner: h.Owner, Host: h.Host, Since: h.Since, Expires: h.renewed.Add(c.holdLife()), Live: h.live})
+			holder := Holder{Run: h.Run, Owner: h.Owner, Host: h.Host, Since: h.Since, Live: h.live}
+			if h.Entry == "" { // one of a view ends with it
+				holder.Expires = h.renewed.Add(c.holdLife())
+			}
+			list = append(list, holder)
 		}
 	}
 	slices.SortFunc(list, func(a, b Holder) int { return a.Since.Compare(b.Since) })
@@ -90,7 +94,7 @@ func (c *Cache) usage() (Usage, error) {
 		return Usage{}, err
 	}
 	defer lock.Unlock()
-	a, err := c.account(nil)
+	a, err := c.account(nil, true)
 	if err != nil {
 		return Usage{}, err
 	}
@@ -127,12 +131,13 @@ func (c *Cache) DiskUsage(ctx context.Context) (int64, error) {
 	seen := map[uint64]bool{}
 	// A view shows its base, which is counted where it stands.
 	mounted := map[string]bool{}
-	all, err := mounts.Below(c.real)
+	real := c.realDir()
+	all, err := mounts.Below(real)
 	if err != nil {
 		return 0, diskError("measure cache", c.dir, err)
 	}
 	for _, m := range all {
-		mounted[strings.TrimPrefix(m.Point, c.real+"/")] = m.Source == driver.MountSource
+		mounted[strings.TrimPrefix(m.Point, real+"/")] = m.Source == driver.MountSource
 	}
 	err = fs.WalkDir(c.root().FS(), ".", func(p string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {

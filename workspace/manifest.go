@@ -27,8 +27,8 @@ import (
 
 const (
 	manifestMagic  = "cordon manifest\x01"
-	manifestHeader = len(manifestMagic) + 8 + 4 + 8 // top's mtime, mode; number of entries
-	manifestEntry  = 8 + 8 + 8 + 4 + 8 + 2          // inode, ctime, size, mode, path's offset and length
+	manifestHeader = len(manifestMagic) + 8 // number of entries
+	manifestEntry  = 8 + 8 + 8 + 4 + 8 + 2  // inode, ctime, size, mode, path's offset and length
 )
 
 // manifestGlance is how many entries a look at a hold takes: less than a
@@ -39,8 +39,6 @@ func manifestFile(staging string) string { return path.Join(manifestsDir, stagin
 
 // manifest is what is known of one tree.
 type manifest struct {
-	topTime int64
-	topMode uint32
 	n       int
 	entries []byte
 	paths   []byte
@@ -49,13 +47,16 @@ type manifest struct {
 func fingerprint(st *unix.Statx_t) (b [8 + 8 + 8 + 4]byte) {
 	le := binary.LittleEndian
 	le.PutUint64(b[0:], st.Ino)
-	le.PutUint64(b[8:], uint64(st.Ctime.Sec*1e9+int64(st.Ctime.Nsec)))
+	le.PutUint64(b[8:], uint64(ctime(st)))
 	le.PutUint64(b[16:], st.Size)
 	le.PutUint32(b[24:], uint32(st.Mode))
 	return b
 }
 
-const statxFields = unix.STATX_BASIC_STATS
+const statxFields = unix.STATX_BASIC_STATS | unix.STATX_BTIME
+
+// maxPath is the longest path that a system call takes: PATH_MAX counts its NUL.
+const maxPath = 4095
 
 // survey walks the tree name in dir and writes down what it finds. With readOnly
 // it takes the write permission from everything on the way, but from the tree's
@@ -66,22 +67,31 @@ func survey(ctx context.Context, dir *os.Root, name string, readOnly bool) (*man
 	if err != nil {
 		return nil, err
 	}
-	m := &manifest{}
-	w := surveyor{ctx: ctx, m: m, readOnly: readOnly}
-	var st unix.Statx_t
-	if err := unix.Statx(int(top.Fd()), "", unix.AT_EMPTY_PATH, statxFields, &st); err != nil {
-		top.Close()
-		return nil, &fs.PathError{Op: "statx", Path: name, Err: err}
+	w := surveyor{ctx: ctx, m: &manifest{}, readOnly: readOnly, coarse: true}
+	if err := w.dir(top, ""); err != nil {
+		return nil, err
 	}
-	m.topTime, m.topMode = topState(&st)
-	return m, w.dir(top, "")
+	if w.coarse && w.m.n > 0 {
+		// Times of whole seconds: a change in this one would show in none of them.
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+	return w.m, nil
 }
 
-// topState is what is known of the tree's own directory. Not its ctime: that
-// changes with its name, and it is renamed into place. Modes are compared without
-// the write permission that a shared tree loses at its place.
-func topState(st *unix.Statx_t) (mtime int64, mode uint32) {
-	return st.Mtime.Sec*1e9 + int64(st.Mtime.Nsec), uint32(st.Mode) &^ 0o222
+// ctime returns when the kernel last saw a change of st's file, in nanoseconds.
+func ctime(st *unix.Statx_t) int64 { return st.Ctime.Sec*1e9 + int64(st.Ctime.Nsec) }
+
+// changed returns the time of the last change of name itself.
+func (c *Cache) changed(name string) (int64, error) {
+	var st unix.Statx_t
+	if err := unix.Statx(unix.AT_FDCWD, c.abs(name), unix.AT_SYMLINK_NOFOLLOW, statxFields, &st); err != nil {
+		return 0, &fs.PathError{Op: "statx", Path: c.abs(name), Err: err}
+	}
+	return ctime(&st), nil
 }
 
 // openTree opens the directory name in dir without following a link there.
@@ -93,6 +103,7 @@ type surveyor struct {
 	ctx      context.Context
 	m        *manifest
 	readOnly bool
+	coarse   bool // so far, no time has a fraction, nor is it known when anything was born
 }
 
 // dir surveys what is in d, and closes it. A base's depth is bounded by what
@@ -138,7 +149,10 @@ func (w *surveyor) entry(d *os.File, name, full string) error {
 			return err
 		}
 	}
-	w.m.add(full, fingerprint(&st))
+	w.coarse = w.coarse && st.Ctime.Nsec == 0 && st.Mask&unix.STATX_BTIME == 0
+	if len(full) <= maxPath { // what is deeper is told by its directories alone
+		w.m.add(full, fingerprint(&st))
+	}
 	return nil
 }
 
@@ -160,8 +174,6 @@ func (m *manifest) save(root *os.Root, staging string) error {
 		return err
 	}
 	head := []byte(manifestMagic)
-	head = binary.LittleEndian.AppendUint64(head, uint64(m.topTime))
-	head = binary.LittleEndian.AppendUint32(head, m.topMode)
 	head = binary.LittleEndian.AppendUint64(head, uint64(m.n))
 	for _, part := range [][]byte{head, m.entries, m.paths} {
 		if _, err = f.Write(part); err != nil {
@@ -173,10 +185,18 @@ func (m *manifest) save(root *os.Root, staging string) error {
 
 var errNoManifest = errors.New("its manifest is damaged")
 
-// altered says what somebody has changed in the tree of r since it was
-// published, or "". It looks at up to so many entries, from a random place on;
+// altered says what somebody has changed in r's tree or file since it was
+// published, or "". Of a tree it looks at its top, and at up to so many entries, from a random place on;
 // 0 means all of them. What cannot be looked at counts as changed.
 func (c *Cache) altered(ctx context.Context, r *record, most int) (string, error) {
+	if r.Changed == 0 {
+		return "", nil
+	}
+	if at, err := c.changed(r.path()); err != nil {
+		return "it cannot be looked at: " + err.Error(), nil
+	} else if at != r.Changed {
+		return "it was changed at " + time.Unix(0, at).UTC().Format(time.RFC3339), nil
+	}
 	if !r.Manifest {
 		return "", nil
 	}
@@ -205,16 +225,9 @@ func compare(ctx context.Context, f io.ReaderAt, tree *os.File, most int) (strin
 		return "", errors.Join(errNoManifest, err)
 	}
 	head = head[len(manifestMagic):]
-	n := int64(le.Uint64(head[12:]))
+	n := int64(le.Uint64(head))
 	if n < 0 || n > 1<<40 {
 		return "", errNoManifest
-	}
-	var st unix.Statx_t
-	if err := unix.Statx(int(tree.Fd()), "", unix.AT_EMPTY_PATH, statxFields, &st); err != nil {
-		return "", err
-	}
-	if mtime, mode := topState(&st); mtime != int64(le.Uint64(head)) || mode != le.Uint32(head[8:]) {
-		return "its top directory has changed", nil
 	}
 	from, count := int64(0), n
 	if most > 0 && n > int64(most) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -21,13 +22,14 @@ import (
 // granted. Others may unmount, a namespace may end, and a mount point without its
 // mount looks like an empty workspace; so every answer looks first.
 
-// guard puts a read-only mount on r's tree if that is a shared one and there is
+// guard puts a read-only mount on what r hands out if that is shared and there is
 // none: modes do not stop root. Where the process may not mount, modes have to
 // do. The caller has the content lock, shared at least, and a hold.
 func (c *Cache) guard(ctx context.Context, r *record) error {
-	if r.Kind != KindShared || r.Content != treeName || c.unguarded.Load() || c.guarded(r) {
+	if r.Kind != KindShared || c.unguarded.Load() {
 		return nil
 	}
+	// With the lock, and not before: relax may be about to take off what is there.
 	lock, err := flock.Acquire(ctx, c.root(), chooserLock(r.Target), flock.Exclusive, nil)
 	if err != nil {
 		return err
@@ -39,7 +41,7 @@ func (c *Cache) guard(ctx context.Context, r *record) error {
 	err = c.inPlace(r, mounts.BindReadOnly)
 	switch {
 	case err == nil:
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EINVAL):
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.ENOSYS):
 		c.unguarded.Store(true)
 		c.log.Info("shared trees are read-only by their modes alone: this process may not mount, and root could write to them", "error", err)
 	default:
@@ -57,7 +59,7 @@ func (c *Cache) guarded(r *record) bool {
 // unguard takes the mounts off r's tree. Something that still uses the tree, a
 // tool that was left behind, makes that impossible: then the error says so.
 func (c *Cache) unguard(r *record) error {
-	if r.Kind != KindShared || r.Content != treeName {
+	if r.Kind != KindShared {
 		return nil
 	}
 	return c.inPlace(r, unmountAll)
@@ -87,22 +89,45 @@ func unmountAll(dir *os.Root, name string) error {
 		if err == nil {
 			err = mounts.Unmount(dir, name)
 		}
+		if errors.Is(err, unix.EINVAL) { // somebody else was quicker
+			if is, again := mounts.IsRoot(dir, name); again == nil && !is {
+				return nil
+			}
+		}
 		if err != nil {
 			return err
 		}
 	}
 }
 
+// relaxTries and relaxPause are how long relax tries to get a lock that others
+// have for instants: a cleanup does not wait.
+const (
+	relaxTries = 5
+	relaxPause = time.Millisecond
+)
+
 // relax takes the mount off a shared tree that no run holds any more. Whoever gets
 // the tree holds it first and mounts it then, so that one of the two sees the
-// other; a tool that still works in it keeps it.
-func (c *Cache) relax(ctx context.Context, r *record) {
-	if r.Kind != KindShared || r.Content != treeName || !c.guarded(r) {
+// other; a tool that still works in it keeps it, and so does whoever has the lock
+// for long: then a sweep does it.
+func (c *Cache) relax(r *record) {
+	if r.Kind != KindShared || !c.guarded(r) {
 		return
 	}
-	lock, err := flock.Acquire(ctx, c.root(), chooserLock(r.Target), flock.Exclusive, nil)
-	if err != nil {
-		return // the next sweep does it
+	var lock *flock.Lock
+	for range relaxTries {
+		var err error
+		if lock, err = flock.Try(c.root(), chooserLock(r.Target), flock.Exclusive); err != nil {
+			return
+		}
+		if lock != nil {
+			break
+		}
+		time.Sleep(relaxPause)
+	}
+	if lock == nil {
+		return
 	}
 	defer lock.Unlock()
 	if h, err := c.held(r.Key); h != nil || err != nil {
@@ -125,7 +150,7 @@ func (c *Cache) relaxAll() {
 	}
 	for _, r := range records {
 		if r.Kind == KindShared && r.State == complete {
-			c.relax(context.Background(), r)
+			c.relax(r)
 		}
 	}
 }
@@ -192,7 +217,7 @@ func (s *sweep) mounts() error {
 		case h != nil:
 			s.remount(r)
 		default:
-			c.relax(s.ctx, r)
+			c.relax(r)
 		}
 	}
 	return s.strayMounts()
@@ -201,6 +226,12 @@ func (s *sweep) mounts() error {
 // remount brings the mount of r, which somebody holds, back if it is gone.
 func (s *sweep) remount(r *record) {
 	c := s.c
+	if !s.opts.Restore {
+		return
+	}
+	if r.Kind == KindRun {
+		defer c.heed(r.Key)
+	}
 	lock, err := flock.Try(c.root(), r.lock(), flock.Exclusive)
 	if lock == nil || err != nil {
 		return // somebody makes, gets or removes it at the moment
@@ -226,13 +257,19 @@ func (s *sweep) remount(r *record) {
 // that the cache did not make are left alone.
 func (s *sweep) strayMounts() error {
 	c := s.c
-	all, err := mounts.Below(c.real)
+	real := c.realDir()
+	all, err := mounts.Below(real)
+	if err != nil {
+		return err
+	}
+	here, err := mounts.Of(real)
 	if err != nil {
 		return err
 	}
 	for _, m := range all {
-		name := strings.TrimPrefix(m.Point, c.real+"/")
-		k, lock, ok := mountedAs(m, name)
+		name := strings.TrimPrefix(m.Point, real+"/")
+		itself := m.FSType == here.FSType && m.Source == here.Source && m.Root == path.Join(here.Root, strings.TrimPrefix(m.Point, here.Point))
+		k, lock, ok := mountedAs(name, itself, m.Source == driver.MountSource)
 		if !ok || lstat(c.root(), recordFile(k)) != nil {
 			continue
 		}
@@ -257,26 +294,28 @@ func (s *sweep) strayMounts() error {
 	return nil
 }
 
-// mountedAs returns the entry that the mount at name, below the cache directory,
-// looks like a part of, and the lock that whoever makes such a mount has. It is
-// not ok where the cache makes no such mount.
-func mountedAs(m mounts.Mount, name string) (k key, lock string, ok bool) {
+// mountedAs returns the entry that a mount at name, below the cache directory,
+// looks like a part of, and the lock that whoever makes such a mount has: a view,
+// or a tree that is mounted on itself. It is not ok where the cache makes no such
+// mount.
+func mountedAs(name string, itself, view bool) (k key, lock string, ok bool) {
 	parts := strings.Split(name, "/")
+	last := parts[len(parts)-1]
 	t, err := cordon.ParseTargetID(parts[0])
-	if err != nil || parts[len(parts)-1] != treeName {
+	if err != nil || last != treeName && last != objectName {
 		return "", "", false
 	}
 	switch len(parts) {
-	case 2: // a tree that is mounted on itself
+	case 2:
 		k = sharedKey(t)
-		return k, chooserLock(t), strings.HasSuffix("/"+m.Root, "/"+name)
+		return k, chooserLock(t), itself
 	case 3:
 		r, err := cordon.ParseRunID(parts[1])
 		if err != nil {
 			return "", "", false
 		}
 		k = runKey(t, r)
-		return k, runLock(k), m.Source == driver.MountSource
+		return k, runLock(k), view
 	}
 	return "", "", false
 }

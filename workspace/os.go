@@ -30,6 +30,12 @@ func lstat(root *os.Root, name string) fs.FileInfo {
 	return info
 }
 
+// gone reports whether err says that there is nothing of that name. Other errors
+// say nothing about it: no descriptors are left, for example.
+func gone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP)
+}
+
 // flockNow takes a lock on f or fails with EWOULDBLOCK.
 func flockNow(f *os.File, how int) error {
 	for {

@@ -27,6 +27,9 @@ func (c *Cache) publish(s *staging, r *record) error {
 		return err
 	}
 	err := c.place(s, r)
+	if err == nil && r.Kind != KindRun {
+		r.Changed, err = c.changed(r.path()) // the last change that anybody makes to it
+	}
 	if err == nil {
 		r.State = complete
 		err = c.writeRecord(r)

@@ -6,7 +6,10 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/archive"
@@ -48,7 +51,8 @@ type record struct {
 	Created  time.Time       `json:"created"`
 	Boot     string          `json:"boot_id"`            // the boot that it was made in, which it outlives once it is settled
 	Volatile bool            `json:"volatile,omitempty"` // it never outlives that boot
-	Manifest bool            `json:"manifest,omitempty"` // its files were written down; found by Staging
+	Changed  int64           `json:"changed,omitempty"`  // Content's own last change (ctime, in nanoseconds), where nobody may change it
+	Manifest bool            `json:"manifest,omitempty"` // what is in it was written down; found by Staging
 	Tampered string          `json:"tampered,omitempty"` // what somebody changed in it: no new run gets it
 	View     *view           `json:"view,omitempty"`     // set where Content is a view that needs its base
 
@@ -90,8 +94,11 @@ func (r *record) parts() []part {
 
 // lock returns the name of the lock that guards the entry's life.
 func (r *record) lock() string {
-	if r.Kind == KindRun {
+	switch r.Kind {
+	case KindRun:
 		return runLock(r.Key)
+	case KindQuarantine: // nobody makes it of something that others use
+		return path.Join(locksDir, string(r.Key))
 	}
 	return contentLock(r.Target, r.version())
 }
@@ -155,7 +162,7 @@ func (c *Cache) missing(r *record) string {
 		return "the machine was restarted before it had been written through"
 	}
 	if v := r.View; v != nil {
-		if id, err := c.idOf(v.BasePath); err != nil || id != v.BaseID {
+		if id, err := c.idOf(v.BasePath); gone(err) || err == nil && id != v.BaseID {
 			return "the base of its view is gone"
 		}
 	}
@@ -168,32 +175,76 @@ func (c *Cache) missing(r *record) string {
 		want = r.Identity.Dir
 	}
 	switch {
-	case err != nil:
+	case gone(err):
 		return "its files are gone"
-	case known != want:
+	case err == nil && known != want:
 		return "its files were replaced by somebody else"
 	}
 	return ""
 }
 
+// recordCache keeps what was read of record files, so that looking at all of them
+// costs a look at each file's inode: whoever reserves disk adds them up. A file is
+// replaced, never rewritten, so its inode and its last change tell whether it is
+// still the one that was read.
+type recordCache struct {
+	mu   sync.Mutex
+	read map[string]cachedRecord
+}
+
+type cachedRecord struct {
+	inode   uint64
+	changed unix.Timespec
+	record  *record
+}
+
 // records returns every readable record, complete or not, and the names of the
-// record files that cannot be read.
+// record files that cannot be read. The records are the caller's own.
 func (c *Cache) records() (list []*record, unreadable []string, err error) {
-	names, err := c.list(recordsDir)
+	d, err := c.root().Open(recordsDir)
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, n := range names {
-		r, err := c.readRecord(key(strings.TrimSuffix(n, ".json")))
-		switch {
-		case errors.Is(err, errUnreadable):
-			unreadable = append(unreadable, path.Join(recordsDir, n))
-		case err != nil:
-			return nil, nil, err
-		case r != nil:
-			list = append(list, r)
-		}
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		return nil, nil, err
 	}
+	known := &c.recordCache
+	known.mu.Lock()
+	defer known.mu.Unlock()
+	now := make(map[string]cachedRecord, len(names))
+	for _, n := range names {
+		if strings.HasPrefix(n, ".") {
+			continue
+		}
+		var st unix.Stat_t
+		switch err := unix.Fstatat(int(d.Fd()), n, &st, unix.AT_SYMLINK_NOFOLLOW); {
+		case errors.Is(err, fs.ErrNotExist):
+			continue
+		case err != nil:
+			return nil, nil, &fs.PathError{Op: "stat", Path: path.Join(recordsDir, n), Err: err}
+		}
+		have := known.read[n]
+		if have.record == nil || have.inode != st.Ino || have.changed != st.Ctim {
+			r, err := c.readRecord(key(strings.TrimSuffix(n, ".json")))
+			if errors.Is(err, errUnreadable) {
+				unreadable = append(unreadable, path.Join(recordsDir, n))
+				continue
+			}
+			if err != nil {
+				return nil, nil, err
+			}
+			if r == nil {
+				continue
+			}
+			have = cachedRecord{st.Ino, st.Ctim, r}
+		}
+		now[n] = have
+		r := *have.record
+		list = append(list, &r)
+	}
+	known.read = now
 	return list, unreadable, nil
 }
 

@@ -70,6 +70,7 @@ func TestObjectReplaced(t *testing.T) {
 		mustBeTree(t, old.Path, project)
 		mustBeTree(t, b.path("t/shared/workspace"), project)
 		b.cleanup(old.Path, "old")
+		b.mustBeTidy()
 		_, err := b.cache.Sweep(t.Context(), workspace.SweepOptions{Shrink: true})
 		must(t, err)
 		mustBeGone(t, b.path("t/shared"))

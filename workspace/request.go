@@ -149,6 +149,11 @@ type SweepOptions struct {
 	DryRun    bool  // say what would go, touch nothing
 	Shrink    bool  // evict until no more than KeepBytes are recorded
 	KeepBytes int64 // with Shrink
+
+	// Restore brings back mounts of what runs hold, into this process's mount
+	// namespace: for workers, whose tools need them. A command that looks after the
+	// cache from elsewhere would take them away from there.
+	Restore bool
 }
 
 // SweepReport says what a sweep did.

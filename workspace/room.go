@@ -11,7 +11,6 @@ import (
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/internal/flock"
 	"github.com/cordonlabs/cordon/internal/fsinfo"
-	"github.com/cordonlabs/cordon/internal/mounts"
 )
 
 // defaultMaxSize is the seed's default for CACHE_MAX_SIZE.
@@ -69,11 +68,16 @@ func (s *staging) tryNeed(ctx context.Context, more int64) (*shortage, error) {
 	}
 	defer lock.Unlock()
 
-	a, err := c.account(s)
+	want := s.note.Bytes + more
+	// What the records say is enough where there is room. Whether their entries are
+	// all in place is only looked at where there is none.
+	a, err := c.account(s, false)
+	if err == nil && a.used()+want > a.limit {
+		a, err = c.account(s, true)
+	}
 	if err != nil {
 		return nil, err
 	}
-	want := s.note.Bytes + more
 	over := a.used() + want - a.limit
 	if over > 0 {
 		freed, err := c.evict(a.records, over, over+a.limit/lowWatermark, "room for "+s.what)
@@ -99,9 +103,9 @@ type account struct {
 
 func (a *account) used() int64 { return a.recorded + a.reserved }
 
-// account adds everything up but what s itself has reserved. The caller has the
-// janitor's lock.
-func (c *Cache) account(s *staging) (*account, error) {
+// account adds everything up but what s itself has reserved. An exact account
+// leaves out what somebody removed by hand. The caller has the janitor's lock.
+func (c *Cache) account(s *staging, exact bool) (*account, error) {
 	a := &account{}
 	var err error
 	if a.limit, err = c.limit(); err != nil {
@@ -118,7 +122,7 @@ func (c *Cache) account(s *staging) (*account, error) {
 		return nil, err
 	}
 	// What somebody removed by hand takes no disk and cannot be evicted.
-	a.records = slices.DeleteFunc(records, func(r *record) bool { return r.State == complete && c.missing(r) != "" })
+	a.records = slices.DeleteFunc(records, func(r *record) bool { return exact && r.State == complete && c.missing(r) != "" })
 	published := map[string]bool{}
 	for _, r := range a.records {
 		if r.State == complete {
@@ -166,21 +170,13 @@ func (c *Cache) evict(records []*record, least, enough int64, why string) (freed
 		if freed >= least {
 			return freed, nil
 		}
-		n, err := c.evictObject(r, why)
-		if err != nil {
-			return freed, err
-		}
-		freed += n
+		freed += c.evictObject(r, why)
 	}
 	for _, r := range entries {
 		if freed >= least && freed+r.total() > enough {
 			break
 		}
-		n, err := c.evictEntry(r, why)
-		if err != nil {
-			return freed, err
-		}
-		freed += n
+		freed += c.evictEntry(r, why)
 	}
 	return freed, nil
 }
@@ -215,17 +211,12 @@ func (c *Cache) evictable(records []*record) (objects, entries []*record, sum in
 	return objects, entries, sum, nil
 }
 
-func (c *Cache) evictEntry(r *record, why string) (int64, error) {
+func (c *Cache) evictEntry(r *record, why string) (freed int64) {
 	return c.withRecord(r, flock.Exclusive, func(now *record) (int64, error) {
 		if h, err := c.held(now.Key); h != nil || err != nil {
 			return 0, err
 		}
-		err := c.remove(now, why)
-		if errors.Is(err, mounts.ErrBusy) {
-			c.log.Warn("cannot evict: a process that is no run's still uses it", "path", c.abs(now.path()), "error", err)
-			return 0, nil
-		}
-		if err != nil {
+		if err := c.remove(now, why); err != nil {
 			return 0, err
 		}
 		c.log.Info("Evicted from cache", "path", c.abs(now.path()), "target", now.Target, "bytes", now.total(), "reason", why)
@@ -235,7 +226,7 @@ func (c *Cache) evictEntry(r *record, why string) (int64, error) {
 
 // evictObject needs the entry's lock shared only: whoever reads a kept object has
 // it exclusively, and whoever evicts one has the janitor's.
-func (c *Cache) evictObject(r *record, why string) (int64, error) {
+func (c *Cache) evictObject(r *record, why string) (freed int64) {
 	return c.withRecord(r, flock.Shared, func(now *record) (int64, error) {
 		bytes, used, name := now.Object, now.lastUsed, path.Join(now.Place, objectName)
 		if err := c.unlinkObject(now); err != nil {
@@ -257,20 +248,23 @@ func (c *Cache) evictObject(r *record, why string) (int64, error) {
 	})
 }
 
-// withRecord calls do with r's record as it is once the entry's lock is taken.
-// Busy means in use: it never waits.
-func (c *Cache) withRecord(r *record, mode flock.Mode, do func(*record) (int64, error)) (int64, error) {
+// withRecord calls do with r's record as it is once the entry's lock is taken, and
+// returns what it freed. Busy means in use: it never waits. That one entry cannot
+// be evicted is no reason to keep others.
+func (c *Cache) withRecord(r *record, mode flock.Mode, do func(*record) (int64, error)) (freed int64) {
 	lock, err := flock.Try(c.root(), r.lock(), mode)
-	if lock == nil || err != nil {
-		return 0, err
-	}
-	defer lock.Unlock()
-	now, err := c.readRecord(r.Key)
-	if errors.Is(err, errUnreadable) || err == nil && (now == nil || now.State != complete || now.Staging != r.Staging) {
-		return 0, nil // it changed before we had the lock
+	if lock != nil {
+		defer lock.Unlock()
+		var now *record
+		if now, err = c.readRecord(r.Key); errors.Is(err, errUnreadable) {
+			return 0
+		}
+		if err == nil && now != nil && now.State == complete && now.Staging == r.Staging {
+			freed, err = do(now)
+		}
 	}
 	if err != nil {
-		return 0, err
+		c.log.Warn("cannot evict from cache", "path", c.abs(r.path()), "error", err)
 	}
-	return do(now)
+	return freed
 }

@@ -100,7 +100,8 @@ func (c *Cache) settleNow(ctx context.Context, batch []*record) error {
 
 // settled reports whether r's entry has survived the restart that r.Boot tells of.
 func (c *Cache) settled(r *record) bool {
-	return lstat(c.root(), settledFile(r)) != nil
+	_, err := c.root().Lstat(settledFile(r))
+	return !gone(err)
 }
 
 // unsettle forgets that r's entry was settled, when the entry goes.

@@ -37,15 +37,16 @@ func (c *Cache) Sweep(ctx context.Context, opts SweepOptions) (SweepReport, erro
 	}
 	defer lock.Unlock()
 	s := &sweep{c: c, ctx: ctx, opts: opts}
-	for _, part := range []func() error{s.entries, s.strayHolds, s.deadStaging, s.tombstones, s.mounts, s.tampering, s.shrink, s.quarantined, s.lockFiles, s.tempFiles, s.notes, s.settleRest, s.trash} {
+	var problems []error // of one part; the others do theirs all the same
+	for _, part := range []func() error{s.entries, s.strayHolds, s.deadStaging, s.mounts, s.tombstones, s.tampering, s.shrink, s.quarantined, s.lockFiles, s.tempFiles, s.notes, s.settleRest, s.trash} {
 		if err := part(); err != nil {
-			return s.report, diskError("sweep", c.dir, err)
+			problems = append(problems, err)
 		}
 		if ctx.Err() != nil {
 			return s.report, ctx.Err()
 		}
 	}
-	return s.report, nil
+	return s.report, diskError("sweep", c.dir, errors.Join(problems...))
 }
 
 type sweep struct {
@@ -119,11 +120,24 @@ func (s *sweep) entries() error {
 // looked for among the places where entries stand.
 func (s *sweep) forget(k key) (bool, error) {
 	c := s.c
-	for _, name := range c.places(k) {
+	p := c.places(k)
+	if p.lock != "" {
+		lock, err := flock.Try(c.root(), p.lock, flock.Exclusive)
+		if lock == nil || err != nil {
+			return false, err
+		}
+		defer lock.Unlock()
+	}
+	if _, err := c.readRecord(k); !errors.Is(err, errUnreadable) {
+		return false, err // made anew meanwhile
+	}
+	for _, name := range p.names {
 		if !c.trash(name) {
 			return false, nil
 		}
-		_ = c.root().Remove(path.Dir(name)) // fails as long as something else is in it, as it should
+	}
+	if p.target != "" {
+		_ = c.root().Remove(p.target) // fails as long as something else is in it, as it should
 	}
 	c.dropAll(k)
 	return true, c.root().Remove(recordFile(k))
@@ -162,6 +176,9 @@ func (s *sweep) doomed(r *record) (string, error) {
 
 // removeIfStill removes r's entry if it is still doomed once its lock is ours.
 func (s *sweep) removeIfStill(r *record) (bool, error) {
+	if r.Kind == KindRun {
+		defer s.c.heed(r.Key)
+	}
 	lock, err := flock.Try(s.c.root(), r.lock(), flock.Exclusive)
 	if lock == nil || err != nil {
 		return false, err
@@ -239,7 +256,7 @@ func (s *sweep) shrink() error {
 		return err
 	}
 	defer lock.Unlock()
-	a, err := c.account(nil)
+	a, err := c.account(nil, true)
 	if err != nil {
 		return err
 	}
@@ -265,13 +282,14 @@ func (s *sweep) shrink() error {
 		if over <= 0 {
 			break
 		}
-		over -= r.total()
 		err := s.did(Removal{Key: string(r.Key), Path: c.abs(r.path()), Reason: why, Bytes: r.total()}, func() (bool, error) {
-			n, err := c.evictEntry(r, why)
-			return n > 0, err
+			return c.evictEntry(r, why) > 0, nil
 		})
 		if err != nil {
 			return err
+		}
+		if s.gone[r.Key] {
+			over -= r.total()
 		}
 	}
 	return nil

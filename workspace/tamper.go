@@ -78,13 +78,20 @@ func (c *Cache) quarantine(r *record, bad string) error {
 	q := *r
 	q.Kind, q.Key = KindQuarantine, hashed("quarantine", r.Staging)
 	q.Place, q.Tampered, q.State = path.Join(quarantineDir, string(q.Key)), bad, publishing
-	q.View, q.Manifest, q.Object = nil, false, 0
+	q.View, q.Manifest, q.Object, q.Changed = nil, false, 0, 0
+	q.Boot, q.Staging = c.boot, string(q.Key) // what is known of r by its staging id goes with r
 	if err := c.unguard(r); err != nil {
 		return err
 	}
+	lock, err := flock.Acquire(context.Background(), c.root(), q.lock(), flock.Exclusive, nil) // a sweep tries it, for an instant
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
 	if err := c.writeRecord(&q); err != nil {
 		return err
 	}
+	c.trash(q.Place) // what a crash left of doing this before
 	// The tree without the object: that can be had from the store.
 	root := c.root()
 	if err := root.Mkdir(q.Place, 0o700); err != nil {
@@ -95,7 +102,6 @@ func (c *Cache) quarantine(r *record, bad string) error {
 			return err
 		}
 	}
-	var err error
 	if q.Identity.Dir, err = c.idOf(q.Place); err != nil {
 		return err
 	}
@@ -103,6 +109,7 @@ func (c *Cache) quarantine(r *record, bad string) error {
 	if err := c.writeRecord(&q); err != nil {
 		return err
 	}
+	c.settle(&q)
 	return c.remove(r, "tampered with: "+bad)
 }
 
@@ -114,7 +121,7 @@ func (s *sweep) tampering() error {
 		return err
 	}
 	for _, r := range records {
-		if r.State != complete || !r.Manifest || r.Tampered != "" || c.missing(r) != "" {
+		if r.State != complete || r.Changed == 0 || r.Tampered != "" || c.missing(r) != "" {
 			continue
 		}
 		if h, err := c.held(r.Key); h == nil || err != nil {

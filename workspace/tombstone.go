@@ -40,6 +40,13 @@ func (c *Cache) buried(k key) error {
 		Fix: "ask again if the run still needs it"}
 }
 
+// heed carries out a cleanup that met a lock which is free again by now.
+func (c *Cache) heed(k key) {
+	if c.buried(k) != nil {
+		_ = c.obey(k) // a stone that stays is the next sweep's
+	}
+}
+
 // obey carries out the cleanup that a stone stands for, unless somebody has the
 // run's lock: then that is whose turn it is.
 func (c *Cache) obey(k key) error {

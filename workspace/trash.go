@@ -27,7 +27,11 @@ const closePatience = 3 * time.Second
 // trash takes name away at once, by renaming it, and begins to delete it. What
 // is in the trash counts as freed. A name that does not exist is left alone.
 // It reports whether name is gone.
-func (c *Cache) trash(name string) bool {
+func (c *Cache) trash(name string) bool { return c.trashThen(name, nil) }
+
+// trashThen is trash, and calls then once name is deleted, unless the process ends
+// before.
+func (c *Cache) trashThen(name string, then func()) bool {
 	root := c.root()
 	to := path.Join(trashDir, strings.ToLower(rand.Text()))
 	err := root.Rename(name, to)
@@ -46,7 +50,7 @@ func (c *Cache) trash(name string) bool {
 		c.log.Warn("cannot remove from cache; the next sweep tries again", "path", c.abs(name), "error", err)
 		return false
 	}
-	c.deletions.Go(func() { c.deleteSoon(path.Base(to)) })
+	c.deletions.Go(func() { c.deleteSoon(path.Base(to), then) })
 	return true
 }
 
@@ -54,21 +58,24 @@ func (c *Cache) trash(name string) bool {
 // still uses: most are about to end when their workspace is cleaned up.
 var busyWaits = []time.Duration{50 * time.Millisecond, 500 * time.Millisecond, 5 * time.Second, 30 * time.Second}
 
-// deleteSoon deletes one thing in the trash when there is a worker free for it.
-// What cannot be deleted is the next sweep's.
-func (c *Cache) deleteSoon(name string) {
+// deleteSoon deletes one thing in the trash when there is a worker free for it, and
+// calls then, if that is not nil. What cannot be deleted is the next sweep's.
+func (c *Cache) deleteSoon(name string, then func()) {
 	var err error
-	for _, wait := range busyWaits {
+	for try := 0; ; try++ {
 		c.deleting <- struct{}{}
 		err = c.delete(c.stopDeleting, name)
 		<-c.deleting
-		if !errors.Is(err, mounts.ErrBusy) || c.stopDeleting.Err() != nil {
+		if !errors.Is(err, mounts.ErrBusy) || try == len(busyWaits) || c.stopDeleting.Err() != nil {
 			break
 		}
 		select {
-		case <-time.After(wait):
+		case <-time.After(busyWaits[try]):
 		case <-c.stopDeleting.Done():
 		}
+	}
+	if err == nil && then != nil {
+		then()
 	}
 	if err != nil && c.stopDeleting.Err() == nil {
 		c.log.Warn("cannot delete from the cache's trash; the next sweep tries again", "path", c.abs(path.Join(trashDir, name)), "error", err)
@@ -111,7 +118,7 @@ func (c *Cache) delete(ctx context.Context, name string) error {
 	defer d.Close()
 	where := path.Join(trashDir, name)
 	if info := lstat(c.root(), where); info != nil && info.IsDir() {
-		if err := mounts.UnmountBelow(path.Join(c.real, where)); err != nil {
+		if err := mounts.UnmountBelow(path.Join(c.realDir(), where)); err != nil && !gone(err) { // gone: a sweep deletes it too
 			return err
 		}
 		// An entry has its view in it, a staging directory its entry.
@@ -135,20 +142,22 @@ func (c *Cache) remove(r *record, why string) error {
 	if err := c.unlinkObject(r); err != nil {
 		return err
 	}
+	// A view that somebody still uses keeps its base until it is unmounted.
+	var unhold func()
+	if r.View != nil {
+		unhold = func() { c.drop(holdName(r.View.Base, r.Staging)) }
+	}
 	for _, p := range r.parts() {
 		// What stands there now may be somebody else's: then it stays.
 		if id, err := c.idOf(p.name); err != nil || id != p.id {
 			continue
 		}
-		if !c.trash(p.name) {
+		if !c.trashThen(p.name, unhold) {
 			return &fs.PathError{Op: "remove", Path: c.abs(p.name), Err: errors.New("cannot be moved to the trash")}
 		}
 	}
 	c.tidy(r)
 	c.dropAll(r.Key)
-	if v := r.View; v != nil {
-		c.drop(holdName(v.Base, r.Run))
-	}
 	c.unsettle(r)
 	if err := c.root().Remove(recordFile(r.Key)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -70,12 +70,12 @@ func (c *Cache) viewBy(ctx context.Context, d driver.Driver, s *staging, base *r
 				return made{}, err
 			}
 		}
-		if err := c.holdFor(ctx, base.Key, runKey(req.Target, req.Run), req); err != nil {
+		if err := c.holdFor(ctx, base.Key, s.id, runKey(req.Target, req.Run), req); err != nil {
 			return made{}, err
 		}
 		defer func() {
 			if err != nil {
-				c.drop(holdFile(base.Key, req.Run))
+				c.drop(holdName(base.Key, s.id))
 			}
 		}()
 	}

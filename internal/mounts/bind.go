@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// BindReadOnly mounts name in dir on itself, read-only, and without regard to
+// BindReadOnly mounts name in dir, a directory or a file, on itself, read-only, and without regard to
 // set-id bits and devices. What is mounted below it is not to be seen there. It is
 // never there writable, not even for an instant. Where name is such a mount
 // already, nothing is done; two who call it at once may both mount.
@@ -22,11 +22,14 @@ func BindReadOnly(dir *os.Root, name string) error {
 	defer d.Close()
 	// One descriptor is looked at, copied and mounted on: nobody can put another
 	// directory in its place in between.
-	at, err := unix.Openat(int(d.Fd()), last, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	at, err := unix.Openat(int(d.Fd()), last, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return mountError(op, shown, fmt.Errorf("open: %w", err))
 	}
 	defer unix.Close(at)
+	if err := noLink(at); err != nil {
+		return mountError(op, shown, err)
+	}
 	if done, err := isReadOnlyMount(at); err != nil || done {
 		return mountError(op, shown, err)
 	}
@@ -50,11 +53,23 @@ func BindReadOnly(dir *os.Root, name string) error {
 	return nil
 }
 
-// Attach mounts tree, a mount that is not attached yet, on the directory that the
+// Attach mounts tree, a mount that is not attached yet, on the directory or file that the
 // descriptor at refers to, or on top of what is mounted there.
 func Attach(tree, at int) error {
 	if err := unix.MoveMount(tree, "", at, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH); err != nil {
 		return fmt.Errorf("move_mount: %w", err)
+	}
+	return nil
+}
+
+// noLink returns an error if at refers to a link itself.
+func noLink(at int) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(at, &st); err != nil {
+		return fmt.Errorf("stat: %w", err)
+	}
+	if st.Mode&unix.S_IFMT == unix.S_IFLNK {
+		return fmt.Errorf("open: %w", unix.ELOOP)
 	}
 	return nil
 }

@@ -63,7 +63,8 @@ func parseLine(line string) (Mount, error) {
 	// No field before the hyphen can be a hyphen: paths begin with a slash or are
 	// names with a colon ("net:[4026532008]"), and options are words.
 	head, tail, found := strings.Cut(line, " - ")
-	f, t := strings.Split(head, " "), strings.Split(tail, " ")
+	// The last may have spaces: not every file system escapes its own options.
+	f, t := strings.Split(head, " "), strings.SplitN(tail, " ", tailFields)
 	if !found || len(f) < fixedFields || len(t) != tailFields {
 		return Mount{}, fmt.Errorf("%q is no line of mountinfo", line)
 	}

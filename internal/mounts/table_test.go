@@ -106,3 +106,13 @@ func TestBelowListsAMountBeforeTheOneItIsMountedOn(t *testing.T) {
 		t.Errorf("a table that goes in a circle: %d mounts, want 2", n)
 	}
 }
+
+// Some file systems, 9p of virtual machines for one, do not escape the blanks in
+// their options.
+func TestParseBlanksInOptions(t *testing.T) {
+	line := `544 25 0:61 / /host rw,noatime - 9p C:\134Program\040Files rw,dirsync,aname=drvfs;path=C:\Program Files\Tool;symlinkroot=/mnt/,access=client` + "\n"
+	all, err := parse([]byte(line))
+	if err != nil || len(all) != 1 || all[0].Source != `C:\Program Files` || !strings.HasSuffix(all[0].SuperOptions, "access=client") {
+		t.Errorf("parsed %+v, %v", all, err)
+	}
+}

@@ -81,10 +81,12 @@ func clone(ctx context.Context, job Job, modes Modes, share sharing) (Usage, err
 	if ctx.Err() != nil {
 		return Usage{}, context.Cause(ctx)
 	}
+	workers := min(max(2, runtime.GOMAXPROCS(0)), maxWorkers)
 	c := &cloner{ctx: ctx, modes: modes, share: share, progress: job.Progress, links: map[inodeID]*linked{}}
+	c.queue.open(workers)
 	stop := context.AfterFunc(ctx, c.cancel)
 	defer stop()
-	err := c.run(job)
+	err := c.run(job, workers)
 	if err == nil {
 		err = context.Cause(ctx)
 	}
@@ -129,7 +131,7 @@ type cloner struct {
 	late  []*dirNode
 }
 
-func (c *cloner) run(job Job) error {
+func (c *cloner) run(job Job, workers int) error {
 	base, err := job.Base.Open(".")
 	if err != nil {
 		return err
@@ -158,12 +160,12 @@ func (c *cloner) run(job Job) error {
 		return err
 	}
 
-	c.push(part{dir: root})
-	var workers sync.WaitGroup
-	for range min(max(2, runtime.GOMAXPROCS(0)), maxWorkers) {
-		workers.Go(c.work)
+	c.push(0, part{dir: root})
+	var all sync.WaitGroup
+	for i := range workers {
+		all.Go(func() { c.work(i) })
 	}
-	workers.Wait()
+	all.Wait()
 	if c.err != nil || c.stopped.Load() {
 		return c.err
 	}
@@ -191,10 +193,10 @@ func keptBits(dir int) (uint32, error) {
 }
 
 // work does parts of directories until there are none left.
-func (c *cloner) work() {
-	w := &worker{cloner: c, buf: make([]byte, copyStep), names: make([]byte, listStep)}
+func (c *cloner) work(id int) {
+	w := &worker{cloner: c, id: id, buf: make([]byte, copyStep), names: make([]byte, listStep)}
 	for {
-		p, ok := c.pop()
+		p, ok := c.pop(id)
 		if !ok {
 			return
 		}
@@ -209,6 +211,7 @@ func (c *cloner) work() {
 // and again.
 type worker struct {
 	*cloner
+	id    int    // of its stack
 	buf   []byte // of contents
 	names []byte // of a directory's entries
 }

@@ -98,7 +98,7 @@ func (w *worker) part(p part) error {
 		if more {
 			// The buffer is full: another worker takes what follows.
 			d.parts.Add(1)
-			w.push(part{d, lastOffset(w.names[:n])})
+			w.push(w.id, part{d, lastOffset(w.names[:n])})
 		}
 		for e := range dirents(w.names[:n]) {
 			if w.stopped.Load() {
@@ -138,7 +138,7 @@ func (w *worker) entry(d *dirNode, from, to int, e dirent) error {
 		if err := unix.Mkdirat(to, e.name, sub.mode|0o700); err != nil {
 			return err
 		}
-		w.push(part{dir: sub})
+		w.push(w.id, part{dir: sub})
 		return nil
 	case unix.S_IFLNK:
 		return w.symlink(from, to, e.name, &st)

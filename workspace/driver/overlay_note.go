@@ -123,7 +123,14 @@ func readSmall(dir *os.Root, name string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxNote))
 }
 
-// broken returns an error with ErrBroken in its chain.
+// broken returns an error with ErrBroken in its chain, unless what it tells of is
+// want of something that comes back: nobody's work is thrown away for that.
 func broken(format string, args ...any) error {
-	return fmt.Errorf("%w: %w", ErrBroken, fmt.Errorf(format, args...))
+	err := fmt.Errorf(format, args...)
+	for _, passing := range []error{unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.EAGAIN, unix.EINTR} {
+		if errors.Is(err, passing) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %w", ErrBroken, err)
 }
