@@ -3,6 +3,7 @@ package workspace_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -21,6 +22,8 @@ import (
 	"github.com/cordonlabs/cordon/workspace"
 	"github.com/cordonlabs/cordon/workspace/driver"
 )
+
+var raceTime = flag.Duration("race-time", 2*time.Second, "how long each test goes on that waits for two calls to meet")
 
 // A bind mount from elsewhere whose path ends alike is not the cache's.
 func TestForeignBind(t *testing.T) {
@@ -173,7 +176,7 @@ func TestUnmountBesideMount(t *testing.T) {
 	other := b.open()
 	b.get("t", "a", cordon.Shared)
 	bare, rounds := 0, 0
-	for start := time.Now(); time.Since(start) < 20*time.Second; rounds++ {
+	for start := time.Now(); time.Since(start) < *raceTime; rounds++ {
 		var wg sync.WaitGroup
 		wg.Go(func() { b.cleanup(b.path("t/workspace"), "a") })
 		wg.Go(func() {
@@ -202,7 +205,7 @@ func TestUnmountBesideEviction(t *testing.T) {
 	b.put("t", tree{"a": "1"}.tarball(t))
 	rounds := 0
 	bad := map[string]int{}
-	for start := time.Now(); time.Since(start) < 20*time.Second; rounds++ {
+	for start := time.Now(); time.Since(start) < *raceTime; rounds++ {
 		b.get("t", "a", cordon.Shared)
 		var wg sync.WaitGroup
 		wg.Go(func() { b.cleanup(b.path("t/workspace"), "a") })
@@ -274,7 +277,7 @@ func TestGetBesideUnmount(t *testing.T) {
 	b.put("B", random(2, 2*mb))
 	other := b.open()
 	n := 0
-	for start := time.Now(); time.Since(start) < 40*time.Second; n++ {
+	for start := time.Now(); time.Since(start) < *raceTime; n++ {
 		b.get("A", "R", cordon.Shared)
 		done := make(chan struct{})
 		go func() { defer close(done); b.cleanup(b.path("A/workspace"), "R") }()
