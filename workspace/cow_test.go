@@ -444,3 +444,21 @@ func TestDriverSetting(t *testing.T) {
 		mustBeTree(t, ws.Path, project)
 	})
 }
+
+// A target that is one file shares its blocks with the base where it can.
+func TestFileTarget(t *testing.T) {
+	perDriver(t, func(t *testing.T, b *bench) {
+		content := random(7, 4<<20)
+		b.put("t", content)
+		one, two := b.get("t", "one", cordon.CopyOnWrite), b.get("t", "two", cordon.CopyOnWrite)
+		must(t, os.WriteFile(one.Path, []byte("mine"), 0o644))
+		for _, p := range []string{two.Path, b.path("t/shared/target")} {
+			if got, err := os.ReadFile(p); string(got) != string(content) {
+				t.Errorf("%s changed with the other run's: %v", p, err)
+			}
+		}
+		b.cleanup(one.Path, "one")
+		b.cleanup(two.Path, "two")
+		b.mustBeTidy()
+	})
+}

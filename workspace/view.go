@@ -7,6 +7,8 @@ import (
 	"os"
 	"path"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/internal/mounts"
 	"github.com/cordonlabs/cordon/workspace/driver"
@@ -152,7 +154,10 @@ func copyObject(ctx context.Context, from, to *os.Root, readOnly bool, st *step)
 	if err != nil {
 		return err
 	}
-	_, err = copyCounting(ctx, out, in, st)
+	// Blocks are shared where the file system can, at once whatever the size.
+	if unix.IoctlFileClone(int(out.Fd()), int(in.Fd())) != nil {
+		_, err = copyCounting(ctx, out, in, st)
+	}
 	if err == nil {
 		err = out.Chmod(mode) // whatever the umask
 	}
