@@ -78,7 +78,7 @@ func fsName(fd int) string {
 	if err := unix.Fstatfs(fd, &st); err != nil {
 		return "this file system"
 	}
-	switch uint32(st.Type) { //nolint:gosec // magic numbers have 32 bits
+	switch uint32(st.Type) {
 	case unix.EXT4_SUPER_MAGIC:
 		return "ext4"
 	case unix.XFS_SUPER_MAGIC:
@@ -139,7 +139,7 @@ func dirents(buf []byte) iter.Seq[dirent] {
 // lastOffset returns where in the directory the last entry of buf ends.
 func lastOffset(buf []byte) (offset int64) {
 	for len(buf) > direntName {
-		offset = int64(binary.NativeEndian.Uint64(buf[direntOffset:])) //nolint:gosec // an opaque number of the kernel's
+		offset = int64(binary.NativeEndian.Uint64(buf[direntOffset:])) // an opaque number of the kernel's
 		buf = buf[binary.NativeEndian.Uint16(buf[direntLength:]):]
 	}
 	return offset
