@@ -97,7 +97,14 @@ func TestARestartedContainerGetsItsMountsBack(t *testing.T) {
 	if again := after.get(t, "r1", "copy-on-write"); again.Path != asked.Path || len(again.Notes) > 0 {
 		t.Errorf("asked again: %+v, was %+v", again, asked)
 	}
-	after.must(t, "cordon", "cache", "gc") // a worker sweeps at its start
+	// A worker's own sweeps mount what runs hold; a command's do not, for it may run
+	// in another container than the worker.
+	after.must(t, "cordon", "cache", "gc")
+	if out, code := after.exec(t, "ls", swept.Path); code != 0 || strings.TrimSpace(out) != "" {
+		t.Errorf("after a command's sweep: exit code %d, %q", code, out)
+	}
+	after.get(t, "r2", "copy-on-write")
+	after.get(t, "r3", "shared")
 	for _, w := range []workspace{asked, swept} {
 		if got := after.must(t, "cat", w.Path+"/src/a.txt"); got != "mine" {
 			t.Errorf("%s: %q", w.Path, got)
