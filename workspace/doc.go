@@ -61,7 +61,8 @@
 //	run      making or removing a run's directory                     exclusive
 //	content  one version of a target: its shared tree and its base    exclusive to make or
 //	                                                                  remove, shared to use
-//	chooser  which version stands at a target's paths                 for an instant
+//	chooser  which version stands at a target's paths, and mounted    for an instant
+//	         or not
 //	janitor  the accounts: reserving, evicting                        for an instant; its holder
 //	                                                                  takes others by trying only
 //

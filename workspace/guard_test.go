@@ -244,6 +244,29 @@ func TestBaseOutlivesBusyView(t *testing.T) {
 	}
 }
 
+// The process that made a view lives on while another one cleans it up, in use, and
+// ends before it is unmounted.
+func TestBaseIsLetGoByWhoeverIsLeft(t *testing.T) {
+	b := overlayBench(t)
+	ws := b.get("t", "one", cordon.CopyOnWrite)
+	f, err := os.Open(ws.Path + "/main.py")
+	must(t, err)
+	other := b.open()
+	_, err = other.Cleanup(t.Context(), ws.Path, workspace.Caller{Run: "one"})
+	must(t, err)
+	must(t, other.Close())
+	b.sweep()
+	if n := len(b.entries()["t/shared/workspace"].Holders); n != 1 {
+		t.Errorf("%d holds on the base of a view that is still mounted", n)
+	}
+	must(t, f.Close())
+	b.sweep() // unmounts and deletes
+	b.sweep() // finds that nothing needs the base
+	if n := len(b.entries()["t/shared/workspace"].Holders); n != 0 {
+		t.Errorf("%d holds on the base of a view that is gone", n)
+	}
+}
+
 // A sweep from another mount namespace leaves views to their workers.
 func TestSweepFromElsewhere(t *testing.T) {
 	b := overlayBench(t)

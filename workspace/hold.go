@@ -29,9 +29,11 @@ type hold struct {
 	// Bound says that the run cannot outlive the processes that asked for it.
 	Bound bool `json:"process_bound,omitempty"`
 
-	// Entry, on a base, is the entry that cannot be without it: the hold counts as
-	// long as that is there.
-	Entry key `json:"entry,omitempty"`
+	// Entry and View, on a base, are the entry that cannot be without it, and the
+	// staging id it was made under: the hold counts as long as that is there, and
+	// after it until the view is unmounted.
+	Entry key    `json:"entry,omitempty"`
+	View  string `json:"view,omitempty"`
 
 	renewed time.Time
 	live    bool // a living process has it locked
@@ -50,10 +52,18 @@ func (c *Cache) holdLife() time.Duration {
 
 func (c *Cache) expired(h *hold) bool {
 	if h.Entry != "" {
-		_, err := c.root().Lstat(recordFile(h.Entry))
-		return !h.live && gone(err)
+		return !h.live && !c.hasView(h)
 	}
 	return !h.live && (h.Bound || c.now().Sub(h.renewed) > c.holdLife())
+}
+
+// hasView reports whether the view that h is for is being made, or is there.
+func (c *Cache) hasView(h *hold) bool {
+	if _, err := c.root().Lstat(path.Join(reservationsDir, h.View)); !gone(err) {
+		return true
+	}
+	r, err := c.readRecord(h.Entry)
+	return err != nil && !errors.Is(err, errUnreadable) || r != nil && r.Staging == h.View
 }
 
 func holdFile(k key, run cordon.RunID) string { return holdName(k, run.String()) }
@@ -73,7 +83,7 @@ func (c *Cache) hold(ctx context.Context, k key, run cordon.RunID, owner Owner) 
 // as long as the entry exists that it becomes, and until it is unmounted. The
 // caller has the base's lock, shared at least.
 func (c *Cache) holdFor(ctx context.Context, k key, staging string, entry key, req Request) error {
-	return c.take(ctx, holdName(k, staging), hold{Run: req.Run.String(), Owner: req.Owner, Entry: entry})
+	return c.take(ctx, holdName(k, staging), hold{Run: req.Run.String(), Owner: req.Owner, Entry: entry, View: staging})
 }
 
 func (c *Cache) take(ctx context.Context, name string, h hold) error {

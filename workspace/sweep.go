@@ -10,6 +10,7 @@ import (
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/internal/flock"
+	"github.com/cordonlabs/cordon/internal/mounts"
 	"github.com/cordonlabs/cordon/workspace/driver"
 )
 
@@ -208,6 +209,11 @@ func (s *sweep) removeIfStill(r *record) (bool, error) {
 // strayHolds ends holds on entries that do not exist, and expired ones.
 func (s *sweep) strayHolds() error {
 	c := s.c
+	left, err := mounts.Below(path.Join(c.realDir(), trashDir))
+	if err != nil {
+		return err
+	}
+	unmounted := len(left) == 0
 	keys, err := c.list(holdsDir)
 	if err != nil {
 		return err
@@ -225,6 +231,14 @@ func (s *sweep) strayHolds() error {
 			why := ""
 			doomed := c.expired
 			switch {
+			case h.live && h.Entry != "" && unmounted && !c.hasView(h):
+				// Another process than the one that made the view cleaned it up, and the
+				// view was in use then: nobody was left to end this.
+				why = "the view of run " + h.Run + " is gone"
+				if err := s.did(Removal{Path: c.abs(name), Reason: why}, func() (bool, error) { return c.drop(name), nil }); err != nil {
+					return err
+				}
+				continue
 			case h.live:
 				continue
 			case c.expired(h):
