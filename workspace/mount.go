@@ -7,7 +7,6 @@ import (
 	"os"
 	"path"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -21,49 +20,6 @@ import (
 // a shared tree on itself, for as long as runs hold it. Neither is ever taken for
 // granted. Others may unmount, a namespace may end, and a mount point without its
 // mount looks like an empty workspace; so every answer looks first.
-
-// guard puts a read-only mount on what r hands out if that is shared and there is
-// none: modes do not stop root. Where the process may not mount, modes have to
-// do. The caller has the content lock, shared at least, and a hold.
-func (c *Cache) guard(ctx context.Context, r *record) error {
-	if r.Kind != KindShared || c.unguarded.Load() {
-		return nil
-	}
-	// With the lock, and not before: relax may be about to take off what is there.
-	lock, err := flock.Acquire(ctx, c.root(), chooserLock(r.Target), flock.Exclusive, nil)
-	if err != nil {
-		return err
-	}
-	defer lock.Unlock()
-	if c.guarded(r) {
-		return nil
-	}
-	err = c.inPlace(r, mounts.BindReadOnly)
-	switch {
-	case err == nil:
-	case errors.Is(err, unix.EPERM), errors.Is(err, unix.ENOSYS):
-		c.unguarded.Store(true)
-		c.log.Info("shared trees are read-only by their modes alone: this process may not mount, and root could write to them", "error", err)
-	default:
-		c.log.Warn("a shared tree is read-only by its modes alone", "path", c.abs(r.path()), "error", err)
-	}
-	return nil
-}
-
-func (c *Cache) guarded(r *record) bool {
-	is := false
-	err := c.inPlace(r, func(d *os.Root, name string) (err error) { is, err = mounts.IsRoot(d, name); return err })
-	return is && err == nil
-}
-
-// unguard takes the mounts off r's tree. Something that still uses the tree, a
-// tool that was left behind, makes that impossible: then the error says so.
-func (c *Cache) unguard(r *record) error {
-	if r.Kind != KindShared {
-		return nil
-	}
-	return c.inPlace(r, unmountAll)
-}
 
 // inPlace calls do with the directory that r's content stands in. A directory
 // that is gone needs nothing.
@@ -96,61 +52,6 @@ func unmountAll(dir *os.Root, name string) error {
 		}
 		if err != nil {
 			return err
-		}
-	}
-}
-
-// relaxTries and relaxPause are how long relax tries to get a lock that others
-// have for instants: a cleanup does not wait.
-const (
-	relaxTries = 5
-	relaxPause = time.Millisecond
-)
-
-// relax takes the mount off a shared tree that no run holds any more. Whoever gets
-// the tree holds it first and mounts it then, so that one of the two sees the
-// other; a tool that still works in it keeps it, and so does whoever has the lock
-// for long: then a sweep does it.
-func (c *Cache) relax(r *record) {
-	if r.Kind != KindShared || !c.guarded(r) {
-		return
-	}
-	var lock *flock.Lock
-	for range relaxTries {
-		var err error
-		if lock, err = flock.Try(c.root(), chooserLock(r.Target), flock.Exclusive); err != nil {
-			return
-		}
-		if lock != nil {
-			break
-		}
-		time.Sleep(relaxPause)
-	}
-	if lock == nil {
-		return
-	}
-	defer lock.Unlock()
-	if h, err := c.held(r.Key); h != nil || err != nil {
-		return
-	}
-	if err := c.unguard(r); err != nil {
-		c.log.Info("a shared tree that no run holds stays mounted; the next sweep tries again", "path", c.abs(r.path()), "reason", err)
-	}
-}
-
-// relaxAll takes the mounts off the shared trees that nobody holds: where holds
-// end with their process, there are some now.
-func (c *Cache) relaxAll() {
-	if !c.bound {
-		return
-	}
-	records, _, err := c.records()
-	if err != nil {
-		return // the next sweep does it
-	}
-	for _, r := range records {
-		if r.Kind == KindShared && r.State == complete {
-			c.relax(r)
 		}
 	}
 }

@@ -1,0 +1,66 @@
+package workspace
+
+import (
+	"context"
+
+	"github.com/cordonlabs/cordon/internal/flock"
+	"github.com/cordonlabs/cordon/target"
+)
+
+// getShared returns the shared tree, or errPathHeld.
+func (c *Cache) getShared(ctx context.Context, req Request, st *step) (Workspace, error) {
+	info, err := c.describe(ctx, req)
+	if err != nil {
+		return Workspace{}, err
+	}
+	fetched := false
+	for range contentTries {
+		r, err := c.holdShared(ctx, req, info, st)
+		if err != nil {
+			return Workspace{}, err
+		}
+		if r != nil {
+			ws := c.answer(r, req, fetched)
+			ws.Stale = info.stale
+			return *ws, nil
+		}
+		m, err := c.makeOnce(ctx, "shared "+contentLock(req.Target, info.version), st, func(ctx context.Context, st *step) (made, error) {
+			return c.makeShared(ctx, req, info, st)
+		})
+		if target.IsReplaced(err) {
+			if info, err = c.describe(ctx, req); err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			return Workspace{}, err
+		}
+		fetched = fetched || m.fetched
+	}
+	return Workspace{}, errThrashing
+}
+
+// holdShared makes the run hold the shared tree of info's version, or returns
+// nil if that is not there. The lock keeps the tree from being evicted between
+// the look at it and the hold.
+func (c *Cache) holdShared(ctx context.Context, req Request, info contentInfo, st *step) (*record, error) {
+	lock, err := flock.Acquire(ctx, c.root(), contentLock(req.Target, info.version), flock.Shared,
+		func() { st.begin("waiting for another process that fetches the same target", 0) })
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Unlock()
+	k := sharedKey(req.Target)
+	r, err := c.current(k)
+	if r == nil || err != nil || r.version() != info.version {
+		return nil, err
+	}
+	if ok, err := c.sound(ctx, r); !ok || err != nil {
+		return nil, err
+	}
+	if err := c.hold(ctx, k, req.Run, req.Owner); err != nil {
+		return nil, err
+	}
+	c.syncSoon(holdFile(k, req.Run))
+	return r, c.guard(ctx, r)
+}
