@@ -68,6 +68,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	rep := &report{Profile: readProfile(), progress: stderr}
 	err = measure(ctx, opts, dir, rep)
 	rep.finish()
+	// What was found out until then is worth having, however it ended.
+	if len(rep.Sections) > 0 {
+		err = errors.Join(err, write(rep, stdout, opts.json))
+	}
 	switch {
 	case ctx.Err() != nil:
 		fmt.Fprintln(stderr, "cow: interrupted; nothing was left behind")
@@ -75,21 +79,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case err != nil:
 		fmt.Fprintln(stderr, "cow:", err)
 		return exitBroke
-	}
-	if opts.json {
-		e := json.NewEncoder(stdout)
-		e.SetIndent("", "  ")
-		err = e.Encode(rep)
-	} else {
-		err = rep.print(stdout)
-	}
-	if err != nil {
-		fmt.Fprintln(stderr, "cow:", err)
-	}
-	if err != nil || rep.Broken > 0 {
+	case rep.Broken > 0:
 		return exitBroke
 	}
 	return exitOK
+}
+
+func write(rep *report, w io.Writer, asJSON bool) error {
+	if !asJSON {
+		return rep.print(w)
+	}
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(rep)
 }
 
 func parse(args []string, stderr io.Writer) (*options, error) {
