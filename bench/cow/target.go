@@ -88,7 +88,7 @@ func (s *section) verdicts() (all []verdict) {
 			name string
 			took reading
 		}{{"grep -r", r.Grep}, {"tar", r.Tar}} {
-			if how.took.taken() {
+			if how.took.taken() && how.took.Ratio > 0 { // no ratio: interrupted before there was something to compare with
 				judge(r, how.took.Ratio, true, verdict{Target: how.name + ", to a plain directory", Limit: read.limit, show: times})
 			}
 		}
