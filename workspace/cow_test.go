@@ -2,6 +2,7 @@ package workspace_test
 
 import (
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,9 +38,7 @@ func perDriver(t *testing.T, test func(t *testing.T, b *bench)) {
 		{"overlay", "ext4"}, {"overlay", "xfs"}, {"snapshot", "btrfs"}, {"reflink", "xfs"}, {"reflink", "btrfs"}, {"copy", "ext4"},
 	} {
 		t.Run(d.driver+" on "+d.fs, func(t *testing.T) {
-			if !mayMount(t) {
-				t.Skip("file systems for tests need the right to mount")
-			}
+			needMounts(t)
 			test(t, newBench(t, on(t, d.fs), by(t, d.driver+"!")))
 		})
 	}
@@ -130,9 +129,7 @@ func TestManyRuns(t *testing.T) {
 }
 
 func overlayBench(t *testing.T, change ...func(*workspace.Options)) *bench {
-	if !mayMount(t) {
-		t.Skip("overlay needs the right to mount")
-	}
+	needMounts(t)
 	b := newBench(t, append([]func(*workspace.Options){by(t, "overlay!")}, change...)...)
 	b.put("t", project.tarball(t))
 	return b
@@ -261,6 +258,11 @@ func TestOverlay(t *testing.T) {
 			must(t, os.RemoveAll(b.path(".cordon/"+d)))
 			must(t, os.Mkdir(b.path(".cordon/"+d), 0o700))
 		}
+		rep, err := b.cache.Sweep(t.Context(), workspace.SweepOptions{DryRun: true})
+		must(t, err)
+		if len(rep.Removals) != 2 || len(b.mounts()) != 3 {
+			t.Errorf("a dry run reports %+v and leaves %v", rep.Removals, b.mounts())
+		}
 		b.sweep()
 		if left := b.mounts(); len(left) != 1 || left[0] != "corpus/workspace" {
 			t.Errorf("mounts left: %v, want the foreign one", left)
@@ -273,27 +275,30 @@ func TestOverlay(t *testing.T) {
 		b := overlayBench(t)
 		ws := b.get("t", "one", cordon.CopyOnWrite)
 		// A namespace that copied the mount keeps it alive when this one loses it.
-		other := exec.Command("unshare", "-m", "--propagation", "private", "sh", "-c", "cd "+ws.Path+" && echo ready && read x")
-		in, err := other.StdinPipe()
-		must(t, err)
-		out, err := other.StdoutPipe()
-		must(t, err)
-		must(t, other.Start())
-		_, err = out.Read(make([]byte, 6))
-		must(t, err)
+		leave := b.enterElsewhere(ws.Path)
 		must(t, mounts.UnmountBelow(b.opts.Dir))
 		mustBeKind(t, b.getErr("t", "one", cordon.CopyOnWrite), cordon.Busy, "CACHE_COW_DRIVER")
-		must(t, errors.Join(in.Close(), ignoreExit(other.Wait())))
+		leave()
 		mustBeTree(t, b.get("t", "one", cordon.CopyOnWrite).Path, project)
 	})
 }
 
-func ignoreExit(err error) error {
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return nil
-	}
-	return err
+// enterElsewhere starts a process that works in dir, in a mount namespace of its own
+// with copies of all mounts, and returns what ends it.
+func (b *bench) enterElsewhere(dir string) (leave func()) {
+	b.t.Helper()
+	cmd := exec.Command("unshare", "-m", "--propagation", "private", "sh", "-c", `cd "$1" && echo ready && read x`, "sh", dir)
+	in, err := cmd.StdinPipe()
+	must(b.t, err)
+	out, err := cmd.StdoutPipe()
+	must(b.t, err)
+	must(b.t, cmd.Start())
+	_, err = io.ReadFull(out, make([]byte, len("ready\n")))
+	must(b.t, err)
+	return sync.OnceFunc(func() {
+		_ = in.Close()
+		_ = cmd.Wait() // its read fails, as it should
+	})
 }
 
 // reboot makes everything in the cache look as if it were of an earlier boot.
@@ -424,6 +429,26 @@ func TestDriverSetting(t *testing.T) {
 		mustBeKind(t, b.getErr("t", "one", cordon.CopyOnWrite), cordon.InvalidArgument, "btrfs")
 		b.get("t", "two", cordon.Isolated)
 		b.mustBeTidy()
+	})
+
+	t.Run("a view that the wished driver cannot make is made by another one, and the run is told why", func(t *testing.T) {
+		needMounts(t)
+		b := newBench(t, on(t, "btrfs"), by(t, "overlay!"))
+		b.put("t", project.tarball(t))
+		held := b.get("t", "one", cordon.CopyOnWrite) // its base is a plain directory
+		by(t, "snapshot")(&b.opts)
+		b.cache = b.open()
+		ws := b.get("t", "two", cordon.CopyOnWrite)
+		if ws.Driver != "overlay" || len(ws.Notes) != 1 || !strings.Contains(ws.Notes[0], "subvolume") || b.log.count("falls back to another driver") != 1 {
+			t.Errorf("got %+v", ws)
+		}
+		mustBeTree(t, ws.Path, project)
+		b.cleanup(held.Path, "one")
+		b.cleanup(ws.Path, "two")
+		b.mustBeTidy()
+		if ws := b.get("t", "three", cordon.CopyOnWrite); ws.Driver != "snapshot" || len(ws.Notes) > 0 {
+			t.Errorf("with a base of nobody's it is made by %s: %v", ws.Driver, ws.Notes)
+		}
 	})
 
 	t.Run("a user who may not mount gets a driver that works, and the reason", func(t *testing.T) {

@@ -27,9 +27,7 @@ var raceTime = flag.Duration("race-time", 2*time.Second, "how long each test goe
 
 // A bind mount from elsewhere whose path ends alike is not the cache's.
 func TestForeignBind(t *testing.T) {
-	if !mayMount(t) {
-		t.Skip()
-	}
+	needMounts(t)
 	b := newBench(t)
 	src := filepath.Join(b.top, "srv/corpus/workspace")
 	must(t, os.MkdirAll(src, 0o755))
@@ -43,9 +41,7 @@ func TestForeignBind(t *testing.T) {
 
 // One entry that cannot be moved does not keep others from being evicted.
 func TestEvictionGoesOn(t *testing.T) {
-	if !mayMount(t) {
-		t.Skip()
-	}
+	needMounts(t)
 	const mb = 1 << 20
 	b := newBench(t, limited(4*mb))
 	for _, id := range []string{"A", "B", "C"} {
@@ -65,15 +61,7 @@ func TestEvictionGoesOn(t *testing.T) {
 func TestCleanupDuringRemount(t *testing.T) {
 	b := overlayBench(t)
 	ws := b.get("t", "one", cordon.CopyOnWrite)
-	other := exec.Command("unshare", "-m", "--propagation", "private", "sh", "-c", "cd "+ws.Path+" && echo ready && read x")
-	in, err := other.StdinPipe()
-	must(t, err)
-	out, err := other.StdoutPipe()
-	must(t, err)
-	must(t, other.Start())
-	_, err = out.Read(make([]byte, 6))
-	must(t, err)
-	defer func() { in.Close(); _ = other.Wait() }()
+	defer b.enterElsewhere(ws.Path)()
 	must(t, mounts.UnmountBelow(b.opts.Dir))
 	done := make(chan struct{})
 	go func() { defer close(done); b.sweep() }()
@@ -98,9 +86,7 @@ func TestCleanupDuringRemount(t *testing.T) {
 
 // What a full disk says of a driver is not remembered.
 func TestProbeOnAFullDisk(t *testing.T) {
-	if !mayMount(t) {
-		t.Skip()
-	}
+	needMounts(t)
 	dir := loopfs.New(t, "tmpfs", 64<<20, "nr_inodes=200")
 	b := newBench(t, by(t, "overlay!"), func(o *workspace.Options) { o.Dir = filepath.Join(dir, "cache") })
 	b.put("t", project.tarball(t))
@@ -147,9 +133,7 @@ func TestViewBesideMany(t *testing.T) {
 
 // Cleaning up a shared path does not wait for a process that was stopped.
 func TestCleanupDoesNotWait(t *testing.T) {
-	if !mayMount(t) {
-		t.Skip()
-	}
+	needMounts(t)
 	b := newBench(t)
 	b.put("t", project.tarball(t))
 	ws := b.get("t", "one", cordon.Shared)
@@ -168,9 +152,7 @@ func TestCleanupDoesNotWait(t *testing.T) {
 
 // A run that gets a tree while another lets go of it has it mounted.
 func TestUnmountBesideMount(t *testing.T) {
-	if !mayMount(t) {
-		t.Skip()
-	}
+	needMounts(t)
 	b := newBench(t, func(o *workspace.Options) { o.Logger = slog.New(slog.DiscardHandler) })
 	b.put("t", tree{"a": "1"}.tarball(t))
 	other := b.open()
@@ -197,9 +179,7 @@ func TestUnmountBesideMount(t *testing.T) {
 
 // An unmount beside an eviction is nobody's error.
 func TestUnmountBesideEviction(t *testing.T) {
-	if !mayMount(t) {
-		t.Skip()
-	}
+	needMounts(t)
 	var lg lines
 	b := newBench(t, func(o *workspace.Options) { o.Logger = slog.New(slog.NewTextHandler(&lg, nil)) })
 	b.put("t", tree{"a": "1"}.tarball(t))
@@ -291,9 +271,7 @@ func TestSweepFromElsewhere(t *testing.T) {
 
 // A Get while the last hold of another run ends.
 func TestGetBesideUnmount(t *testing.T) {
-	if !mayMount(t) {
-		t.Skip()
-	}
+	needMounts(t)
 	const mb = 1 << 20
 	b := newBench(t, limited(3*mb))
 	b.put("A", tree{"a": string(random(1, mb))}.tarball(t))
@@ -339,9 +317,7 @@ func TestOutOfDescriptors(t *testing.T) {
 
 // A tree that cannot be mounted does not turn the guard off for others.
 func TestGuardIsPerTree(t *testing.T) {
-	if !mayMount(t) {
-		t.Skip()
-	}
+	needMounts(t)
 	b := newBench(t)
 	b.put("A", project.tarball(t))
 	b.put("B", project.tarball(t))

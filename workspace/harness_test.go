@@ -90,8 +90,24 @@ func mayMount(t *testing.T) bool {
 	return true
 }
 
-// ws0 is a time long ago.
-var ws0 = time.Unix(1_000_000_000, 0)
+// needMounts skips the test where it may not mount.
+func needMounts(t *testing.T) {
+	t.Helper()
+	if !mayMount(t) {
+		t.Skip("needs the right to mount")
+	}
+}
+
+// needRoot skips the test where modes would do what it is about to look at.
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, whom modes do not keep from changing what is read-only")
+	}
+}
+
+// longAgo is a time that nothing in a test has by itself.
+var longAgo = time.Unix(1_000_000_000, 0)
 
 // open opens the cache once more, as another process would.
 func (b *bench) open() *workspace.Cache {

@@ -15,9 +15,7 @@ import (
 
 // A sweep that forgets an unreadable record leaves what a run got meanwhile.
 func TestForgettingLooksAgain(t *testing.T) {
-	if !mayMount(t) {
-		t.Skip()
-	}
+	needMounts(t)
 	for try := range 40 {
 		var hook atomic.Pointer[func()]
 		var b *bench

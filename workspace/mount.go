@@ -100,7 +100,7 @@ func (c *Cache) reattach(ctx context.Context, r *record) error {
 func (s *sweep) mounts() error {
 	c := s.c
 	if s.opts.DryRun {
-		return nil
+		return s.strayMounts()
 	}
 	records, _, err := c.records()
 	if err != nil {

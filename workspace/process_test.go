@@ -266,8 +266,21 @@ func TestKill(t *testing.T) {
 	b.sweep()
 	b.mustBeTidy()
 	t.Logf("%d kills", kills)
-	// What is on disk is what is recorded: no directory without a record.
 	known := b.entries()
+	// What is mounted is what runs hold, no less and no more.
+	mounted := map[string]bool{}
+	for _, m := range b.mounts() {
+		mounted[m] = true
+		if len(known[m].Holders) == 0 {
+			t.Errorf("%s is mounted, and nobody holds it", m)
+		}
+	}
+	for path, e := range known {
+		if e.Driver == "overlay" && e.Kind == workspace.KindRun && !mounted[path] {
+			t.Errorf("%s is held, and not mounted", path)
+		}
+	}
+	// What is on disk is what is recorded: no directory without a record.
 	for id := range targets {
 		names, _ := os.ReadDir(b.path(id))
 		for _, n := range names {

@@ -17,9 +17,7 @@ import (
 // What is in quarantine goes when its own replacement needs the room.
 func TestQuarantineMakesRoom(t *testing.T) {
 	const mb = 1 << 20
-	if os.Geteuid() != 0 {
-		t.Skip()
-	}
+	needRoot(t)
 	b := newBench(t, limited(5*mb))
 	b.put("t", tree{"blob": strings.Repeat("0123456789abcdef", 3*mb/16)}.tarball(t))
 	ws := b.get("t", "one", cordon.Shared)
@@ -35,9 +33,7 @@ func TestQuarantineMakesRoom(t *testing.T) {
 
 // A crash in the middle of a quarantine does not keep the target from being used.
 func TestQuarantineAfterACrash(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip()
-	}
+	needRoot(t)
 	b := newBench(t)
 	b.put("t", project.tarball(t))
 	ws := b.get("t", "one", cordon.Shared)
@@ -52,9 +48,7 @@ func TestQuarantineAfterACrash(t *testing.T) {
 
 // A new file at the top is noticed, although its time was put back.
 func TestNewFileAtTheTop(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip()
-	}
+	needRoot(t)
 	b := newBench(t)
 	b.put("t", project.tarball(t))
 	ws := b.get("t", "one", cordon.Shared)
@@ -71,9 +65,7 @@ func TestNewFileAtTheTop(t *testing.T) {
 
 // A target that is one file is guarded like a tree.
 func TestSharedFile(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip()
-	}
+	needRoot(t)
 	b := newBench(t)
 	b.put("t", []byte("original"))
 	ws := b.get("t", "one", cordon.Shared)
@@ -108,9 +100,7 @@ func TestSweepDoesNotEnterTheQuarantine(t *testing.T) {
 
 // Files in quarantine that look like temporary ones of the cache stay.
 func TestSweepKeepsEvidence(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip()
-	}
+	needRoot(t)
 	b := newBench(t)
 	b.put("t", tree{"d": "dir", "d/.tmp-x": "1", "a": "2"}.tarball(t))
 	ws := b.get("t", "one", cordon.Shared)
@@ -126,9 +116,7 @@ func TestSweepKeepsEvidence(t *testing.T) {
 
 // What was published in an earlier boot is listed in quarantine as well.
 func TestQuarantineOfAnEarlierBoot(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip()
-	}
+	needRoot(t)
 	b := newBench(t)
 	b.put("t", project.tarball(t))
 	ws := b.get("t", "one", cordon.Shared)
@@ -154,9 +142,7 @@ func TestQuarantineOfAnEarlierBoot(t *testing.T) {
 
 // On a file system that counts time in seconds nothing is missed either.
 func TestCoarseTimes(t *testing.T) {
-	if !mayMount(t) {
-		t.Skip()
-	}
+	needMounts(t)
 	dir := loopfs.New(t, "ext4", 64<<20, "-I", "128")
 	missed := 0
 	for i := range 2 {

@@ -74,8 +74,6 @@ func driverCheck(name string) func(context.Context, *site) Result {
 			status = Fail
 		}
 		switch p := driver.ByName(choice.Probed, name); {
-		case p == nil:
-			return Result{Status: status, Found: "this program was built without it", Fix: "use another driver"}
 		case p.Err != nil:
 			return because(status, p.Err, "use another driver")
 		case p.Note != "":

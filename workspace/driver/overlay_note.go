@@ -20,11 +20,11 @@ import (
 // note is a view's view.json: its sentinel, and what is needed to mount it again.
 // It is never synced, for it is worth nothing after a restart.
 type note struct {
-	Base      fileID `json:"base"`
-	BasePath  string `json:"base_path"`       // where the base was, for people
-	Boot      string `json:"boot"`            // the kernel's boot in which the view was made
-	Namespace string `json:"mount_namespace"` // in which it was mounted last
-	Options   string `json:"options"`
+	Base      fsinfo.FileID `json:"base"`
+	BasePath  string        `json:"base_path"`       // where the base was, for people
+	Boot      string        `json:"boot"`            // the kernel's boot in which the view was made
+	Namespace string        `json:"mount_namespace"` // in which it was mounted last
+	Options   string        `json:"options"`
 }
 
 const noteName = "view.json"
@@ -33,21 +33,10 @@ const noteName = "view.json"
 // of it escaped, and the rest.
 const maxNote = 32 << 10
 
-// fileID tells a directory from any other that has had its name or its inode. On
-// a file system that does not know when a file was born, the inode has to do.
-type fileID struct {
-	Inode uint64 `json:"inode"`
-	Born  int64  `json:"born,omitempty"` // nanoseconds since 1970 (statx(2), STATX_BTIME)
-}
-
-func idOf(f *os.File) (fileID, error) {
-	var st unix.Statx_t
-	if err := unix.Statx(int(f.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_INO|unix.STATX_BTIME, &st); err != nil {
-		return fileID{}, &os.PathError{Op: "statx", Path: f.Name(), Err: err}
-	}
-	id := fileID{Inode: st.Ino}
-	if st.Mask&unix.STATX_BTIME != 0 {
-		id.Born = st.Btime.Sec*1e9 + int64(st.Btime.Nsec)
+func identify(f *os.File) (fsinfo.FileID, error) {
+	id, err := fsinfo.Identify(int(f.Fd()), "", unix.AT_EMPTY_PATH)
+	if err != nil {
+		return id, &os.PathError{Op: "statx", Path: f.Name(), Err: err}
 	}
 	return id, nil
 }
@@ -59,7 +48,7 @@ var bootID = sync.OnceValues(fsinfo.BootID)
 func (o *Overlay) writeNote(home *os.Root, base *os.File) error {
 	n := note{Options: strings.Join(o.options(), ",")}
 	var err error
-	if n.Base, err = idOf(base); err != nil {
+	if n.Base, err = identify(base); err != nil {
 		return err
 	}
 	if n.Boot, err = bootID(); err != nil {

@@ -8,10 +8,12 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/cordonlabs/cordon/internal/fsinfo"
 )
 
 func FuzzParseNote(f *testing.F) {
-	good, err := json.Marshal(note{Base: fileID{Inode: 1, Born: 2}, BasePath: "/b", Boot: "x", Namespace: "mnt:[1]", Options: "index=on"})
+	good, err := json.Marshal(note{Base: fsinfo.FileID{Inode: 1, Born: 2}, BasePath: "/b", Boot: "x", Namespace: "mnt:[1]", Options: "index=on"})
 	if err != nil {
 		f.Fatal(err)
 	}

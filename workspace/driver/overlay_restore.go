@@ -110,7 +110,7 @@ func (o *Overlay) Restore(ctx context.Context, job Job) error {
 
 // fits says whether the view that n tells of can be mounted on base by o.
 func (o *Overlay) fits(n note, base *os.File) error {
-	id, err := idOf(base)
+	id, err := identify(base)
 	if err != nil {
 		return err
 	}
