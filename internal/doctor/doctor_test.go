@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -223,4 +224,37 @@ func TestWhatAKilledDoctorLeftIsSweptInTime(t *testing.T) {
 	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%s is still there: %v", left, err)
 	}
+}
+
+// A process that is being started holds what is open here for an instant.
+func TestDoctorBesideProcessesThatAreStarted(t *testing.T) {
+	home := t.TempDir()
+	store := mkdir(t, filepath.Join(home, "store"), 0o755)
+	done := make(chan struct{})
+	var starting sync.WaitGroup
+	for range 4 {
+		starting.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+					_ = exec.Command("true").Run()
+				}
+			}
+		})
+	}
+	for range 15 {
+		report, err := doctor.Run(context.Background(), env(t, map[string]string{"CACHE_DIR": filepath.Join(home, "cache"), "CORDON_STORE": store, "CACHE_MAX_SIZE": "1MB"}))
+		if err != nil {
+			t.Error(err)
+		}
+		for _, c := range report.Checks {
+			if c.Status == doctor.Fail {
+				t.Errorf("%s: %s", c.Name, c.Found)
+			}
+		}
+	}
+	close(done)
+	starting.Wait()
 }

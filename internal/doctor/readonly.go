@@ -4,11 +4,26 @@ import (
 	"context"
 	"errors"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/cordonlabs/cordon/internal/mounts"
 )
+
+// unmountPatience is how long an unmount is tried again that the kernel says is in
+// use: a process that is being started has all descriptors of this one until it
+// executes its program, and a new mount namespace has copies of all mounts.
+const unmountPatience = 2 * time.Second
+
+func unmountSoon(dir *os.Root, name string) error {
+	for begin := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		err := mounts.Unmount(dir, name)
+		if !errors.Is(err, mounts.ErrBusy) || time.Since(begin) > unmountPatience {
+			return err
+		}
+	}
+}
 
 // readOnlyTrees looks whether a shared tree can be kept from being changed by a
 // mount, as it is kept by its modes everywhere. Modes do not stop root.
@@ -29,7 +44,7 @@ func readOnlyTrees(_ context.Context, s *site) Result {
 		return r
 	}
 	werr := trial.WriteFile(name+"/"+trialPrefix+"file", nil, 0o600)
-	if err := mounts.Unmount(trial, name); err != nil {
+	if err := unmountSoon(trial, name); err != nil {
 		return because(Fail, err, "unmount it by hand")
 	}
 	if !errors.Is(werr, unix.EROFS) {
