@@ -77,6 +77,15 @@ type Store interface {
 type PutOptions struct {
 	Size   int64  // bytes that r will yield; negative where unknown
 	SHA256 string // hex digest of those bytes, or ""; stored with the object
+
+	// Resume says that the bytes under this id are always the same ones, so that
+	// an upload that broke off may be continued by the next Put of it. A Put that
+	// fails for the store's reasons or because its context is over then keeps, out
+	// of sight, what has arrived; one whose bytes fail keeps nothing. Where
+	// the kept part turns out to be of other bytes it is thrown away and the Put
+	// fails with Busy: the same Put once more begins afresh. Stores that publish
+	// by a rename (target/dir) ignore Resume and always begin afresh.
+	Resume bool
 }
 
 // Results stores what workflows return. A missing bucket or refused access is
