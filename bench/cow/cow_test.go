@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/cordonlabs/cordon/bench/internal/lab"
 )
 
 // The command itself, in a namespace of its own: this test binary is it.
@@ -43,8 +45,8 @@ func TestWrongFlagsAreRefusedWithWhatIsAccepted(t *testing.T) {
 		{"--samples=-1", "--samples must be 1 or more"},
 	} {
 		_, stderr, code := cow(t, t.TempDir(), c.args)
-		if code != exitUsage || !strings.Contains(stderr, c.want) {
-			t.Errorf("%s: exit code %d, said %q; want %d and %q", c.args, code, stderr, exitUsage, c.want)
+		if code != lab.ExitUsage || !strings.Contains(stderr, c.want) {
+			t.Errorf("%s: exit code %d, said %q; want %d and %q", c.args, code, stderr, lab.ExitUsage, c.want)
 		}
 	}
 }
@@ -58,7 +60,7 @@ func TestTheTableHasWhoWasAskedForAndNothingStaysBehind(t *testing.T) {
 	}
 	tmp := t.TempDir()
 	stdout, stderr, code := cow(t, tmp, "--quick", "--samples=1", "--fs=ext4", "--input=small", "--only=cordon shared")
-	if code != exitOK {
+	if code != lab.ExitOK {
 		t.Fatalf("exit code %d\n%s", code, stderr)
 	}
 	for _, want := range []string{"small on ext4: 2000 files", "\ncordon shared", "\ncp -a", "removal returns", "tar, to a plain directory"} {
@@ -78,29 +80,9 @@ func TestTheTableHasWhoWasAskedForAndNothingStaysBehind(t *testing.T) {
 	}
 }
 
-func TestMedians(t *testing.T) {
-	for _, c := range []struct {
-		samples          []float64
-		median, min, max float64
-	}{
-		{[]float64{3}, 3, 3, 3},
-		{[]float64{9, 1}, 5, 1, 9},
-		{[]float64{100, 1, 2}, 2, 1, 100},
-		{[]float64{4, 1, 3, 2}, 2.5, 1, 4},
-	} {
-		var s spread
-		for _, v := range c.samples {
-			s.add(v)
-		}
-		if s.Median != c.median || s.Min != c.min || s.Max != c.max || s.Samples[0] != c.samples[0] {
-			t.Errorf("%v: %+v, want median %v of %v to %v, samples in their order", c.samples, s, c.median, c.min, c.max)
-		}
-	}
-}
-
-func of(samples ...float64) (s spread) {
+func of(samples ...float64) (s lab.Spread) {
 	for _, v := range samples {
-		s.add(v)
+		s.Add(v)
 	}
 	return s
 }

@@ -49,7 +49,7 @@ func (s *stand) crowds(ctx context.Context, samples int) error {
 
 // crowd makes size workspaces at once, and removes them. asked is the column that it is for.
 func (s *stand) crowd(ctx context.Context, c *contestant, asked, size int) error {
-	before, err := s.vol.rest(ctx)
+	before, err := s.vol.Rest(ctx)
 	if err != nil {
 		return err
 	}
@@ -76,10 +76,10 @@ func (s *stand) crowd(ctx context.Context, c *contestant, asked, size int) error
 		return err
 	}
 	s.rows[c].crowd(asked, size).add(total, took, (now-memory)/int64(size))
-	if err := s.vol.sync(); err != nil {
+	if err := s.vol.Sync(); err != nil {
 		return err
 	}
-	after, err := s.vol.used()
+	after, err := s.vol.Used()
 	if err != nil {
 		return err
 	}

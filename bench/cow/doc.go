@@ -8,9 +8,9 @@
 // run it and what each figure means.
 //
 // The files, in the order in which things happen: main.go (flags, checks),
-// private.go (a mount namespace of its own), kernel.go and input.go (what is
-// measured on), volume.go (the file systems), stand.go (one input on one file
+// kernel.go and input.go (what is measured on), stand.go (one input on one file
 // system), contestant.go, cordon.go and others.go (who is measured), trial.go,
 // crowd.go and reading.go (what is measured), result.go, target.go, table.go
-// (what is printed).
+// (what is printed). What it shares with the other bench, the namespace and the
+// file systems among it, is ../internal/lab.
 package main

@@ -11,26 +11,18 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/bench/internal/lab"
 	"github.com/cordonlabs/cordon/internal/fsinfo"
 )
 
-// Exit codes, those of the cordon command.
-const (
-	exitOK          = 0
-	exitBroke       = 1
-	exitUsage       = 2
-	exitInterrupted = 130
-)
-
 func main() {
-	code, err := enterPrivate()
+	code, err := lab.EnterPrivate()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "cow:", err)
 		os.Exit(code)
@@ -38,6 +30,12 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// tools whose versions the figures are of.
+var tools = [][]string{
+	{"mkfs.ext4", "-V"}, {"mkfs.xfs", "-V"}, {"mkfs.btrfs", "--version"}, {"cp", "--version"}, {"rsync", "--version"},
+	{"mount", "--version"}, {lab.PythonPath(), "--version"},
 }
 
 // options are what the flags say.
@@ -53,7 +51,7 @@ type options struct {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	opts, err := parse(args, stderr)
 	if errors.Is(err, flag.ErrHelp) {
-		return exitOK
+		return lab.ExitOK
 	}
 	var dir string
 	if err == nil {
@@ -61,11 +59,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "cow:", err)
-		return exitUsage
+		return lab.ExitUsage
 	}
 	defer os.RemoveAll(dir) // what stays in a temporary directory is the system's to remove
 
-	rep := &report{Profile: readProfile(), progress: stderr}
+	rep := &report{Profile: lab.ReadProfile("loop file systems, past the page cache of what is below", tools...), progress: stderr}
 	err = measure(ctx, opts, dir, rep)
 	rep.finish()
 	// What was found out until then is worth having, however it ended.
@@ -75,14 +73,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	switch {
 	case ctx.Err() != nil:
 		fmt.Fprintln(stderr, "cow: interrupted; nothing was left behind")
-		return exitInterrupted
+		return lab.ExitInterrupted
 	case err != nil:
 		fmt.Fprintln(stderr, "cow:", err)
-		return exitBroke
+		return lab.ExitBroke
 	case rep.Broken > 0:
-		return exitBroke
+		return lab.ExitBroke
 	}
-	return exitOK
+	return lab.ExitOK
 }
 
 func write(rep *report, w io.Writer, asJSON bool) error {
@@ -98,7 +96,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f := flag.NewFlagSet("cow", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	opts := &options{}
-	fs := f.String("fs", strings.Join(fileSystems, ","), "file `systems`")
+	fs := f.String("fs", strings.Join(lab.FileSystems, ","), "file `systems`")
 	in := f.String("input", "", "`inputs`: "+strings.Join(inputNames(), ", ")+" (default all; with --quick small,large)")
 	only := f.String("only", "", "only contestants whose name matches one of these `patterns`, such as 'cordon *,cp -a'; what they are compared with is always there")
 	f.IntVar(&opts.samples, "samples", 0, "how often each figure is taken (default 7; with --quick 2); of contestants that take longer than a second at most 3 times")
@@ -112,50 +110,27 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 		usual, samples = "small,large", 2
 	}
 	*in, opts.samples = cmp.Or(*in, usual), cmp.Or(opts.samples, samples)
-	opts.fs, opts.inputs = list(*fs), list(*in)
-	opts.only = list(*only)
+	opts.fs, opts.inputs = lab.List(*fs), lab.List(*in)
+	opts.only = lab.List(*only)
 	switch bad := ""; {
 	case f.NArg() > 0:
 		return nil, fmt.Errorf("%q is not a flag", f.Arg(0))
 	case opts.samples < 1:
 		return nil, errors.New("--samples must be 1 or more")
-	case other(&bad, opts.fs, fileSystems):
-		return nil, fmt.Errorf("--fs: %q is none of %s", bad, strings.Join(fileSystems, ", "))
-	case other(&bad, opts.inputs, inputNames()):
+	case lab.Other(&bad, opts.fs, lab.FileSystems):
+		return nil, fmt.Errorf("--fs: %q is none of %s", bad, strings.Join(lab.FileSystems, ", "))
+	case lab.Other(&bad, opts.inputs, inputNames()):
 		return nil, fmt.Errorf("--input: %q is none of %s", bad, strings.Join(inputNames(), ", "))
 	}
-	for _, p := range opts.only {
-		if _, err := filepath.Match(p, ""); err != nil {
-			return nil, fmt.Errorf("--only: %q: %w", p, err)
-		}
+	if err := lab.CheckPatterns(opts.only); err != nil {
+		return nil, fmt.Errorf("--only: %w", err)
 	}
 	return opts, nil
 }
 
-func list(s string) (all []string) {
-	for n := range strings.SplitSeq(s, ",") {
-		if n = strings.TrimSpace(n); n != "" {
-			all = append(all, n)
-		}
-	}
-	return all
-}
-
-// other finds the first of names that is not known.
-func other(bad *string, names, known []string) bool {
-	i := slices.IndexFunc(names, func(n string) bool { return !slices.Contains(known, n) })
-	if i >= 0 {
-		*bad = names[i]
-	}
-	return i >= 0
-}
-
 // wants reports whether the flags let the contestant called name take part.
 func (o *options) wants(name string) bool {
-	return len(o.only) == 0 || slices.ContainsFunc(o.only, func(p string) bool {
-		ok, _ := filepath.Match(p, name) // the pattern was tried when it was parsed
-		return ok
-	})
+	return len(o.only) == 0 || lab.Matches(o.only, name)
 }
 
 // prepare makes the directory that everything is done in, if there is a disk

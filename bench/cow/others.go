@@ -8,21 +8,23 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/cordonlabs/cordon/bench/internal/lab"
 )
 
 // others are what users would pick instead, each by the command that they would
 // type, its start included. They make their workspaces of the tree or file at
 // plain, in dir, which is on the same file system.
-func others(in *input, v *volume, plain, dir string) []*contestant {
+func others(in *input, v *lab.Volume, plain, dir string) []*contestant {
 	place := func(id string) string { return filepath.Join(dir, id) }
 	// copying is a program that is told where from and where to.
 	copying := func(name string, program string, args ...string) *contestant {
 		c := &contestant{
 			name: name,
 			make: func(ctx context.Context, id string) (string, error) {
-				return place(id), command(ctx, program, append(args[:len(args):len(args)], plain, place(id))...)
+				return place(id), lab.Command(ctx, program, append(args[:len(args):len(args)], plain, place(id))...)
 			},
-			remove: func(ctx context.Context, id, _ string) error { return command(ctx, "rm", "-rf", place(id)) },
+			remove: func(ctx context.Context, id, _ string) error { return lab.Command(ctx, "rm", "-rf", place(id)) },
 		}
 		_, c.why = exec.LookPath(program)
 		return c
@@ -33,7 +35,7 @@ func others(in *input, v *volume, plain, dir string) []*contestant {
 	}
 	rsync := copying("rsync -a", "rsync")
 	rsync.make = func(ctx context.Context, id string) (string, error) {
-		return place(id), command(ctx, "rsync", "-a", from, place(id))
+		return place(id), lab.Command(ctx, "rsync", "-a", from, place(id))
 	}
 	all := []*contestant{copying(reference, "cp", "-a")}
 	sharing, never := copying(reflinked, "cp", "-a", "--reflink=always"), copying(copied, "cp", "-a", "--reflink=never")
@@ -45,21 +47,12 @@ func others(in *input, v *volume, plain, dir string) []*contestant {
 		return append(all, fetching(in, dir))
 	}
 	const copytree = "import shutil, sys; shutil.copytree(sys.argv[1], sys.argv[2], symlinks=True)"
-	return append(all, copying("copytree", pythonPath(), "-c", copytree), overlaying(plain, dir), snapshotting(v, plain, dir), fetching(in, dir))
-}
-
-// pythonPath is the system's Python: one in PATH may be a script that starts another.
-func pythonPath() string {
-	const system = "/usr/bin/python3"
-	if _, err := os.Stat(system); err != nil {
-		return "python3"
-	}
-	return system
+	return append(all, copying("copytree", lab.PythonPath(), "-c", copytree), overlaying(plain, dir), snapshotting(v, plain, dir), fetching(in, dir))
 }
 
 // triesReflink reports why blocks cannot be shared on v.
-func triesReflink(v *volume) error {
-	from, err := os.CreateTemp(v.point, "reflink-")
+func triesReflink(v *lab.Volume) error {
+	from, err := os.CreateTemp(v.Point, "reflink-")
 	if err != nil {
 		return err
 	}
@@ -68,14 +61,14 @@ func triesReflink(v *volume) error {
 	if _, err := from.Write(make([]byte, 4096)); err != nil {
 		return err
 	}
-	to, err := os.CreateTemp(v.point, "reflink-")
+	to, err := os.CreateTemp(v.Point, "reflink-")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(to.Name())
 	defer to.Close()
 	if err := unix.IoctlFileClone(int(to.Fd()), int(from.Fd())); err != nil {
-		return errors.New(v.fs + " cannot share blocks")
+		return errors.New(v.FS + " cannot share blocks")
 	}
 	return nil
 }
@@ -91,30 +84,30 @@ func overlaying(plain, dir string) *contestant {
 					return "", err
 				}
 			}
-			return merged, command(ctx, "mount", "-t", "overlay", "overlay", "-o", "lowerdir="+plain+",upperdir="+upper+",workdir="+work, merged)
+			return merged, lab.Command(ctx, "mount", "-t", "overlay", "overlay", "-o", "lowerdir="+plain+",upperdir="+upper+",workdir="+work, merged)
 		},
 		remove: func(ctx context.Context, id, path string) error {
-			if err := command(ctx, "umount", path); err != nil {
+			if err := lab.Command(ctx, "umount", path); err != nil {
 				return err
 			}
-			return command(ctx, "rm", "-rf", filepath.Join(dir, id))
+			return lab.Command(ctx, "rm", "-rf", filepath.Join(dir, id))
 		},
 	}
 }
 
-func snapshotting(v *volume, plain, dir string) *contestant {
+func snapshotting(v *lab.Volume, plain, dir string) *contestant {
 	c := &contestant{
 		name: "btrfs snapshot", reads: true,
 		make: func(ctx context.Context, id string) (string, error) {
 			to := filepath.Join(dir, id)
-			return to, command(ctx, "btrfs", "subvolume", "snapshot", plain, to)
+			return to, lab.Command(ctx, "btrfs", "subvolume", "snapshot", plain, to)
 		},
 		remove: func(ctx context.Context, _, path string) error {
-			return command(ctx, "btrfs", "subvolume", "delete", path)
+			return lab.Command(ctx, "btrfs", "subvolume", "delete", path)
 		},
 	}
-	if v.fs != "btrfs" {
-		c.why = errors.New(v.fs + " has no snapshots")
+	if v.FS != "btrfs" {
+		c.why = errors.New(v.FS + " has no snapshots")
 	}
 	return c
 }
@@ -135,7 +128,7 @@ func fetching(in *input, dir string) *contestant {
 			return tree, in.unpack(ctx, object, tree)
 		},
 		remove: func(ctx context.Context, id, _ string) error {
-			return command(ctx, "rm", "-rf", filepath.Join(dir, id))
+			return lab.Command(ctx, "rm", "-rf", filepath.Join(dir, id))
 		},
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os/exec"
 	"time"
+
+	"github.com/cordonlabs/cordon/bench/internal/lab"
 )
 
 // readingRounds is how often everything is read in each way.
@@ -13,7 +15,7 @@ const readingRounds = 5
 
 // grep reads everything, and finds nothing.
 func grep(ctx context.Context, dir string) error {
-	err := commandIn(ctx, dir, "grep", "-r", "no such text in any file", ".")
+	err := lab.CommandIn(ctx, dir, "grep", "-r", "no such text in any file", ".")
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() == 1 {
 		return nil
 	}
@@ -22,7 +24,7 @@ func grep(ctx context.Context, dir string) error {
 
 // tar writes into a pipe: it does not read at all what it is to write to /dev/null.
 func tar(ctx context.Context, dir string) error {
-	return commandIn(ctx, dir, "sh", "-c", "tar -cf - . | cat > /dev/null")
+	return lab.CommandIn(ctx, dir, "sh", "-c", "tar -cf - . | cat > /dev/null")
 }
 
 // reading reads through a workspace of each contestant whose workspaces may read
@@ -59,8 +61,8 @@ func (s *stand) reading(ctx context.Context, samples int) error {
 		}
 	}
 	for _, c := range s.contestants[1:] {
-		s.rows[c].Grep.Ratio = ratio(s.rows[c].Grep.Median, s.rows[plain].Grep.Median)
-		s.rows[c].Tar.Ratio = ratio(s.rows[c].Tar.Median, s.rows[plain].Tar.Median)
+		s.rows[c].Grep.Ratio = lab.Ratio(s.rows[c].Grep.Median, s.rows[plain].Grep.Median)
+		s.rows[c].Tar.Ratio = lab.Ratio(s.rows[c].Tar.Median, s.rows[plain].Tar.Median)
 	}
 	s.contestants = s.contestants[1:]
 	return s.each(ctx, "removing it", func(c *contestant) error { return c.remove(ctx, ids[c], paths[c]) })
@@ -80,7 +82,7 @@ func (s *stand) read(ctx context.Context, c *contestant, dir string) error {
 		if err := by.how(ctx, dir); err != nil {
 			return err
 		}
-		by.took.addTime(time.Since(start))
+		by.took.AddTime(time.Since(start))
 	}
 	return nil
 }

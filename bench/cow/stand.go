@@ -7,12 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/cordonlabs/cordon/bench/internal/lab"
 )
 
 // stand is one input on one file system, with everybody who takes part.
 type stand struct {
 	in          *input
-	vol         *volume
+	vol         *lab.Volume
 	plain       string // the tree or file that others copy, extracted like the cache's own
 	contestants []*contestant
 	rows        map[*contestant]*row
@@ -24,21 +26,21 @@ type stand struct {
 // when it returns.
 func measureOn(ctx context.Context, opts *options, in *input, fs, dir string, rep *report) (err error) {
 	rep.say("%s on %s: making the file system", in.name, fs)
-	v, err := mountVolume(ctx, fs, dir, in.volumeBytes())
+	v, err := lab.MountVolume(ctx, fs, dir, in.volumeBytes())
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, v.close()) }()
+	defer func() { err = errors.Join(err, v.Close()) }()
 
 	s := &stand{in: in, vol: v, rows: map[*contestant]*row{}, rep: rep}
 	if err := s.layPlain(ctx); err != nil {
 		return err
 	}
-	work := filepath.Join(v.point, "others")
+	work := filepath.Join(v.Point, "others")
 	if err := os.Mkdir(work, 0o755); err != nil {
 		return err
 	}
-	cache := &cordonCache{in: in, dir: filepath.Join(v.point, "cache")}
+	cache := &cordonCache{in: in, dir: filepath.Join(v.Point, "cache")}
 	defer func() { err = errors.Join(err, cache.close()) }()
 	rep.say("%s on %s: filling the cache", in.name, fs)
 	ours, err := cache.contestants(ctx, opts.wants)
@@ -68,13 +70,13 @@ func measureOn(ctx context.Context, opts *options, in *input, fs, dir string, re
 // layPlain makes the plain tree or file; on btrfs the tree is a subvolume, for
 // others to take snapshots of.
 func (s *stand) layPlain(ctx context.Context) error {
-	s.plain = filepath.Join(s.vol.point, "plain")
+	s.plain = filepath.Join(s.vol.Point, "plain")
 	if s.in.lone {
 		return s.in.download(ctx, s.plain)
 	}
 	err := error(nil)
-	if s.vol.fs == "btrfs" {
-		err = command(ctx, "btrfs", "subvolume", "create", s.plain)
+	if s.vol.FS == "btrfs" {
+		err = lab.Command(ctx, "btrfs", "subvolume", "create", s.plain)
 	} else {
 		err = os.Mkdir(s.plain, 0o755)
 	}
@@ -98,7 +100,7 @@ func (s *stand) name() string {
 // says why; the error is the end of everything.
 func (s *stand) each(ctx context.Context, what string, do func(*contestant) error) error {
 	for _, c := range slices.Clone(s.contestants) {
-		s.rep.say("%s on %s: %s: %s", s.in.name, s.vol.fs, what, c.name)
+		s.rep.say("%s on %s: %s: %s", s.in.name, s.vol.FS, what, c.name)
 		err := do(c)
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -106,7 +108,7 @@ func (s *stand) each(ctx context.Context, what string, do func(*contestant) erro
 		if err != nil {
 			s.rows[c].Failed = err.Error()
 			s.rep.Broken++
-			s.rep.say("%s on %s: %s FAILED: %v", s.in.name, s.vol.fs, c.name, err)
+			s.rep.say("%s on %s: %s FAILED: %v", s.in.name, s.vol.FS, c.name, err)
 			s.contestants = slices.DeleteFunc(s.contestants, func(o *contestant) bool { return o == c })
 		}
 	}

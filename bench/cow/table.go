@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/cordonlabs/cordon/bench/internal/lab"
 )
 
 // print writes the report as tables.
@@ -12,7 +14,7 @@ func (r *report) print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, r.Profile.String())
 	for _, s := range r.Sections {
-		fmt.Fprintf(t, "%s on %s: %d files, %s; object %s\n\n", s.Input, s.FS, s.Files, showBytes(float64(s.Bytes)), showBytes(float64(s.Object)))
+		fmt.Fprintf(t, "%s on %s: %d files, %s; object %s\n\n", s.Input, s.FS, s.Files, lab.ShowBytes(float64(s.Bytes)), lab.ShowBytes(float64(s.Object)))
 		s.printReady(t)
 		s.printRest(t)
 		if err := t.Flush(); err != nil { // columns as wide as this section needs
@@ -41,16 +43,16 @@ func (r *report) print(w io.Writer) error {
 func (s *section) printReady(w io.Writer) {
 	fmt.Fprintf(w, "\tready\tmin – max\tof\t%d at once\t%d at once\tcp -a ÷ it\tit ÷ peer\tpeer\n", fewAtOnce, manyAtOnce)
 	for _, r := range s.Rows {
-		if !r.Ready.taken() {
+		if !r.Ready.Taken() {
 			continue
 		}
 		peer := "–"
-		if p := s.row(r.Peer); p.Ready.taken() {
-			peer = times(ratio(r.Ready.Median, p.Ready.Median))
+		if p := s.row(r.Peer); p.Ready.Taken() {
+			peer = lab.ShowTimes(lab.Ratio(r.Ready.Median, p.Ready.Median))
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s – %s\t%d\t%s\t%s\t%s\t%s\t%s\n", r.Name,
-			showTime(r.Ready.Median), showTime(r.Ready.Min), showTime(r.Ready.Max), len(r.Ready.Samples), r.showCrowd(fewAtOnce), r.showCrowd(manyAtOnce),
-			times(ratio(s.row(reference).Ready.Median, r.Ready.Median)), peer, r.Peer)
+			lab.ShowTime(r.Ready.Median), lab.ShowTime(r.Ready.Min), lab.ShowTime(r.Ready.Max), len(r.Ready.Samples), r.showCrowd(fewAtOnce), r.showCrowd(manyAtOnce),
+			lab.ShowTimes(lab.Ratio(s.row(reference).Ready.Median, r.Ready.Median)), peer, r.Peer)
 	}
 	fmt.Fprintln(w)
 }
@@ -63,7 +65,7 @@ func (r *row) showCrowd(asked int) string {
 			if c.Size != asked {
 				note = fmt.Sprintf(", of %d", c.Size)
 			}
-			return fmt.Sprintf("%s (%s each%s)", showTime(c.Total.Median), showTime(c.Total.Median/float64(c.Size)), note)
+			return fmt.Sprintf("%s (%s each%s)", lab.ShowTime(c.Total.Median), lab.ShowTime(c.Total.Median/float64(c.Size)), note)
 		}
 	}
 	return "–"
@@ -73,23 +75,23 @@ func (r *row) showCrowd(asked int) string {
 func (s *section) printRest(w io.Writer) {
 	heads := []string{"", "disk"}
 	for _, f := range s.Written {
-		heads = append(heads, "1 byte into "+showBytes(float64(f.Bytes)))
+		heads = append(heads, "1 byte into "+lab.ShowBytes(float64(f.Bytes)))
 	}
 	heads = append(heads, "removal returns", "disk free", "kernel memory", "grep ÷ plain", "tar ÷ plain")
 	fmt.Fprintln(w, strings.Join(heads, "\t"))
 	for _, r := range s.Rows {
-		if !r.Ready.taken() {
+		if !r.Ready.Taken() {
 			continue
 		}
-		cells := []string{r.Name, showBytes(r.Disk.Median)}
+		cells := []string{r.Name, lab.ShowBytes(r.Disk.Median)}
 		for i := range s.Written {
 			cell := "read-only"
 			if i < len(r.FirstWrite) {
-				cell = showTime(r.FirstWrite[i].Median)
+				cell = lab.ShowTime(r.FirstWrite[i].Median)
 			}
 			cells = append(cells, cell)
 		}
-		cells = append(cells, showTime(r.Remove.Median), showTime(r.Freed.Median), r.showMemory(), r.Grep.show(), r.Tar.show())
+		cells = append(cells, lab.ShowTime(r.Remove.Median), lab.ShowTime(r.Freed.Median), r.showMemory(), r.Grep.show(), r.Tar.show())
 		fmt.Fprintln(w, strings.Join(cells, "\t"))
 	}
 	fmt.Fprintln(w)
@@ -110,11 +112,11 @@ func (r *row) showMemory() string {
 	if len(r.Crowds) == 0 {
 		return "–"
 	}
-	return showBytes(r.Crowds[len(r.Crowds)-1].Memory.Median)
+	return lab.ShowBytes(r.Crowds[len(r.Crowds)-1].Memory.Median)
 }
 
 func (r reading) show() string {
-	if !r.taken() {
+	if !r.Taken() {
 		return "–"
 	}
 	return fmt.Sprintf("%.2f ×", r.Ratio)

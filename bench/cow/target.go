@@ -1,9 +1,8 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/bench/internal/lab"
 )
 
 // What is to be reached.
@@ -55,28 +54,28 @@ func (s *section) verdicts() (all []verdict) {
 
 	for _, name := range []string{"cordon shared", "cordon overlay", "cordon snapshot", "cordon file"} {
 		r := s.row(name)
-		judge(r, r.Ready.Median, r.Ready.taken(), verdict{Target: "ready", Limit: maxReady, show: showTime})
-		judge(r, r.Disk.Median, r.Disk.taken(), verdict{Target: "disk before the first write", Limit: maxDisk, show: showBytes})
+		judge(r, r.Ready.Median, r.Ready.Taken(), verdict{Target: "ready", Limit: maxReady, show: lab.ShowTime})
+		judge(r, r.Disk.Median, r.Disk.Taken(), verdict{Target: "disk before the first write", Limit: maxDisk, show: lab.ShowBytes})
 		if s.Input == "kernel" {
-			judge(r, ratio(reference.Ready.Median, r.Ready.Median), r.Ready.taken() && reference.Ready.taken(),
-				verdict{Target: "times faster than cp -a", Limit: minTimesFaster, show: times, least: true})
+			judge(r, lab.Ratio(reference.Ready.Median, r.Ready.Median), r.Ready.Taken() && reference.Ready.Taken(),
+				verdict{Target: "times faster than cp -a", Limit: minTimesFaster, show: lab.ShowTimes, least: true})
 		}
 	}
 	isolated := s.row("cordon isolated")
 	over := beyond(isolated.Ready, s.row(isolated.Peer).Ready)
-	judge(isolated, over.Median, over.taken(), verdict{Target: "ready, beyond fetch and extraction", Limit: maxOverFetch, show: showTime})
+	judge(isolated, over.Median, over.Taken(), verdict{Target: "ready, beyond fetch and extraction", Limit: maxOverFetch, show: lab.ShowTime})
 	for _, w := range []struct {
 		name  string
 		limit float64
 	}{{"cordon copy", maxCopy}, {"cordon reflink", maxReflink}} {
 		r := s.row(w.name)
 		peer := s.row(r.Peer)
-		judge(r, ratio(r.Ready.Median, peer.Ready.Median), r.Ready.taken() && peer.Ready.taken(),
-			verdict{Target: "ready, to " + r.Peer, Limit: w.limit, show: times})
+		judge(r, lab.Ratio(r.Ready.Median, peer.Ready.Median), r.Ready.Taken() && peer.Ready.Taken(),
+			verdict{Target: "ready, to " + r.Peer, Limit: w.limit, show: lab.ShowTimes})
 	}
 	for _, r := range s.Rows {
 		if isOurs(r.Name) {
-			judge(r, r.Remove.Median, r.Remove.taken(), verdict{Target: "removal returns", Limit: maxRemove, show: showTime})
+			judge(r, r.Remove.Median, r.Remove.Taken(), verdict{Target: "removal returns", Limit: maxRemove, show: lab.ShowTime})
 		}
 	}
 	for _, read := range []struct {
@@ -88,8 +87,8 @@ func (s *section) verdicts() (all []verdict) {
 			name string
 			took reading
 		}{{"grep -r", r.Grep}, {"tar", r.Tar}} {
-			if how.took.taken() && how.took.Ratio > 0 { // no ratio: interrupted before there was something to compare with
-				judge(r, how.took.Ratio, true, verdict{Target: how.name + ", to a plain directory", Limit: read.limit, show: times})
+			if how.took.Taken() && how.took.Ratio > 0 { // no ratio: interrupted before there was something to compare with
+				judge(r, how.took.Ratio, true, verdict{Target: how.name + ", to a plain directory", Limit: read.limit, show: lab.ShowTimes})
 			}
 		}
 	}
@@ -98,11 +97,9 @@ func (s *section) verdicts() (all []verdict) {
 
 // beyond returns how much longer each sample of a took than that of b of the same
 // round: what disturbed the machine then disturbed both.
-func beyond(a, b spread) (d spread) {
+func beyond(a, b lab.Spread) (d lab.Spread) {
 	for i := range min(len(a.Samples), len(b.Samples)) {
-		d.add(a.Samples[i] - b.Samples[i])
+		d.Add(a.Samples[i] - b.Samples[i])
 	}
 	return d
 }
-
-func times(v float64) string { return fmt.Sprintf("%.3g ×", v) }

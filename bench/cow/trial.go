@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/cordonlabs/cordon/bench/internal/lab"
 )
 
 const (
@@ -38,7 +40,7 @@ func (s *stand) trials(ctx context.Context, samples int) error {
 // trial takes a workspace through its life: made, looked at, written to, removed.
 func (s *stand) trial(ctx context.Context, c *contestant) error {
 	r, id := s.rows[c], s.name()
-	before, err := s.vol.rest(ctx)
+	before, err := s.vol.Rest(ctx)
 	if err != nil {
 		return err
 	}
@@ -52,16 +54,16 @@ func (s *stand) trial(ctx context.Context, c *contestant) error {
 	if err != nil {
 		return err
 	}
-	r.Ready.addTime(ready)
+	r.Ready.AddTime(ready)
 
-	if err := s.vol.sync(); err != nil {
+	if err := s.vol.Sync(); err != nil {
 		return err
 	}
-	after, err := s.vol.used()
+	after, err := s.vol.Used()
 	if err != nil {
 		return err
 	}
-	r.Disk.add(float64(after - before))
+	r.Disk.Add(float64(after - before))
 
 	if !c.readOnly {
 		if err := s.firstWrites(r, ws); err != nil {
@@ -72,11 +74,11 @@ func (s *stand) trial(ctx context.Context, c *contestant) error {
 	if err := c.remove(ctx, id, ws); err != nil {
 		return err
 	}
-	r.Remove.addTime(time.Since(start))
+	r.Remove.AddTime(time.Since(start))
 	if err := s.untilFree(ctx, c, before, after); err != nil {
 		return err
 	}
-	r.Freed.addTime(time.Since(start))
+	r.Freed.AddTime(time.Since(start))
 	return nil
 }
 
@@ -97,11 +99,11 @@ func (s *stand) firstWrites(r *row, ws string) error {
 			return err
 		}
 		for len(r.FirstWrite) <= i {
-			r.FirstWrite = append(r.FirstWrite, spread{})
+			r.FirstWrite = append(r.FirstWrite, lab.Spread{})
 		}
-		r.FirstWrite[i].addTime(time.Since(start))
+		r.FirstWrite[i].AddTime(time.Since(start))
 	}
-	return s.vol.sync()
+	return s.vol.Sync()
 }
 
 // slack is what a file system may have taken for itself (journal, trees) where
@@ -117,7 +119,7 @@ func (s *stand) untilFree(ctx context.Context, c *contestant, before, after int6
 		if err != nil {
 			return err
 		}
-		now, err := s.vol.used()
+		now, err := s.vol.Used()
 		if err != nil {
 			return err
 		}
@@ -128,7 +130,7 @@ func (s *stand) untilFree(ctx context.Context, c *contestant, before, after int6
 			return fmt.Errorf("%s after the removal %d bytes are still taken (still deleting: %t)", freeing, now-before, busy)
 		}
 		if !busy { // what was deleted is counted with the file system's next transaction
-			if err := s.vol.sync(); err != nil {
+			if err := s.vol.Sync(); err != nil {
 				return err
 			}
 		}

@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"context"
@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// profile says what the figures are of. They mean nothing on another machine,
+// Profile says what the figures are of. They mean nothing on another machine,
 // and little if it was busy.
-type profile struct {
+type Profile struct {
 	Privileges string   `json:"privileges"`
 	Kernel     string   `json:"kernel"`
 	Processor  string   `json:"processor"`
@@ -22,13 +22,16 @@ type profile struct {
 	Go         string   `json:"go"`
 	LoadBefore string   `json:"load_before"` // of the last 1, 5 and 15 minutes; the bench itself counts in what follows
 	LoadAfter  string   `json:"load_after"`
+	On         string   `json:"on"`
 	Tools      []string `json:"tools"`
 }
 
-func readProfile() profile {
-	p := profile{
+// ReadProfile asks the machine, and each of tools for its version: a program and
+// its arguments. on says what is measured on.
+func ReadProfile(on string, tools ...[]string) Profile {
+	p := Profile{
 		Privileges: "privileged (root, mounts allowed)", Cores: runtime.NumCPU(), Go: runtime.Version(),
-		LoadBefore: load(), Processor: processor(),
+		LoadBefore: load(), Processor: processor(), On: on,
 	}
 	var u unix.Utsname
 	if unix.Uname(&u) == nil {
@@ -38,9 +41,7 @@ func readProfile() profile {
 	if unix.Sysinfo(&info) == nil {
 		p.Memory = info.Totalram * uint64(info.Unit)
 	}
-	for _, tool := range [][]string{
-		{"mkfs.ext4", "-V"}, {"mkfs.xfs", "-V"}, {"mkfs.btrfs", "--version"}, {"cp", "--version"}, {"rsync", "--version"}, {"mount", "--version"}, {pythonPath(), "--version"},
-	} {
+	for _, tool := range tools {
 		// mkfs.ext4 speaks on its error channel; one that is not there says so.
 		out, err := exec.CommandContext(context.Background(), tool[0], tool[1:]...).CombinedOutput()
 		line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
@@ -52,7 +53,8 @@ func readProfile() profile {
 	return p
 }
 
-func (p *profile) finish() { p.LoadAfter = load() }
+// Finish notes the load when everything is measured.
+func (p *Profile) Finish() { p.LoadAfter = load() }
 
 func load() string {
 	b, err := os.ReadFile("/proc/loadavg")
@@ -73,7 +75,7 @@ func processor() string {
 	return "unknown"
 }
 
-func (p *profile) String() string {
-	return fmt.Sprintf("%s; Linux %s; %d × %s, %s of memory; %s\nload %s before, %s after; loop file systems, past the page cache of what is below\n%s\n",
-		p.Privileges, p.Kernel, p.Cores, p.Processor, showBytes(float64(p.Memory)), p.Go, p.LoadBefore, p.LoadAfter, strings.Join(p.Tools, "; "))
+func (p *Profile) String() string {
+	return fmt.Sprintf("%s; Linux %s; %d × %s, %s of memory; %s\nload %s before, %s after; %s\n%s\n",
+		p.Privileges, p.Kernel, p.Cores, p.Processor, ShowBytes(float64(p.Memory)), p.Go, p.LoadBefore, p.LoadAfter, p.On, strings.Join(p.Tools, "; "))
 }

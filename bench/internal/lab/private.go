@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"fmt"
@@ -16,20 +16,20 @@ func init() {
 	runtime.LockOSThread()
 }
 
-// enterPrivate starts the program again in a mount namespace of its own. What is
+// EnterPrivate starts the program again in a mount namespace of its own. What is
 // mounted there goes with the last process in it, so that nothing stays mounted
 // even if this one is killed. It returns in the second start; otherwise with an
 // error and the exit code for it.
-func enterPrivate() (code int, err error) {
+func EnterPrivate() (code int, err error) {
 	if _, again := os.LookupEnv("CORDON_BENCH_PRIVATE"); again || os.Geteuid() != 0 {
 		runtime.UnlockOSThread() // as run finds out, not root is an error of its own
-		return exitOK, nil
+		return ExitOK, nil
 	}
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
-		return exitUsage, fmt.Errorf("no mount namespace to be had (%w): run it where the kernel lets root mount", err)
+		return ExitUsage, fmt.Errorf("no mount namespace to be had (%w): run it where the kernel lets root mount", err)
 	}
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return exitUsage, fmt.Errorf("cannot make mounts private: %w", err)
+		return ExitUsage, fmt.Errorf("cannot make mounts private: %w", err)
 	}
-	return exitBroke, unix.Exec("/proc/self/exe", os.Args, append(os.Environ(), inPrivate))
+	return ExitBroke, unix.Exec("/proc/self/exe", os.Args, append(os.Environ(), inPrivate))
 }
