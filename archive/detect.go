@@ -31,10 +31,11 @@ const maxEmptyTar = 20 * tarBlock
 // are compressed and at most 10 KiB, as uploaders pack an empty folder; zeros
 // that are not compressed are a file under Auto.
 func Detect(src io.ReaderAt, size int64, p Policy) (Format, error) {
-	s := &source{ctx: context.Background(), r: src, size: size}
+	s := newSource(context.Background(), src, size)
+	defer s.close()
 	f, err := detect(s, p, DefaultLimits())
-	if s.err != nil {
-		return Format{}, s.err
+	if err := s.err(); err != nil {
+		return Format{}, err
 	}
 	return f, err
 }

@@ -24,7 +24,8 @@ type entry struct {
 	size     int64     // regular: bytes that body yields, exactly, or it fails
 	target   string    // links: as the archive spells it
 	modified time.Time // zero where the archive does not say
-	body     io.Reader // regular: valid until the next call of next
+	body     io.Reader // regular: valid until the next call of next, unless it is apart
+	apart    bool      // regular: body may be read at any time, by any goroutine
 }
 
 // entries yields the members of an archive in their order.

@@ -22,12 +22,27 @@ const copyBuffer = 256 << 10
 // limit), NoSpace and PermissionDenied (of dir) are *cordon.Error with the
 // entry's name and the reason. An error of src, of ctx or of Options.Reserve is
 // returned as it is. After an error, dir holds part of the tree: the caller
-// removes it. The report then covers what was made until the error.
+// removes it. The report then covers what was read until the error. Everything
+// that Extract started has ended when it returns.
 func Extract(ctx context.Context, src io.ReaderAt, size int64, dir *os.Root, opts Options) (Report, error) {
 	if err := checkEmpty(dir); err != nil {
 		return Report{}, err
 	}
-	return run(ctx, src, size, rootSink{dir}, opts)
+	return extractInto(ctx, src, size, dir, opts)
+}
+
+func extractInto(ctx context.Context, src io.ReaderAt, size int64, dir *os.Root, opts Options) (Report, error) {
+	x := newExtraction(ctx, src, size, opts)
+	to, err := newDisk(dir, x.tree)
+	if err != nil {
+		return Report{}, err
+	}
+	x.sink = to
+	err = x.extract()
+	if cerr := to.close(err != nil); err == nil {
+		err = cerr
+	}
+	return x.end(err)
 }
 
 // Inspect does all that Extract does but make anything: it reads the whole
@@ -35,7 +50,9 @@ func Extract(ctx context.Context, src io.ReaderAt, size int64, dir *os.Root, opt
 // would, unless for reasons of the file system. Options.Reserve is not called.
 func Inspect(ctx context.Context, src io.ReaderAt, size int64, opts Options) (Report, error) {
 	opts.Reserve = nil
-	return run(ctx, src, size, nothing{}, opts)
+	x := newExtraction(ctx, src, size, opts)
+	x.sink = nothing{x.buf}
+	return x.end(x.extract())
 }
 
 // checkEmpty refuses a directory that holds anything: entries would collide
@@ -62,6 +79,7 @@ func checkEmpty(dir *os.Root) error {
 
 // extraction is one run of Extract or Inspect.
 type extraction struct {
+	ctx    context.Context // the caller's
 	src    *source
 	opts   Options
 	limits Limits
@@ -70,21 +88,27 @@ type extraction struct {
 	sink   sink
 	buf    []byte
 	report Report
+
+	lastDir    string // that an entry was in, and its node
+	lastParent nodeID
 }
 
-func run(ctx context.Context, src io.ReaderAt, size int64, to sink, opts Options) (Report, error) {
+func newExtraction(ctx context.Context, src io.ReaderAt, size int64, opts Options) *extraction {
 	limits := opts.Limits.withDefaults()
-	x := &extraction{
-		src:    &source{ctx: ctx, r: src, size: size},
+	return &extraction{
+		ctx:    ctx,
+		src:    newSource(ctx, src, size),
 		opts:   opts,
 		limits: limits,
 		budget: newBudget(limits, size, opts.Reserve),
 		tree:   newTree(),
-		sink:   to,
 		buf:    make([]byte, copyBuffer),
 	}
-	err := x.extract()
-	x.progress()
+}
+
+// end returns what the extraction, which ended with err, returns.
+func (x *extraction) end(err error) (Report, error) {
+	x.src.close()
 	x.report.Inodes = x.report.Files + x.report.Dirs + x.report.Links
 	x.report.DiskBytes = x.budget.disk
 	return x.report, x.reason(err)
@@ -96,23 +120,17 @@ func (x *extraction) reason(err error) error {
 	if err == nil {
 		return nil
 	}
-	if ctx := x.src.ctx.Err(); ctx != nil {
+	if ctx := x.ctx.Err(); ctx != nil {
 		return ctx
 	}
-	if x.src.err != nil {
-		return x.src.err
+	if src := x.src.err(); src != nil {
+		return src
 	}
 	var own asItIs
 	if errors.As(err, &own) {
 		return own.err
 	}
 	return err
-}
-
-func (x *extraction) progress() {
-	if x.opts.Progress != nil {
-		x.opts.Progress(x.src.position())
-	}
 }
 
 func (x *extraction) extract() error {
@@ -124,7 +142,7 @@ func (x *extraction) extract() error {
 		return reject("", "the object is not an archive that the policy %q extracts", x.opts.Policy)
 	}
 	x.report.Format = f
-	x.src.consumed = 0 // what detection read is read again
+	x.src.begin(x.opts.Progress) // what detection read is read again
 	var from entries
 	err = guarded(func() (err error) {
 		from, err = x.open(f)
@@ -133,7 +151,35 @@ func (x *extraction) extract() error {
 	if err != nil {
 		return damaged("", err, x.limits.DecoderMemory)
 	}
-	defer from.close()
+	defer func() {
+		x.src.close() // so that nothing is waited for that still reads it
+		from.close()
+	}()
+	if err := x.all(from); err != nil {
+		return err
+	}
+	if err := x.hardLinks(); err != nil {
+		return err
+	}
+	if err := x.symlinks(); err != nil {
+		return err
+	}
+	return x.directories()
+}
+
+// all makes everything that from yields but links. Where more than one thing is
+// wrong, the error is that of the first entry, whoever found it first.
+func (x *extraction) all(from entries) error {
+	err := x.each(from)
+	if x.ctx.Err() == nil {
+		if ferr := x.sink.flush(); ferr != nil {
+			return ferr
+		}
+	}
+	return err
+}
+
+func (x *extraction) each(from entries) error {
 	last := ""
 	for {
 		var e *entry
@@ -142,7 +188,7 @@ func (x *extraction) extract() error {
 			return err
 		})
 		if err == io.EOF {
-			break
+			return nil
 		}
 		if err != nil {
 			err = damaged("", err, x.limits.DecoderMemory)
@@ -152,12 +198,7 @@ func (x *extraction) extract() error {
 			return err
 		}
 		last = e.spelling
-		x.progress()
 	}
-	if err := x.links(); err != nil {
-		return err
-	}
-	return x.directories()
 }
 
 // after adds to an error without a name which entry came before it.

@@ -1,8 +1,8 @@
 package archive
 
-// hardLink gives a file that was extracted before another name. A link that is
-// there already, to the same file, is fine: tar writes one for a file that it
-// was told to pack twice.
+// hardLink notes another name of a file that came before, for the end. A link
+// that is there already, to the same file, is fine: tar writes one for a file
+// that it was told to pack twice.
 func (x *extraction) hardLink(parent nodeID, base string, at nodeID, exists bool, e *entry) error {
 	to, err := parseName(e.target, x.limits)
 	if err != nil {
@@ -28,12 +28,8 @@ func (x *extraction) hardLink(parent nodeID, base string, at nodeID, exists bool
 	if err := x.budget.name(e.spelling); err != nil {
 		return err
 	}
-	if err := x.sink.link(x.tree.path(old), e.name.path); err != nil {
-		return err
-	}
 	x.tree.nodes[old].linked = true
 	x.tree.add(parent, base, node{kind: hardLink, value: int64(old)})
-	x.report.HardLinks++
 	return nil
 }
 
@@ -75,9 +71,28 @@ func hasNUL(s string) bool {
 	return false
 }
 
-// links makes the symbolic links that stay inside, then lets the sink resolve
+// hardLinks gives files their other names: once every file is there, which
+// saves waiting for each.
+func (x *extraction) hardLinks() error {
+	for id := range x.tree.nodes {
+		n := &x.tree.nodes[id]
+		if n.kind != hardLink {
+			continue
+		}
+		if err := x.src.ctx.Err(); err != nil {
+			return err
+		}
+		if err := x.sink.link(nodeID(n.value), nodeID(id)); err != nil {
+			return err
+		}
+		x.report.HardLinks++
+	}
+	return nil
+}
+
+// symlinks makes the symbolic links that stay inside, then lets the sink resolve
 // each once all are there.
-func (x *extraction) links() error {
+func (x *extraction) symlinks() error {
 	var made []nodeID
 	for id := range x.tree.nodes {
 		n := &x.tree.nodes[id]
@@ -98,7 +113,7 @@ func (x *extraction) links() error {
 		if err := x.budget.take(linkBlocks(target), 1); err != nil {
 			return err
 		}
-		if err := x.sink.symlink(target, path); err != nil {
+		if err := x.sink.symlink(target, nodeID(id)); err != nil {
 			return err
 		}
 		x.report.Links++
@@ -111,7 +126,7 @@ func (x *extraction) links() error {
 			return err
 		}
 		path, target := x.tree.path(id), x.tree.targets[x.tree.nodes[id].value]
-		ok, err := x.sink.stays(path)
+		ok, err := x.sink.stays(id)
 		if err != nil {
 			return err
 		}

@@ -15,6 +15,7 @@ type Options struct {
 	Reserve func(bytes, inodes int64) error
 
 	// Progress, if set, is told how many bytes of the source were consumed so
-	// far, at every buffer and every entry. It must be quick.
+	// far, with every read of it: by any goroutine, by several at once, and then
+	// perhaps a little out of order. It must be quick.
 	Progress func(bytes int64)
 }

@@ -23,7 +23,7 @@ func (x *extraction) entry(e *entry) error {
 		if exists {
 			return x.sameDirectory(at, e)
 		}
-		return x.mkdir(parent, base, e.name.path, e)
+		return x.mkdir(parent, base, e)
 	case regular:
 		return x.file(parent, base, at, exists, e)
 	case symlink:
@@ -36,6 +36,9 @@ func (x *extraction) entry(e *entry) error {
 // the last one, and the last component.
 func (x *extraction) parents(e *entry) (nodeID, string, error) {
 	at, path := rootID, e.name.path
+	if cut := lastSlash(path); cut >= 0 && path[:cut] == x.lastDir {
+		return x.lastParent, path[cut+1:], nil
+	}
 	for i := 0; i < len(path); i++ {
 		if path[i] != '/' {
 			continue
@@ -46,7 +49,7 @@ func (x *extraction) parents(e *entry) (nodeID, string, error) {
 		}
 		next, ok := x.tree.child(at, part)
 		if !ok {
-			if err := x.mkdir(at, part, path[:i], e); err != nil {
+			if err := x.mkdir(at, part, e); err != nil {
 				return 0, "", err
 			}
 			next, _ = x.tree.child(at, part)
@@ -57,7 +60,11 @@ func (x *extraction) parents(e *entry) (nodeID, string, error) {
 		}
 		at = next
 	}
-	return at, path[lastSlash(path)+1:], nil
+	cut := lastSlash(path)
+	if cut >= 0 {
+		x.lastDir, x.lastParent = path[:cut], at // a directory stays one
+	}
+	return at, path[cut+1:], nil
 }
 
 func lastSlash(s string) int {
@@ -69,17 +76,17 @@ func lastSlash(s string) int {
 	return -1
 }
 
-func (x *extraction) mkdir(parent nodeID, base, path string, e *entry) error {
+func (x *extraction) mkdir(parent nodeID, base string, e *entry) error {
 	if err := x.budget.name(e.spelling); err != nil {
 		return err
 	}
 	if err := x.budget.take(diskBlock, 1); err != nil {
 		return err
 	}
-	if err := x.sink.mkdir(path); err != nil {
+	id := x.tree.add(parent, base, node{kind: directory, value: clampTime(e.modified).UnixNano()})
+	if err := x.sink.mkdir(id); err != nil {
 		return err
 	}
-	x.tree.add(parent, base, node{kind: directory, value: clampTime(e.modified).UnixNano()})
 	x.report.Dirs++
 	return nil
 }
@@ -95,8 +102,8 @@ func (x *extraction) sameDirectory(at nodeID, e *entry) error {
 	return nil
 }
 
-// directories gives every directory its mode and, where an entry said it, its
-// time: last of all, for whatever is made in a directory changes its time.
+// directories gives every directory the time that an entry said it has: last of
+// all, for whatever is made in a directory changes its time.
 func (x *extraction) directories() error {
 	for id := range x.tree.nodes {
 		n := &x.tree.nodes[id]
@@ -110,7 +117,7 @@ func (x *extraction) directories() error {
 		if n.value != noTime {
 			modified = time.Unix(0, n.value)
 		}
-		if err := x.sink.finishDir(x.tree.path(nodeID(id)), modified); err != nil {
+		if err := x.sink.finishDir(nodeID(id), modified); err != nil {
 			return err
 		}
 	}

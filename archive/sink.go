@@ -1,52 +1,79 @@
 package archive
 
-import "time"
+import (
+	"io"
+	"time"
+)
 
-// sink carries out what the plan has decided. Paths are relative, checked, and
-// in the order that the calls need: parents first. Errors have their kind.
+// sink carries out what the plan has decided. What it makes is a node of the
+// plan's tree already, below directories that were made before. It is used by
+// the goroutine that reads the archive. Errors have their kind.
 type sink interface {
 	maker
 	finisher
 }
 
-// maker makes things where nothing is.
+// maker makes what holds content.
 type maker interface {
-	mkdir(path string) error
-	// create makes a regular file, removing the regular file there first if
-	// replace is set.
-	create(path string, replace bool) (output, error)
-	// link gives the regular file old another name.
-	link(old, path string) error
-	symlink(target, path string) error
+	mkdir(id nodeID) error
+	// create begins a regular file. One that was made there before is replaced.
+	create(id nodeID, f fileSpec, replace bool) (output, error)
+	// flush returns when every file that was finished is there, or with the error
+	// of the first one that cannot be made.
+	flush() error
 }
 
-// finisher is called once everything is made.
+// finisher is called once every file is there.
 type finisher interface {
-	// stays reports whether the symbolic link at path leads to somewhere inside
-	// or to nowhere. One that does not is removed.
-	stays(path string) (bool, error)
-	// finishDir sets a directory's mode, and its time unless modified is zero.
-	finishDir(path string, modified time.Time) error
+	// link gives the regular file old another name.
+	link(old, id nodeID) error
+	symlink(target string, id nodeID) error
+	// stays reports whether the symbolic link leads to somewhere inside or to
+	// nowhere. One that does not is removed.
+	stays(id nodeID) (bool, error)
+	// finishDir sets a directory's time unless modified is zero.
+	finishDir(id nodeID, modified time.Time) error
+}
+
+// puller is a sink that makes files on goroutines of its own, for entries whose
+// content can be read apart from the rest of the archive.
+type puller interface {
+	pull(id nodeID, f fileSpec, replace bool, body io.Reader) error
+}
+
+// fileSpec is what a regular file is to be.
+type fileSpec struct {
+	path     string // for messages
+	spelling string // of the entry, for refusals
+	size     int64
+	sparse   bool // parts of it may not be put
+	exec     bool
+	modified time.Time
 }
 
 // output is a regular file being written. It ends with finish or abandon.
 type output interface {
-	writeAt(p []byte, off int64) error
-	// finish gives the file its size, mode and time.
-	finish(size int64, exec bool, modified time.Time) error
+	// room returns a buffer for what comes next: n bytes, or fewer. It is good
+	// until the next call of room.
+	room(n int64) []byte
+	// put writes p, which is part of what room returned last.
+	put(p []byte, off int64) error
+	finish() error
 	abandon()
 }
 
 // nothing is the sink that makes nothing.
-type nothing struct{}
+type nothing struct{ buf []byte }
 
-func (nothing) mkdir(string) error                  { return nil }
-func (nothing) create(string, bool) (output, error) { return nothing{}, nil }
-func (nothing) link(string, string) error           { return nil }
-func (nothing) symlink(string, string) error        { return nil }
-func (nothing) stays(string) (bool, error)          { return true, nil }
-func (nothing) finishDir(string, time.Time) error   { return nil }
+func (nothing) mkdir(nodeID) error                              { return nil }
+func (s nothing) create(nodeID, fileSpec, bool) (output, error) { return s, nil }
+func (nothing) flush() error                                    { return nil }
+func (nothing) link(nodeID, nodeID) error                       { return nil }
+func (nothing) symlink(string, nodeID) error                    { return nil }
+func (nothing) stays(nodeID) (bool, error)                      { return true, nil }
+func (nothing) finishDir(nodeID, time.Time) error               { return nil }
 
-func (nothing) writeAt([]byte, int64) error         { return nil }
-func (nothing) finish(int64, bool, time.Time) error { return nil }
-func (nothing) abandon()                            {}
+func (s nothing) room(n int64) []byte   { return s.buf[:min(n, int64(len(s.buf)))] }
+func (nothing) put([]byte, int64) error { return nil }
+func (nothing) finish() error           { return nil }
+func (nothing) abandon()                {}

@@ -1,9 +1,6 @@
 package archive
 
-import (
-	"bufio"
-	"io"
-)
+import "io"
 
 // tarBlock is the unit of the tar format, in bytes.
 const tarBlock = 512
@@ -18,14 +15,14 @@ const maxPadding = 64 << 20
 // decide whether an archive is whole.
 type stream struct {
 	src  *source
-	r    *bufio.Reader
+	r    io.Reader
 	pos  int64 // bytes read so far
 	most int64 // bytes that may be read; more is a refusal
 	zero bool  // the last read of exactly one block got only zeros
 }
 
 func newStream(src *source, r io.Reader, most int64) *stream {
-	return &stream{src: src, r: bufio.NewReaderSize(r, readBuffer), most: most}
+	return &stream{src: src, r: r, most: most}
 }
 
 // Read implements io.Reader. A read of one block, as tar headers are read, is

@@ -61,8 +61,7 @@ func TestNoDescriptorIsLeft(t *testing.T) {
 	for _, c := range append(tarHostile(), zipHostile()...) {
 		// One directory for all: what one leaves, the next runs into, which is
 		// one more way to fail.
-		sink := rootSink{root}
-		_, _ = run(t.Context(), bytes.NewReader(c.bytes), int64(len(c.bytes)), sink, Options{Policy: Tar, Limits: c.opts.Limits})
+		_, _ = extractInto(t.Context(), bytes.NewReader(c.bytes), int64(len(c.bytes)), root, Options{Policy: Tar, Limits: c.opts.Limits})
 	}
 	runtime.GC() // finalizers would hide nothing: they close late
 	if after := openDescriptors(t); after > before {
@@ -101,11 +100,8 @@ func TestThePlanIsSmall(t *testing.T) {
 		b.Write(hdr{name: deep + "f" + strings.Repeat("0", 8) + string(rune('a'+i%26)) + strings.Repeat("x", i/26%200) + string(rune('a'+i/5200)), long: true}.bytes())
 	}
 	b.Write(make([]byte, 1024))
-	x := &extraction{
-		src: nil, limits: DefaultLimits(), budget: newBudget(DefaultLimits(), 1<<30, nil),
-		tree: newTree(), sink: nothing{}, buf: make([]byte, copyBuffer),
-	}
-	x.src = &source{ctx: t.Context(), r: bytes.NewReader(b.Bytes()), size: int64(b.Len())}
+	x := newExtraction(t.Context(), bytes.NewReader(b.Bytes()), int64(b.Len()), Options{})
+	x.sink = nothing{x.buf}
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)

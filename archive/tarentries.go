@@ -12,6 +12,7 @@ import (
 type tarEntries struct {
 	tar    *tar.Reader
 	stream *stream
+	ahead  *aheadReader
 	free   func()
 	limits Limits
 	buf    []byte
@@ -27,11 +28,15 @@ func openTar(src *source, c compression, l Limits, buf []byte) (*tarEntries, err
 	if err != nil {
 		return nil, err
 	}
-	s := newStream(src, r, most)
-	return &tarEntries{tar: tar.NewReader(s), stream: s, free: free, limits: l, buf: buf}, nil
+	a := readAhead(r)
+	s := newStream(src, a, most)
+	return &tarEntries{tar: tar.NewReader(s), stream: s, ahead: a, free: free, limits: l, buf: buf}, nil
 }
 
-func (t *tarEntries) close() { t.free() }
+func (t *tarEntries) close() {
+	t.ahead.close()
+	t.free()
+}
 
 func (t *tarEntries) next() (*entry, error) {
 	for {

@@ -30,66 +30,81 @@ func (x *extraction) file(parent nodeID, base string, at nodeID, exists bool, e 
 	if err := x.budget.take(onDisk, 1); err != nil {
 		return err
 	}
-	out, err := x.sink.create(e.name.path, exists)
-	if err != nil {
-		return err
+	if !exists {
+		at = x.tree.add(parent, base, node{kind: regular})
 	}
-	written, err := x.write(out, e)
+	f := fileSpec{path: e.name.path, spelling: e.spelling, size: e.size, sparse: e.sparse, exec: e.exec, modified: clampTime(e.modified)}
+	written, err := x.make(at, f, exists, e)
 	if err != nil {
-		out.abandon()
-		return err
-	}
-	if err := out.finish(e.size, e.exec, clampTime(e.modified)); err != nil {
 		return err
 	}
 	if e.sparse {
 		onDisk = written
 	}
-	if exists {
-		x.tree.nodes[at].value, x.tree.nodes[at].size = onDisk, e.size
-	} else {
-		x.tree.add(parent, base, node{kind: regular, value: onDisk, size: e.size})
-	}
+	x.tree.nodes[at].value, x.tree.nodes[at].size = onDisk, e.size
 	x.report.Files++
 	x.report.Bytes += e.size
 	return nil
 }
 
-// write copies e's body and returns the bytes written, in whole blocks for a
-// sparse file, whose blocks of zeros become holes.
-func (x *extraction) write(out output, e *entry) (int64, error) {
-	var written int64
-	for off := int64(0); ; {
-		n, err := fill(x.buf, e.body)
-		if off+int64(n) > e.size {
-			return 0, reject(e.spelling, "the entry holds more than its size of %d bytes", e.size)
+// make has the sink make the file f with e's body, and returns the bytes that
+// are written of a sparse one, in whole blocks.
+func (x *extraction) make(at nodeID, f fileSpec, replace bool, e *entry) (written int64, err error) {
+	if p, ok := x.sink.(puller); ok && e.apart {
+		return 0, p.pull(at, f, replace, e.body)
+	}
+	out, err := x.sink.create(at, f, replace)
+	if err != nil {
+		return 0, err
+	}
+	put := func(p []byte, off int64) error {
+		if !f.sparse {
+			return out.put(p, off)
 		}
+		w, err := x.putData(out, p, off)
+		written += w
+		return err
+	}
+	if err := copyBody(f, e.body, x.limits.DecoderMemory, out.room, put); err != nil {
+		out.abandon()
+		return 0, err
+	}
+	return written, out.finish()
+}
+
+// copyBody passes what body yields to put, in buffers that room returns. It must
+// be as many bytes as f has.
+func copyBody(f fileSpec, body io.Reader, memory int64, room func(int64) []byte, put func(p []byte, off int64) error) error {
+	for off := int64(0); off < f.size; {
+		left := f.size - off
+		p := room(left)
+		p = p[:min(int64(len(p)), left)]
+		n, err := fill(p, body)
 		if n > 0 {
-			var werr error
-			if e.sparse {
-				var w int64
-				w, werr = x.writeData(out, x.buf[:n], off)
-				written += w
-			} else {
-				werr = out.writeAt(x.buf[:n], off)
-				written += int64(n)
-			}
-			if werr != nil {
-				return 0, werr
+			if err := put(p[:n], off); err != nil {
+				return err
 			}
 		}
 		off += int64(n)
-		x.progress()
 		switch {
+		case err == io.EOF && off < f.size:
+			return reject(f.spelling, "the archive breaks off in the middle")
 		case err == io.EOF:
-			if off != e.size {
-				return 0, reject(e.spelling, "the archive breaks off in the middle")
-			}
-			return written, nil
+			return nil
 		case err != nil:
-			return 0, damaged(e.spelling, err, x.limits.DecoderMemory)
+			return damaged(f.spelling, err, memory)
 		}
 	}
+	// The end is the body's to tell: with it come its checks.
+	var more [1]byte
+	n, err := fill(more[:], body)
+	switch {
+	case n > 0:
+		return reject(f.spelling, "the entry holds more than its size of %d bytes", f.size)
+	case err != io.EOF:
+		return damaged(f.spelling, err, memory)
+	}
+	return nil
 }
 
 // fill reads into p until it is full or r fails. Unlike io.ReadFull it returns
@@ -109,21 +124,27 @@ func fill(p []byte, r io.Reader) (n int, err error) {
 	return n, err
 }
 
-// writeData writes the blocks of p that hold anything. p begins at a block.
-func (x *extraction) writeData(out output, p []byte, off int64) (int64, error) {
-	var written int64
-	for len(p) > 0 {
-		n := min(len(p), diskBlock)
-		if !allZero(p[:n]) {
-			if err := x.budget.take(diskBlock, 0); err != nil {
-				return written, err
-			}
-			if err := out.writeAt(p[:n], off); err != nil {
-				return written, err
-			}
-			written += diskBlock
+// putData puts those blocks of p that hold anything, as many at once as lie
+// together; the others become holes. p begins at a block.
+func (x *extraction) putData(out output, p []byte, off int64) (written int64, err error) {
+	for at := 0; at < len(p); {
+		end := at
+		for end < len(p) && !allZero(p[end:min(end+diskBlock, len(p))]) {
+			end = min(end+diskBlock, len(p))
 		}
-		p, off = p[n:], off+int64(n)
+		if end == at {
+			at = min(at+diskBlock, len(p))
+			continue
+		}
+		disk := blocks(int64(end - at))
+		if err := x.budget.take(disk, 0); err != nil {
+			return written, err
+		}
+		if err := out.put(p[at:end], off+int64(at)); err != nil {
+			return written, err
+		}
+		written += disk
+		at = end
 	}
 	return written, nil
 }

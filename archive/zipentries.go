@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/klauspost/compress/flate"
 )
@@ -44,9 +45,14 @@ type zipEntries struct {
 	records *zipRecords
 	places  []int64
 	limits  Limits
+	tools   sync.Pool // of *zipTools
+}
+
+// zipTools is what it takes to read a member. Members are read at the same time,
+// each by tools of its own.
+type zipTools struct {
 	in      *bufio.Reader
-	inflate io.ReadCloser // made when first needed, then reused
-	body    zipBody
+	inflate io.ReadCloser // made when first needed
 }
 
 // openZip reads the central directory of the archive that src holds.
@@ -64,7 +70,7 @@ func openZip(src *source, l Limits) (*zipEntries, error) {
 		records: d.records(src),
 		places:  places,
 		limits:  l,
-		in:      bufio.NewReaderSize(nil, readBuffer),
+		tools:   sync.Pool{New: func() any { return &zipTools{in: bufio.NewReaderSize(nil, readBuffer)} }},
 	}, nil
 }
 
@@ -161,7 +167,7 @@ func (z *zipEntries) entry(m zipMember) (*entry, error) {
 		}
 		e.target = string(target)
 	case regular:
-		e.body = body
+		e.body, e.apart = body, true
 	}
 	return e, nil
 }
@@ -185,18 +191,7 @@ func (z *zipEntries) open(m zipMember) (io.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	z.in.Reset(z.src.section(data, m.packed))
-	var content io.Reader = z.in
-	if m.method == zipDeflated {
-		if z.inflate == nil {
-			z.inflate = flate.NewReader(z.in)
-		} else if err := z.inflate.(flate.Resetter).Reset(z.in, nil); err != nil {
-			return nil, err
-		}
-		content = z.inflate
-	}
-	z.body = zipBody{src: z.src, member: m, r: content, left: m.size, sum: crc32.NewIEEE(), after: data + m.packed, descriptor: flags&zipHasDescriptor != 0}
-	return &z.body, nil
+	return &zipBody{entries: z, member: m, data: data, left: m.size, sum: crc32.NewIEEE(), descriptor: flags&zipHasDescriptor != 0}, nil
 }
 
 // localHeader compares m's local header with m and returns where the content
@@ -248,16 +243,34 @@ func (z *zipEntries) localHeader(m zipMember) (data int64, flags uint16, err err
 }
 
 // zipBody is the content of one entry: exactly the size that the directory
-// says, with its checksum, or an error.
+// says, with its checksum, or an error. It takes its tools with the first read
+// and gives them back at the end.
 type zipBody struct {
-	src        *source
+	entries    *zipEntries
 	member     zipMember
+	data       int64 // where the compressed bytes begin
+	tools      *zipTools
 	r          io.Reader
 	left       int64
 	sum        hash.Hash32
-	after      int64 // where the compressed bytes end
-	descriptor bool  // a data descriptor follows them
+	descriptor bool // a data descriptor follows the compressed bytes
 	done       bool
+}
+
+func (b *zipBody) open() error {
+	b.tools = b.entries.tools.Get().(*zipTools)
+	b.tools.in.Reset(b.entries.src.section(b.data, b.member.packed))
+	b.r = b.tools.in
+	if b.member.method != zipDeflated {
+		return nil
+	}
+	if b.tools.inflate == nil {
+		b.tools.inflate = flate.NewReader(b.tools.in)
+	} else if err := b.tools.inflate.(flate.Resetter).Reset(b.tools.in, nil); err != nil {
+		return err
+	}
+	b.r = b.tools.inflate
+	return nil
 }
 
 // Read implements io.Reader.
@@ -265,8 +278,13 @@ func (b *zipBody) Read(p []byte) (n int, err error) {
 	if b.done {
 		return 0, io.EOF
 	}
-	if err := b.src.ctx.Err(); err != nil {
+	if err := b.entries.src.ctx.Err(); err != nil {
 		return 0, err
+	}
+	if b.r == nil {
+		if err := b.open(); err != nil {
+			return 0, err
+		}
 	}
 	n, err = b.r.Read(p)
 	if int64(n) > b.left {
@@ -287,6 +305,7 @@ func (b *zipBody) Read(p []byte) (n int, err error) {
 		return n, err
 	}
 	b.done = true
+	b.entries.tools.Put(b.tools)
 	return n, io.EOF
 }
 
@@ -297,8 +316,9 @@ func (b *zipBody) checkDescriptor() error {
 		return nil
 	}
 	const longest = 4 + 4 + 8 + 8 // signature, checksum, two 64-bit sizes
-	raw := make([]byte, min(longest, b.member.end-b.after))
-	if _, err := b.src.ReadAt(raw, b.after); err != nil {
+	after := b.data + b.member.packed
+	raw := make([]byte, min(longest, b.member.end-after))
+	if _, err := b.entries.src.ReadAt(raw, after); err != nil {
 		return noEOF(err)
 	}
 	for _, rest := range [][]byte{raw, []byte(strings.TrimPrefix(string(raw), zipDescriptor))} {
