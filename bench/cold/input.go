@@ -23,7 +23,10 @@ const image = "img"
 
 // inputs returns all of them. Quick ones are smaller where they are generated.
 func inputs(quick bool) []*input {
-	kernel, big, tiny := kernelTree(), bigTree(quick), tinyTree(quick)
+	kernel, big, tiny := kernelTree(), bigTree(bigBytes), tinyTree(tinyDirs)
+	if quick {
+		big, tiny = bigTree(quickBigBytes), tinyTree(quickTinyDirs)
+	}
 	all := []*input{
 		{tree: kernel, format: "tar", object: 1400 * cordon.MB},
 		{tree: kernel, format: "tar.gz", object: 250 * cordon.MB},

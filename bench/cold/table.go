@@ -68,7 +68,10 @@ func (s *section) print(w io.Writer, store string) error {
 			// What reads only has nothing to sync.
 			cells = append(cells, showSpread(r.Durable, cordon.Durable)...)
 		}
-		memory := lab.ShowBytes(r.Peak.Median)
+		memory := "–" // over before anybody looked
+		if r.Peak.Median > 0 {
+			memory = lab.ShowBytes(r.Peak.Median)
+		}
 		if above := r.above(); above.Taken() {
 			memory += fmt.Sprintf(" (%s above idle)", lab.ShowBytes(above.Median))
 		}

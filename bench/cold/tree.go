@@ -54,11 +54,7 @@ const (
 	tinyBytes               = 100 // in each file
 )
 
-func bigTree(quick bool) *tree {
-	size := int64(bigBytes)
-	if quick {
-		size = quickBigBytes
-	}
+func bigTree(size int64) *tree {
 	return &tree{name: "big", files: 1, bytes: size, pour: func(_ context.Context, w io.Writer, format string) error {
 		if format == image {
 			return halfCompressible(w, size)
@@ -91,11 +87,7 @@ func halfCompressible(w io.Writer, size int64) error {
 	return nil
 }
 
-func tinyTree(quick bool) *tree {
-	dirs := int64(tinyDirs)
-	if quick {
-		dirs = quickTinyDirs
-	}
+func tinyTree(dirs int64) *tree {
 	files := dirs * tinyEach
 	return &tree{name: "tiny", files: files, bytes: files * tinyBytes, pour: func(_ context.Context, w io.Writer, _ string) error {
 		t := tar.NewWriter(w)
