@@ -109,6 +109,7 @@ func New(opts Options) (*Worker, error) {
 		Logger:  w.log,
 
 		CowDriver:    opts.Config.CowDriver,
+		FetchLimit:   opts.Config.FetchLimit,
 		ProcessBound: opts.ProcessBound,
 	})
 	if err != nil {

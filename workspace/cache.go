@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/archive"
 	"github.com/cordonlabs/cordon/internal/flight"
@@ -38,6 +40,10 @@ type Options struct {
 	// and no longer.
 	ProcessBound bool
 
+	// FetchLimit is the most that this process downloads, in bytes per second and
+	// on average (CACHE_FETCH_LIMIT); 0: no limit.
+	FetchLimit int64
+
 	// CowDriver says how copy-on-write workspaces are made (CACHE_COW_DRIVER).
 	CowDriver driver.Setting
 
@@ -61,6 +67,8 @@ type Cache struct {
 	boot    string
 	drivers drivers
 	settler settler
+
+	throttle *rate.Limiter // of all downloads together, or nil
 
 	recordCache recordCache
 
@@ -113,6 +121,9 @@ func Open(opts Options) (*Cache, error) {
 		leases: map[string]*os.File{}, deleting: make(chan struct{}, deleters),
 	}
 	c.drivers.setting = opts.CowDriver
+	if opts.FetchLimit > 0 {
+		c.throttle = newThrottle(opts.FetchLimit)
+	}
 	if c.now == nil {
 		c.now = time.Now
 	}

@@ -2,12 +2,7 @@ package workspace
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
-	"fmt"
-	"io"
-	"os"
+	"sync"
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/archive"
@@ -40,31 +35,47 @@ func (m made) into(r *record) *record {
 func blocks(size int64) int64 { return (size + 4095) / 4096 * 4096 }
 
 // fetch downloads exactly the version that info describes into s, and extracts
-// it there if it is an archive. The caller seals s when it has done the rest.
+// it there while it arrives if it is an archive.
 func (c *Cache) fetch(ctx context.Context, s *staging, info target.Info, policy archive.Policy, st *step) (made, error) {
 	st.begin("waiting for room in the cache", 0)
 	if err := s.need(ctx, blocks(info.Size)); err != nil {
 		return made{}, err
 	}
 	c.log.Info("Cache MISS", "target", info.ID, "etag", info.ETag, "bytes", info.Size)
-	object, err := c.download(ctx, s, info, st)
+	object, err := c.receive(ctx, s, info, st)
 	if err != nil {
 		return made{}, err
 	}
-	defer object.Close()
+	defer object.close()
+	m, err := c.unpack(ctx, s, object, policy, st)
+	// An archive that is refused may be damaged on its way: that it is what was
+	// uploaded has to be known before its uploader is told. Other errors need no
+	// more bytes.
+	if err == nil || cordon.KindOf(err) == cordon.ArchiveRejected {
+		if aerr := object.wait(); aerr != nil {
+			err = aerr
+		}
+	}
+	if err != nil {
+		return made{}, err
+	}
+	return m, nil
+}
 
-	format, err := archive.Detect(object, info.Size, policy)
+// unpack extracts the object while it arrives, if it is an archive.
+func (c *Cache) unpack(ctx context.Context, s *staging, object *arrival, policy archive.Policy, st *step) (made, error) {
+	size := object.info.Size
+	format, err := archive.Detect(object, size, policy)
 	if err != nil {
 		return made{}, err
 	}
 	if format.IsArchive() {
-		return c.extract(ctx, s, object, info, policy, st)
+		return c.extract(ctx, s, object, policy, st)
 	}
-	return made{content: objectName, bytes: blocks(info.Size), inodes: 1, fetched: true}, nil
+	return made{content: objectName, bytes: blocks(size), inodes: 1, fetched: true}, nil
 }
 
-func (c *Cache) extract(ctx context.Context, s *staging, object *os.File, info target.Info, policy archive.Policy, st *step) (made, error) {
-	st.begin("extracting", info.Size)
+func (c *Cache) extract(ctx context.Context, s *staging, object *arrival, policy archive.Policy, st *step) (made, error) {
 	if err := s.need(ctx, blocks(1)); err != nil { // the tree's own directory
 		return made{}, err
 	}
@@ -80,87 +91,26 @@ func (c *Cache) extract(ctx context.Context, s *staging, object *os.File, info t
 		return made{}, err
 	}
 	defer tree.Close()
-	rep, err := archive.Extract(ctx, object, info.Size, tree, archive.Options{
-		Policy:   policy,
-		Limits:   c.limits,
-		Reserve:  func(bytes, _ int64) error { return s.need(ctx, bytes) },
-		Progress: func(n int64) { st.done.Store(n) },
+	var begun sync.Once
+	rep, err := archive.Extract(ctx, object, object.info.Size, tree, archive.Options{
+		Policy:  policy,
+		Limits:  c.limits,
+		Reserve: func(bytes, _ int64) error { return s.need(ctx, bytes) },
+		Progress: func(n int64) {
+			if object.landed.Load() { // until then the download's progress is told
+				begun.Do(func() { st.begin("extracting", object.info.Size) })
+				st.done.Store(n)
+			}
+		},
 	})
 	if err != nil {
 		return made{}, err
 	}
 	if rep.OmittedCount > 0 {
-		c.log.Warn("left out of the workspace: links that lead outside", "target", info.ID, "count", rep.OmittedCount)
+		c.log.Warn("left out of the workspace: links that lead outside", "target", object.info.ID, "count", rep.OmittedCount)
 	}
 	return made{
-		content: treeName, bytes: rep.DiskBytes + blocks(1), object: blocks(info.Size), inodes: rep.Inodes + 1, // the tree's own directory
+		content: treeName, bytes: rep.DiskBytes + blocks(1), object: blocks(object.info.Size), inodes: rep.Inodes + 1, // the tree's own directory
 		omitted: int(rep.OmittedCount), fetched: true,
 	}, nil
-}
-
-// copyStep is how much is copied between two looks at the context.
-const copyStep = 1 << 20
-
-// download writes the object into s and checks that it is what info says.
-func (c *Cache) download(ctx context.Context, s *staging, info target.Info, st *step) (*os.File, error) {
-	st.begin("downloading", info.Size)
-	body, got, err := c.store.Open(ctx, info.ID, info.ETag)
-	if err != nil {
-		return nil, err
-	}
-	defer body.Close()
-	// A read that hangs in the store's connection ends with the context.
-	defer context.AfterFunc(ctx, func() { body.Close() })()
-
-	f, err := s.root.OpenFile(objectName, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	if err := f.Chmod(0o644); err != nil { // whatever the umask
-		f.Close()
-		return nil, err
-	}
-	sum := sha256.New()
-	n, err := copyCounting(ctx, io.MultiWriter(f, sum), io.LimitReader(body, info.Size+1), st)
-	switch want := info.SHA256; {
-	case err != nil:
-	case n != info.Size:
-		err = &cordon.Error{Kind: cordon.StorageUnavailable, Op: "download", Name: info.ID.String(),
-			Err: fmt.Errorf("got %d bytes or more of an object of %d", n, info.Size), Fix: "try again"}
-	case want != "" && got.ETag == info.ETag && want != hex.EncodeToString(sum.Sum(nil)):
-		err = &cordon.Error{Kind: cordon.IntegrityMismatch, Op: "download", Name: info.ID.String(),
-			Err: fmt.Errorf("the bytes have the SHA-256 %x, and the uploader stated %s", sum.Sum(nil), want),
-			Fix: "upload the target again"}
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
-}
-
-func copyCounting(ctx context.Context, w io.Writer, r io.Reader, st *step) (n int64, err error) {
-	buf := make([]byte, copyStep)
-	for {
-		if ctx.Err() != nil {
-			return n, context.Cause(ctx)
-		}
-		got, rerr := r.Read(buf)
-		if got > 0 {
-			if _, err := w.Write(buf[:got]); err != nil {
-				return n, err
-			}
-			n += int64(got)
-			st.done.Store(n)
-		}
-		if errors.Is(rerr, io.EOF) {
-			return n, nil
-		}
-		if rerr != nil {
-			if ctx.Err() != nil {
-				return n, context.Cause(ctx) // the read failed because we closed the body
-			}
-			return n, rerr
-		}
-	}
 }

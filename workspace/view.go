@@ -156,7 +156,11 @@ func copyObject(ctx context.Context, from, to *os.Root, readOnly bool, st *step)
 	}
 	// Blocks are shared where the file system can, at once whatever the size.
 	if unix.IoctlFileClone(int(out.Fd()), int(in.Fd())) != nil {
-		_, err = copyCounting(ctx, out, in, st)
+		err = passOn(ctx, in, copyStep, func(p []byte) error {
+			n, err := out.Write(p)
+			st.done.Add(int64(n))
+			return err
+		})
 	}
 	if err == nil {
 		err = out.Chmod(mode) // whatever the umask

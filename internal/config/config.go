@@ -43,6 +43,9 @@ type Worker struct {
 	TTL       time.Duration  // CACHE_TTL; 0 means none
 	CowDriver driver.Setting // CACHE_COW_DRIVER
 
+	// FetchLimit is CACHE_FETCH_LIMIT, in bytes per second; 0 means none.
+	FetchLimit int64
+
 	// S3 is the object store. Where its Endpoint is "", targets and results are
 	// in the directory store.
 	S3 S3
@@ -85,6 +88,8 @@ func FromEnv(getenv func(string) string) (Worker, error) {
 		MaxSize:   read(e, "CACHE_MAX_SIZE", defaultMaxSize, cordon.ParseSize),
 		TTL:       read(e, "CACHE_TTL", DefaultTTL.String(), cordon.ParseDuration),
 		CowDriver: read(e, "CACHE_COW_DRIVER", "auto", driver.ParseSetting),
+
+		FetchLimit: read(e, "CACHE_FETCH_LIMIT", "0", parseRate),
 		S3: S3{
 			Endpoint:  strings.TrimSpace(getenv("S3_ENDPOINT")),
 			UseSSL:    read(e, "S3_USE_SSL", "false", parseBool),
@@ -208,6 +213,25 @@ func parseSweepEvery(s string) (time.Duration, error) {
 		return 0, fmt.Errorf("%q is not an interval; accepted: %s or more, such as 90s, 30m, 1d", s, minSweepEvery)
 	}
 	return d, nil
+}
+
+// minFetchLimit is what lets a target of a megabyte arrive within ten minutes;
+// less is a typing error.
+const minFetchLimit = 2 * cordon.KB
+
+// parseRate reads a number of bytes per second. A bare number, which would be
+// gigabytes as a size, is refused: nobody means that of a rate.
+func parseRate(s string) (int64, error) {
+	text := strings.TrimSuffix(strings.TrimSpace(s), "/s")
+	if text == "0" {
+		return 0, nil
+	}
+	size, err := cordon.ParseSize(text)
+	rate := size.Of(0) // of a share of the disk too
+	if _, bare := strconv.ParseFloat(text, 64); err != nil || bare == nil || rate < minFetchLimit {
+		return 0, fmt.Errorf("%q is not a rate; accepted: an amount per second of %s or more with its unit, such as 50MB, 500KB/s or 10MiB/s; 0 for no limit", s, cordon.FormatBytes(minFetchLimit))
+	}
+	return rate, nil
 }
 
 // ParseLevel reads a log level as LOG_LEVEL spells it, in any case: Python's
