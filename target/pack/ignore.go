@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"strings"
 )
@@ -108,44 +107,42 @@ func (rs ruleset) decides(path string, isDir bool) (ignored, decided bool) {
 	return false, false
 }
 
-// ignored reports whether path is left out by sets, which are those of its
-// folder and of the folders above, from the root down. That the folders above
-// are not left out themselves is up to the caller.
-func ignored(sets []ruleset, path string, isDir bool) bool {
+// verdict reports whether path is left out by sets, which are those of its
+// folder and of the folders above, from the root down, and whether any of them is
+// about it at all. That the folders above are not left out themselves is up to
+// the caller.
+func verdict(sets []ruleset, path string, isDir bool) (ignored, decided bool) {
 	for i := len(sets) - 1; i >= 0; i-- {
 		if ignored, ok := sets[i].decides(path, isDir); ok {
-			return ignored
+			return ignored, true
 		}
 	}
-	return false
+	return false, false
 }
 
-// readIgnore reads the ignore file of the folder root, whose path in the tree
-// is dir, if it has one. One that cannot
-// be read, or is not a regular file, is an error: to go on without it would
-// send away what somebody wanted kept.
-func readIgnore(root *os.Root, dir string) (rs ruleset, ok bool, err error) {
-	fi, err := root.Lstat(IgnoreFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return rs, false, nil
-	}
-	if err == nil && !fi.Mode().IsRegular() {
+// readIgnore reads the ignore file of the folder d, whose path in the tree is
+// dir. One that cannot be read, or is not a regular file, is an error: to go on
+// without it would send away what somebody wanted kept.
+func readIgnore(d folder, dir string) (rs ruleset, err error) {
+	st, err := d.lstat(IgnoreFile)
+	if err == nil && typeOf(&st) != 0 {
 		err = errors.New("it is not a regular file")
 	}
 	if err != nil {
-		return rs, false, err
+		return rs, err
 	}
-	f, _, err := openFile(root, IgnoreFile)
+	fd, err := d.file(IgnoreFile)
 	if err != nil {
-		return rs, false, err
+		return rs, err
 	}
+	f := os.NewFile(uintptr(fd), IgnoreFile)
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxIgnoreFile+1))
 	if err != nil {
-		return rs, false, err
+		return rs, err
 	}
 	if len(b) > maxIgnoreFile {
-		return rs, false, fmt.Errorf("it has more than %d bytes", maxIgnoreFile)
+		return rs, fmt.Errorf("it has more than %d bytes", maxIgnoreFile)
 	}
-	return parseIgnore(dir, string(b)), true, nil
+	return parseIgnore(dir, string(b)), nil
 }

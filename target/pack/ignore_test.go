@@ -19,11 +19,15 @@ func left(text, path string) bool {
 	isDir := strings.HasSuffix(path, "/")
 	path = strings.TrimSuffix(path, "/")
 	for i := range len(path) {
-		if path[i] == '/' && ignored(sets, path[:i], true) {
+		if path[i] != '/' {
+			continue
+		}
+		if out, _ := verdict(sets, path[:i], true); out {
 			return true
 		}
 	}
-	return ignored(sets, path, isDir)
+	out, _ := verdict(sets, path, isDir)
+	return out
 }
 
 var ignoreCases = []struct {
@@ -93,7 +97,7 @@ func TestIgnore(t *testing.T) {
 func TestADeeperIgnoreFileWins(t *testing.T) {
 	sets := []ruleset{parseIgnore("", "*.log\n/sub/x.txt"), parseIgnore("sub", "!keep.log\n/y.txt")}
 	for path, want := range map[string]bool{"sub/a.log": true, "sub/keep.log": false, "sub/x.txt": true, "sub/y.txt": true, "sub/deep/y.txt": false} {
-		if got := ignored(sets, path, false); got != want {
+		if got, _ := verdict(sets, path, false); got != want {
 			t.Errorf("%s: %v, want %v", path, got, want)
 		}
 	}

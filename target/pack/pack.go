@@ -44,14 +44,15 @@ const (
 type Summary struct {
 	ID         cordon.TargetID
 	Kind       Kind
-	Files      int    // regular files
-	Links      int    // symbolic links
-	Dirs       int    // folders below the root
-	Bytes      int64  // in regular files
-	Ignored    int    // names that an IgnoreFile leaves out; what is below a folder is not counted
-	Skipped    []Skip // names that cannot be packed
-	UploadSize int64  // bytes of the object
-	SHA256     string // of the object, in hex
+	Files      int     // regular files
+	Links      int     // symbolic links
+	Dirs       int     // folders below the root
+	Bytes      int64   // in regular files
+	Ignored    int     // names that an IgnoreFile leaves out; what is below a folder is not counted
+	Skipped    []Skip  // names that cannot be packed
+	Heavy      []Heavy // what is packed and rarely wanted
+	UploadSize int64   // bytes of the object
+	SHA256     string  // of the object, in hex
 }
 
 // Skip is something that was left out because it has no content to pack.
@@ -70,6 +71,7 @@ type Source struct {
 	path string // absolute, without links
 	kind Kind
 	sum  *Summary // of the last Hash
+	kit  *kit     // of the last Hash, until an Upload has used it; nil for a file
 }
 
 // Open returns the folder or file at path; a link to one will do. What is not
@@ -126,6 +128,7 @@ func (s *Source) Hash(ctx context.Context, progress Progress) (Summary, error) {
 // source that is no longer what Hash saw fails with IntegrityMismatch, and
 // nothing is stored. progress is of the bytes that are sent, and may be nil.
 func (s *Source) Upload(ctx context.Context, store target.Store, progress Progress) (info target.Info, existed bool, err error) {
+	defer func() { s.kit = nil }()
 	if s.sum == nil {
 		if _, err := s.Hash(ctx, nil); err != nil {
 			return target.Info{}, false, err
@@ -138,13 +141,24 @@ func (s *Source) Upload(ctx context.Context, store target.Store, progress Progre
 	if err != nil && cordon.KindOf(err) != cordon.TargetNotFound {
 		return target.Info{}, false, err
 	}
+	info, err = s.put(ctx, store, progress)
+	if cordon.KindOf(err) == cordon.Busy {
+		// What an upload that broke off has left is of other bytes, as another
+		// release's encoder makes them, and is gone. A second time is somebody else.
+		info, err = s.put(ctx, store, progress)
+	}
+	return info, false, err
+}
+
+// put stores the object. Its id is made of the content, so that what has arrived
+// of an upload that breaks off is the beginning of the next one.
+func (s *Source) put(ctx context.Context, store target.Store, progress Progress) (target.Info, error) {
 	r, stop, err := s.open(ctx, meter(progress, s.sum.UploadSize))
 	if err != nil {
-		return target.Info{}, false, err
+		return target.Info{}, err
 	}
 	defer stop()
-	info, err = store.Put(ctx, s.sum.ID, r, target.PutOptions{Size: s.sum.UploadSize, SHA256: s.sum.SHA256})
-	return info, false, err
+	return store.Put(ctx, s.sum.ID, r, target.PutOptions{Size: s.sum.UploadSize, SHA256: s.sum.SHA256, Resume: true})
 }
 
 // isStored reports whether an object under the source's id is what an upload
@@ -226,7 +240,7 @@ func unreadable(op, path string, err error) error {
 
 // hashFile is Hash of a single file.
 func (s *Source) hashFile(ctx context.Context, progress Progress) (Summary, error) {
-	f, fi, err := openFile(nil, s.path)
+	f, fi, err := openFile(s.path)
 	if err != nil {
 		return Summary{}, unreadable("read", s.path, err)
 	}
@@ -244,7 +258,7 @@ func (s *Source) hashFile(ctx context.Context, progress Progress) (Summary, erro
 
 // openAgain returns the bytes of a single file, which must be those of Hash.
 func (s *Source) openAgain(ctx context.Context, moved func(int)) (io.Reader, func(), error) {
-	f, fi, err := openFile(nil, s.path)
+	f, fi, err := openFile(s.path)
 	if err != nil {
 		return nil, nil, unreadable("read", s.path, err)
 	}

@@ -2,17 +2,15 @@ package pack
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
-	"io/fs"
-	"os"
 	"time"
-
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/cordonlabs/cordon"
 )
@@ -23,18 +21,22 @@ import (
 var modTime = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // tally counts what a walk finds.
-type tally struct{ sum Summary }
+type tally struct {
+	sum   Summary
+	scale scale
+}
 
-func (c *tally) entry(_ *os.Root, path string, fi fs.FileInfo) error {
+func (c *tally) entry(e *found) error {
 	switch {
-	case fi.IsDir():
+	case e.isDir():
 		c.sum.Dirs++
-	case fi.Mode().IsRegular():
+	case e.isFile():
 		c.sum.Files++
-		c.sum.Bytes += fi.Size()
+		c.sum.Bytes += e.st.Size
 	default:
 		c.sum.Links++
 	}
+	c.scale.add(e)
 	return nil
 }
 
@@ -50,86 +52,137 @@ func (c *tally) omit(path, reason string) {
 type archiver struct {
 	tally
 	ctx   context.Context
-	tw    *tar.Writer
+	out   *frames
+	tw    tar.Writer
 	moved func(int)
 }
 
-func (a *archiver) entry(root *os.Root, path string, fi fs.FileInfo) error {
-	if err := a.tally.entry(root, path, fi); err != nil {
+func (a *archiver) entry(e *found) error {
+	if err := a.tally.entry(e); err != nil {
 		return err
 	}
-	h := &tar.Header{Name: path, Mode: 0o755, ModTime: modTime, Format: tar.FormatPAX}
+	h := &tar.Header{Name: e.path, Mode: 0o755, ModTime: modTime, Format: tar.FormatPAX}
 	switch {
-	case fi.IsDir():
-		h.Typeflag, h.Name = tar.TypeDir, path+"/"
-		return a.tw.WriteHeader(h)
-	case fi.Mode().IsRegular():
-		return a.file(root, h, fi)
+	case e.isDir():
+		h.Typeflag, h.Name = tar.TypeDir, e.path+"/"
+	case e.isFile():
+		return a.file(e, h)
+	default:
+		link, err := e.in.readlink(e.name)
+		if err != nil {
+			return err
+		}
+		h.Typeflag, h.Linkname, h.Mode = tar.TypeSymlink, link, 0o777
 	}
-	link, err := root.Readlink(fi.Name())
-	if err != nil {
-		return err
-	}
-	h.Typeflag, h.Linkname, h.Mode = tar.TypeSymlink, link, 0o777
+	return a.header(h)
+}
+
+// header writes the header of an entry. To the tar.Writer each is the first one,
+// because the content goes past it, from the file into the frame.
+func (a *archiver) header(h *tar.Header) error {
+	a.tw = *tar.NewWriter(a.out)
 	return a.tw.WriteHeader(h)
 }
 
-func (a *archiver) file(root *os.Root, h *tar.Header, seen fs.FileInfo) error {
-	f, fi, err := openFile(root, seen.Name())
+func (a *archiver) file(e *found, h *tar.Header) error {
+	fd, err := e.in.file(e.name)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	if !os.SameFile(fi, seen) {
-		return errChanging
-	}
-	h.Typeflag, h.Size = tar.TypeReg, fi.Size()
-	if fi.Mode()&0o100 == 0 {
+	defer closeFile(fd)
+	h.Typeflag, h.Size = tar.TypeReg, e.st.Size
+	if e.st.Mode&0o100 == 0 {
 		h.Mode = 0o644
 	}
-	if err := a.tw.WriteHeader(h); err != nil {
+	if err := a.header(h); err != nil {
 		return err
 	}
-	return copyWhole(a.ctx, a.tw, f, fi, a.moved)
+	if err := a.content(fd, e.st.Size); err != nil {
+		return err
+	}
+	// One look afterwards is enough for all that may have happened since the walk
+	// has seen the file: another one in its place, a FIFO, a writer.
+	if st, err := statFile(fd); err != nil || !same(&st, &e.st) {
+		return cmp.Or(err, errChanging)
+	}
+	_, err = a.out.Write(zeros[:-e.st.Size&(tarBlock-1)])
+	return err
 }
 
-// writeTree writes the archive of the tree to raw and, compressed, to object.
-func (s *Source) writeTree(ctx context.Context, raw, object io.Writer, moved func(int)) (Summary, error) {
-	enc, err := newEncoder(object, encoderThreads)
-	if err != nil {
-		return Summary{}, err
+// content copies a file that has that many bytes.
+func (a *archiver) content(fd int, size int64) error {
+	const step = 1 << 20 // bytes read at once: often enough for a cancel and for progress
+	var done int64
+	for {
+		if err := a.ctx.Err(); err != nil {
+			return err
+		}
+		room, err := a.out.space()
+		if err != nil {
+			return err
+		}
+		n, err := readFile(fd, room[:min(step, len(room))])
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			break
+		}
+		if done += int64(n); done > size {
+			return errChanging
+		}
+		a.out.advance(n)
+		a.moved(n)
 	}
-	a := &archiver{ctx: ctx, tw: tar.NewWriter(io.MultiWriter(raw, enc)), moved: moved}
-	err = walk(ctx, s.path, a)
+	if done != size {
+		return errChanging
+	}
+	return nil
+}
+
+// tarBlock is what everything in a tar archive is a multiple of, in bytes.
+const tarBlock = 512
+
+var zeros [tarBlock]byte
+
+// writeTree writes the archive of the tree to raw, if that is not nil, and
+// compressed to object.
+func (s *Source) writeTree(ctx context.Context, raw hash.Hash, object io.Writer, moved func(int)) (Summary, error) {
+	if s.kit == nil {
+		k, err := newKit()
+		if err != nil {
+			return Summary{}, err
+		}
+		s.kit = k
+	}
+	a := &archiver{ctx: ctx, out: newFrames(ctx, s.kit, object, raw), moved: moved}
+	err := walk(ctx, s.path, a)
 	if err == nil {
-		err = a.tw.Close()
+		err = tar.NewWriter(a.out).Close()
 	}
-	if err != nil {
-		enc.Reset(nil) // waits for what is being compressed, and writes no end that would make the object look whole
+	if err := a.out.finish(err); err != nil {
 		return Summary{}, err
 	}
-	return a.sum, enc.Close()
+	a.sum.Heavy = a.scale.heavy()
+	return a.sum, nil
 }
 
-// encoderThreads lets compressing overlap with reading and hashing; more would
-// find nothing to do.
-const encoderThreads = 2
-
-// newEncoder returns the compressor of all trees. Its level is the fastest: it
-// keeps up with a disk, and the next better one saves a tenth of the size at
-// half of the speed. The level's window, 4 MiB, bounds the memory of both sides.
-func newEncoder(w io.Writer, threads int) (*zstd.Encoder, error) {
-	return zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(threads))
-}
-
+// hashTree compresses too, although the id does not need it: an object's size and
+// digest go ahead of its bytes, and where a store has an object under the id, only
+// its digest says that it is this one and whole. Without, a folder that is stored
+// already would be done in half of the time, but by trusting whatever has its
+// name; and any other would have to be read three times.
 func (s *Source) hashTree(ctx context.Context, progress Progress) (Summary, error) {
-	var found tally
-	if err := walk(ctx, s.path, &found); err != nil {
-		return Summary{}, err
+	var total int64
+	if progress != nil {
+		var first tally
+		if err := walk(ctx, s.path, &first); err != nil {
+			return Summary{}, err
+		}
+		total = first.sum.Bytes
 	}
-	raw, object := sha256.New(), sha256.New()
-	size := &counter{}
-	sum, err := s.writeTree(ctx, raw, io.MultiWriter(object, size), meter(progress, found.sum.Bytes))
+	raw, object := sha256.New(), newDigest()
+	sum, err := s.writeTree(ctx, raw, object, meter(progress, total))
 	if err != nil {
 		return Summary{}, err
 	}
@@ -139,18 +192,18 @@ func (s *Source) hashTree(ctx context.Context, progress Progress) (Summary, erro
 	if sum.ID, err = idOf(raw.Sum(nil)); err != nil {
 		return Summary{}, err
 	}
-	sum.Kind, sum.UploadSize, sum.SHA256 = Tree, size.n, hex.EncodeToString(object.Sum(nil))
+	sum.Kind, sum.UploadSize, sum.SHA256 = Tree, object.n, object.hex()
 	return sum, nil
 }
 
 // sendTree writes the object to w. If the tree is not what Hash saw that is an
 // error, which w's reader must get in place of the end.
 func (s *Source) sendTree(ctx context.Context, w io.Writer) error {
-	raw := sha256.New()
-	if _, err := s.writeTree(ctx, raw, w, func(int) {}); err != nil {
+	object := newDigest()
+	if _, err := s.writeTree(ctx, nil, io.MultiWriter(object, w), func(int) {}); err != nil {
 		return err
 	}
-	if id, err := idOf(raw.Sum(nil)); err != nil || id != s.sum.ID {
+	if object.hex() != s.sum.SHA256 { // the same object has the same content, and is less to hash
 		return changed("upload", s.path, errors.New("the folder is not what it was when its id was made"))
 	}
 	return nil
@@ -170,10 +223,17 @@ func (s *Source) nothing(sum Summary) error {
 	return &cordon.Error{Kind: cordon.InvalidArgument, Op: "pack", Name: fmt.Sprintf("%q", s.path), Err: errors.New(why), Fix: "give a folder with files in it"}
 }
 
-// counter counts what is written.
-type counter struct{ n int64 }
-
-func (c *counter) Write(p []byte) (int, error) {
-	c.n += int64(len(p))
-	return len(p), nil
+// digest is the size and the SHA-256 of what is written to it.
+type digest struct {
+	n   int64
+	sum hash.Hash
 }
+
+func newDigest() *digest { return &digest{sum: sha256.New()} }
+
+func (d *digest) Write(p []byte) (int, error) {
+	d.n += int64(len(p))
+	return d.sum.Write(p)
+}
+
+func (d *digest) hex() string { return hex.EncodeToString(d.sum.Sum(nil)) }

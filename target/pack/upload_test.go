@@ -3,16 +3,21 @@ package pack_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/target"
@@ -168,13 +173,202 @@ func TestCancellingEndsAHashAndAnUpload(t *testing.T) {
 	}
 }
 
+// TestTheBytesAreTheSameOnAnyNumberOfCores is about trees as frames_test.go is
+// about bytes.
+func TestTheBytesAreTheSameOnAnyNumberOfCores(t *testing.T) {
+	files := map[string]string{"big": string(noise(20 << 20)), "long": strings.Repeat("text ", 4<<20)}
+	for i := range 300 {
+		files[fmt.Sprintf("dir%d/file%d", i%7, i)] = strings.Repeat("x", i*i)
+	}
+	root := tree(t, files)
+	want := hash(t, root)
+	before := runtime.GOMAXPROCS(0)
+	defer runtime.GOMAXPROCS(before)
+	for _, cores := range []int{1, 2, 3, 16} {
+		runtime.GOMAXPROCS(cores)
+		if got := hash(t, root); !reflect.DeepEqual(got, want) {
+			t.Errorf("on %d cores it is %+v, want %+v", cores, got, want)
+		}
+		if _, _, err := open(t, root).Upload(t.Context(), store(t), nil); err != nil {
+			t.Errorf("on %d cores: %v", cores, err)
+		}
+	}
+}
+
+// stale is a store that answers Busy a number of times after having read a part.
+type stale struct {
+	target.Store
+	answers int
+	opts    []target.PutOptions
+}
+
+func (s *stale) Put(ctx context.Context, id cordon.TargetID, r io.Reader, opts target.PutOptions) (target.Info, error) {
+	if s.opts = append(s.opts, opts); len(s.opts) <= s.answers {
+		_, _ = io.CopyN(io.Discard, r, 2<<20)
+		return target.Info{}, &cordon.Error{Kind: cordon.Busy, Op: "put target", Err: errors.New("another upload was in the way")}
+	}
+	return s.Store.Put(ctx, id, r, opts)
+}
+
+func TestAnUploadMayBeContinuedAndOneThatWasInTheWayIsOvercomeOnce(t *testing.T) {
+	root := tree(t, map[string]string{"a": string(noise(9 << 20))})
+	for path, kind := range map[string]pack.Kind{root: pack.Tree, root + "/a": pack.File} {
+		for answers := range 3 {
+			s, st := open(t, path), &stale{Store: store(t), answers: answers}
+			var last int64
+			info, existed, err := s.Upload(t.Context(), st, func(done, total int64) { last = done })
+			if answers == 2 {
+				if cordon.KindOf(err) != cordon.Busy || len(st.opts) != 2 {
+					t.Errorf("%s: after %d puts: %v, want the second Busy", kind, len(st.opts), err)
+				}
+				continue
+			}
+			if err != nil || existed || len(st.opts) != answers+1 || last != info.Size {
+				t.Errorf("%s: %d puts, %v, %v; progress to %d of %d", kind, len(st.opts), existed, err, last, info.Size)
+			}
+			for _, o := range st.opts {
+				if !o.Resume || o.Size != info.Size || o.SHA256 != info.SHA256 {
+					t.Errorf("%s: put with %+v", kind, o)
+				}
+			}
+		}
+	}
+}
+
+func TestAStoreThatFailsEndsTheReading(t *testing.T) {
+	root := tree(t, map[string]string{"a": string(noise(40 << 20))})
+	s := open(t, root)
+	if _, err := s.Hash(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	pack.LeavesNoGoroutines(t)
+	if _, _, err := s.Upload(t.Context(), failing{store(t)}, nil); cordon.KindOf(err) != cordon.StorageUnavailable {
+		t.Errorf("Upload = %v", err)
+	}
+}
+
+// failing is a store that breaks off.
+type failing struct{ target.Store }
+
+func (f failing) Put(_ context.Context, _ cordon.TargetID, r io.Reader, _ target.PutOptions) (target.Info, error) {
+	_, _ = io.CopyN(io.Discard, r, 1<<20)
+	return target.Info{}, &cordon.Error{Kind: cordon.StorageUnavailable, Op: "put target"}
+}
+
+func TestCancellingIsPromptAndLeavesNobody(t *testing.T) {
+	const prompt = 2 * time.Second // most of it for a machine that is busy otherwise
+	root := tree(t, map[string]string{"a": string(noise(200 << 20)), "b": "x"})
+	pack.LeavesNoGoroutines(t)
+	var cancelled time.Time
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	now := func(int64, int64) {
+		if cancelled.IsZero() {
+			cancelled = time.Now()
+			cancel()
+		}
+	}
+	s := open(t, root)
+	if _, err := s.Hash(ctx, now); !errors.Is(err, context.Canceled) || time.Since(cancelled) > prompt {
+		t.Errorf("Hash = %v, %v after the cancel", err, time.Since(cancelled))
+	}
+	if _, err := s.Hash(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel = context.WithCancel(t.Context())
+	defer cancel()
+	cancelled = time.Time{}
+	if _, _, err := s.Upload(ctx, store(t), now); !errors.Is(err, context.Canceled) || time.Since(cancelled) > prompt {
+		t.Errorf("Upload = %v, %v after the cancel", err, time.Since(cancelled))
+	}
+}
+
+func TestAFileThatGrowsWithoutEndIsNoEndlessRead(t *testing.T) {
+	root := tree(t, map[string]string{"log": string(noise(4 << 20))})
+	f, err := os.OpenFile(root+"/log", os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	grown := 0
+	_, err = open(t, root).Hash(t.Context(), func(int64, int64) { // for every mebibyte that is read there are two more
+		grown++
+		if _, err := f.Write(noise(2 << 20)); err != nil {
+			t.Error(err)
+		}
+	})
+	if cordon.KindOf(err) != cordon.IntegrityMismatch || grown == 0 || grown > 5 {
+		t.Errorf("after it has grown %d times, Hash = %v", grown, err)
+	}
+}
+
+func TestASparseFileIsPackedAsItReads(t *testing.T) {
+	size := int64(1) << 30
+	if testing.Short() {
+		size = 64 << 20
+	}
+	root := tree(t, map[string]string{"image": "boot"})
+	if err := os.Truncate(root+"/image", size); err != nil {
+		t.Fatal(err)
+	}
+	sum := hash(t, root)
+	if sum.Bytes != size || sum.UploadSize > size/1000 {
+		t.Errorf("%d bytes become %d", sum.Bytes, sum.UploadSize)
+	}
+}
+
+// discarding is a store of which nothing comes back.
+type discarding struct{ target.Store }
+
+func (d discarding) Put(_ context.Context, id cordon.TargetID, r io.Reader, _ target.PutOptions) (target.Info, error) {
+	n, err := io.Copy(io.Discard, r)
+	return target.Info{ID: id, Size: n}, err
+}
+
+func TestTheMemoryOfAnUploadIsBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it writes a gigabyte")
+	}
+	const bound = 210 << 20 // bytes: what maxFrames promises for eight cores and more, and the test's own
+	root := tree(t, map[string]string{"a": "x"})
+	f, err := os.Create(root + "/noise")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := io.CopyN(f, rand.NewChaCha8([32]byte{7}), 1<<30); err != nil { // what does not compress needs most
+		t.Fatal(err)
+	}
+	before := runtime.GOMAXPROCS(16)
+	defer runtime.GOMAXPROCS(before)
+	for range 3 {
+		runtime.GC() // what other tests have left goes with the second one
+	}
+	var most uint64
+	var ms runtime.MemStats
+	sample := func(int64, int64) {
+		runtime.ReadMemStats(&ms)
+		most = max(most, ms.HeapAlloc)
+	}
+	s := open(t, root)
+	if _, err := s.Hash(t.Context(), sample); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Upload(t.Context(), discarding{store(t)}, sample); err != nil {
+		t.Fatal(err)
+	}
+	if most > bound || most < 64<<20 {
+		t.Errorf("the heap had %d MiB, want at most %d, and to have been looked at", most>>20, bound>>20)
+	}
+}
+
 func TestTarUnpacksWhatWasPacked(t *testing.T) {
 	for _, tool := range []string{"tar", "zstd"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("no %s here", tool)
 		}
 	}
-	files := map[string]string{"a": "1", "b/größe": "2", "b/empty/": "", "l": "-> b", strings.Repeat("deep/", 60) + "x": "3", strings.Repeat("n", 200): "4", "big": string(noise(1 << 20))}
+	files := map[string]string{"a": "1", "b/größe": "2", "b/empty/": "", "l": "-> b", strings.Repeat("deep/", 60) + "x": "3", strings.Repeat("n", 200): "4", "big": string(noise(20 << 20)), "text": strings.Repeat("text ", 4<<20)}
 	root, st := tree(t, files), store(t)
 	info, _, err := open(t, root).Upload(t.Context(), st, nil)
 	if err != nil {
@@ -190,6 +384,13 @@ func TestTarUnpacksWhatWasPacked(t *testing.T) {
 	}
 	if hash(t, out).ID != info.ID {
 		t.Error("what was unpacked is another target than what was packed")
+	}
+	raw, err := exec.Command("zstd", "-dc", object).Output()
+	if err != nil {
+		t.Fatalf("zstd: %v", err)
+	}
+	if got := fmt.Sprintf("sha256-%x", sha256.Sum256(raw)); got != info.ID.String() {
+		t.Errorf("what zstd reads has the id %s, want %s", got, info.ID)
 	}
 }
 

@@ -3,16 +3,28 @@ package pack
 import (
 	"context"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
+
+	"golang.org/x/sys/unix"
 )
+
+// found is what a walk has come to: a folder, a regular file or a symbolic link.
+type found struct {
+	in   folder // which holds it
+	path string // relative to the root of the tree, with slashes
+	name string // the last part of path
+	st   unix.Stat_t
+	kept bool // an IgnoreFile says expressly that it is not left out
+}
+
+func (e *found) isDir() bool  { return e.st.Mode&unix.S_IFMT == unix.S_IFDIR }
+func (e *found) isFile() bool { return e.st.Mode&unix.S_IFMT == unix.S_IFREG }
 
 // visitor is shown what a walk finds.
 type visitor interface {
-	// entry is shown every folder, regular file and symbolic link that is
-	// packed, a folder before what is in it. root is the folder that holds it.
-	entry(root *os.Root, path string, fi fs.FileInfo) error
+	// entry is shown everything that is packed, a folder before what is in it.
+	entry(e *found) error
 	// omit is shown what is not packed: reason is "" where an IgnoreFile says so.
 	omit(path, reason string)
 }
@@ -22,48 +34,49 @@ type visitor interface {
 // the folder above, so a tree of any depth can be walked, and a link that takes
 // a folder's place meanwhile is noticed.
 func walk(ctx context.Context, base string, v visitor) error {
-	root, err := os.OpenRoot(base)
+	d, err := openFolder(base)
 	if err != nil {
 		return unreadable("read", base, err)
 	}
-	defer root.Close()
-	return walkFolder(ctx, base, root, "", nil, v)
+	defer d.close()
+	return walkFolder(ctx, base, d, "", nil, v)
 }
 
-func walkFolder(ctx context.Context, base string, root *os.Root, dir string, sets []ruleset, v visitor) error {
-	rs, ok, err := readIgnore(root, dir)
-	if err != nil {
-		return unreadable("read", filepath.Join(base, dir, IgnoreFile), err)
-	}
-	if ok {
-		sets = append(slices.Clip(sets), rs)
-	}
-	names, err := namesIn(root)
+func walkFolder(ctx context.Context, base string, d folder, dir string, sets []ruleset, v visitor) error {
+	names, err := d.names()
 	if err != nil {
 		return unreadable("read folder", filepath.Join(base, dir), err)
+	}
+	if _, ok := slices.BinarySearch(names, IgnoreFile); ok {
+		rs, err := readIgnore(d, dir)
+		if err != nil {
+			return unreadable("read", filepath.Join(base, dir, IgnoreFile), err)
+		}
+		sets = append(slices.Clip(sets), rs)
 	}
 	for _, name := range names {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		path := join(dir, name)
-		fi, err := root.Lstat(name)
-		if err != nil {
-			return unreadable("read", filepath.Join(base, path), err)
+		e := found{in: d, path: join(dir, name), name: name}
+		if e.st, err = d.lstat(name); err != nil {
+			return unreadable("read", filepath.Join(base, e.path), err)
 		}
-		if ignored(sets, path, fi.IsDir()) {
-			v.omit(path, "")
+		out, decided := verdict(sets, e.path, e.isDir())
+		if out {
+			v.omit(e.path, "")
 			continue
 		}
-		if t := fi.Mode().Type(); t != 0 && t != fs.ModeDir && t != fs.ModeSymlink {
-			v.omit(path, special(fi.Mode()))
+		e.kept = decided
+		if t := typeOf(&e.st); t != 0 && t != fs.ModeDir && t != fs.ModeSymlink {
+			v.omit(e.path, special(t))
 			continue
 		}
-		if err := v.entry(root, path, fi); err != nil {
-			return unreadable("read", filepath.Join(base, path), err)
+		if err := v.entry(&e); err != nil {
+			return unreadable("read", filepath.Join(base, e.path), err)
 		}
-		if fi.IsDir() {
-			if err := descend(ctx, base, root, path, fi, sets, v); err != nil {
+		if e.isDir() {
+			if err := descend(ctx, base, &e, sets, v); err != nil {
 				return err
 			}
 		}
@@ -71,32 +84,20 @@ func walkFolder(ctx context.Context, base string, root *os.Root, dir string, set
 	return nil
 }
 
-func descend(ctx context.Context, base string, parent *os.Root, path string, seen fs.FileInfo, sets []ruleset, v visitor) error {
-	root, err := parent.OpenRoot(seen.Name())
+func descend(ctx context.Context, base string, e *found, sets []ruleset, v visitor) error {
+	d, err := e.in.folder(e.name)
 	if err != nil {
-		return unreadable("read folder", filepath.Join(base, path), err)
+		return unreadable("read folder", filepath.Join(base, e.path), err)
 	}
-	defer root.Close()
-	fi, err := root.Stat(".")
-	if err == nil && !os.SameFile(fi, seen) {
+	defer d.close()
+	st, err := statFile(d.fd)
+	if err == nil && (st.Dev != e.st.Dev || st.Ino != e.st.Ino) {
 		err = errChanging
 	}
 	if err != nil {
-		return unreadable("read folder", filepath.Join(base, path), err)
+		return unreadable("read folder", filepath.Join(base, e.path), err)
 	}
-	return walkFolder(ctx, base, root, path, sets, v)
-}
-
-// namesIn returns what is in a folder, in the order of the names' bytes.
-func namesIn(root *os.Root) ([]string, error) {
-	d, err := root.Open(".")
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close()
-	names, err := d.Readdirnames(-1)
-	slices.Sort(names)
-	return names, err
+	return walkFolder(ctx, base, d, e.path, sets, v)
 }
 
 // join joins slash-separated relative paths; dir may be "".
