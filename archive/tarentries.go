@@ -12,7 +12,7 @@ import (
 type tarEntries struct {
 	tar    *tar.Reader
 	stream *stream
-	ahead  *aheadReader
+	from   decoded
 	free   func()
 	limits Limits
 	buf    []byte
@@ -24,17 +24,30 @@ func openTar(src *source, c compression, l Limits, buf []byte) (*tarEntries, err
 	if c != uncompressed {
 		most = l.unpacked(src.size)
 	}
-	r, free, err := decompress(src.section(0, src.size), c, l.DecoderMemory, false)
-	if err != nil {
-		return nil, err
+	t := &tarEntries{limits: l, buf: buf, free: func() {}}
+	if c == zstandard {
+		t.from = readFrames(src.section(0, src.size), l.DecoderMemory)
+	} else {
+		r, free, err := decompress(src.section(0, src.size), c, l.DecoderMemory, false)
+		if err != nil {
+			return nil, err
+		}
+		t.from, t.free = readAhead(r), free
 	}
-	a := readAhead(r)
-	s := newStream(src, a, most)
-	return &tarEntries{tar: tar.NewReader(s), stream: s, ahead: a, free: free, limits: l, buf: buf}, nil
+	t.stream = newStream(src, t.from, most)
+	t.tar = tar.NewReader(t.stream)
+	return t, nil
+}
+
+// decoded is the content of a compressed file, decoded ahead by goroutines that
+// close ends.
+type decoded interface {
+	io.Reader
+	close()
 }
 
 func (t *tarEntries) close() {
-	t.ahead.close()
+	t.from.close()
 	t.free()
 }
 
