@@ -12,6 +12,7 @@ import (
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/bench/internal/lab"
+	"github.com/cordonlabs/cordon/internal/loopfs"
 	"github.com/cordonlabs/cordon/target"
 	"github.com/cordonlabs/cordon/target/dir"
 )
@@ -131,6 +132,17 @@ func TestTheTableHasWhoWasAskedForAndNothingStaysButTheInput(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(keep, "cordon-bench", "*"))
 	if err != nil || len(left) != 2 {
 		t.Errorf("%v; kept: %q; want the input and what is known of it", err, left)
+	}
+}
+
+func TestPlacesWithoutRoomAreRefusedWithNumbers(t *testing.T) {
+	for fs, want := range map[string]string{"ext4": "are needed: set TMPDIR to a directory with more", "tmpfs": "is in memory: set TMPDIR to a directory on a disk with "} {
+		t.Run(fs, func(t *testing.T) {
+			_, stderr, code := cold(t, loopfs.New(t, fs, 64*cordon.MB), t.TempDir(), "--quick", "--input=tiny")
+			if code != lab.ExitUsage || !strings.Contains(stderr, want) || !strings.Contains(stderr, " GB ") {
+				t.Errorf("exit code %d, said %q; want %d and %q", code, stderr, lab.ExitUsage, want)
+			}
+		})
 	}
 }
 

@@ -86,7 +86,10 @@ func (in *input) memoryBytes(o *options) int64 {
 		sum += in.object
 	}
 	if slices.Contains(o.places, memory) {
-		sum += in.treeDisk() + 2*in.object
+		sum += in.treeDisk() + in.object
+		if in.format != image {
+			sum += in.object // beside the tree
+		}
 	}
 	return sum
 }

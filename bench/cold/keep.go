@@ -51,8 +51,9 @@ func (in *input) file() string {
 	return "cold-" + in.name
 }
 
-// keptBytes is about what packing the input takes in the cache folder; of the
-// kernel, the package and its archive too, and for a zip the tree.
+// keptBytes is about what packing the input takes in the cache folder: of the
+// kernel with Debian's package and archive, which any format is made of, and for
+// a zip with the tree.
 func (in *input) keptBytes() int64 {
 	sum := in.object
 	if in.tree.name == "kernel" {

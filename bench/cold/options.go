@@ -44,20 +44,23 @@ type options struct {
 	json, quick    bool
 }
 
-// usage stands above the flags in --help.
-const usage = `cold measures the first run of a target: from the store to the tree.
+// usage returns what stands above the flags in --help.
+func usage() string {
+	all := (&options{inputs: inputs(false), places: places, stores: stores}).needs("")
+	return fmt.Sprintf(`cold measures the first run of a target: from the store to the tree.
 
-Everything takes three to four hours on two cores, 12 GB of disk in the temporary
-directory, 8 GB in the user's cache folder, which keeps the packed inputs, and up
-to 10 GB of memory. --quick takes some minutes, and as many once to pack.
+Everything takes three to four hours on two cores, %s of disk in the temporary
+directory, %s in the user's cache folder, which keeps the packed inputs, and up
+to %s of memory. --quick takes some minutes, and as many once to pack.
 
-`
+`, cordon.FormatBytes(all.scratch), cordon.FormatBytes(all.kept), cordon.FormatBytes(all.memory))
+}
 
 func parse(args []string, stderr io.Writer) (*options, error) {
 	f := flag.NewFlagSet("cold", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.Usage = func() {
-		fmt.Fprint(stderr, usage)
+		fmt.Fprint(stderr, usage())
 		f.PrintDefaults()
 	}
 	opts := &options{}
@@ -145,6 +148,24 @@ func (o *options) rounds(in *input, place string) int {
 	return o.samples
 }
 
+// needs are how many bytes there must be of what.
+type needs struct {
+	scratch int64 // disk in the temporary directory
+	kept    int64 // disk in the user's cache folder
+	memory  int64
+}
+
+// needs returns what is needed at most; of the inputs that are not kept in dir.
+func (o *options) needs(dir string) (n needs) {
+	for _, in := range o.inputs {
+		n.scratch, n.memory = max(n.scratch, in.scratchBytes(o)), max(n.memory, in.memoryBytes(o))
+		if !in.isThere(dir) {
+			n.kept += in.keptBytes()
+		}
+	}
+	return n
+}
+
 // prepare makes the directory that everything is done in, if there is a disk
 // with room enough for it, and memory.
 func prepare(opts *options) (dir string, err error) {
@@ -155,35 +176,29 @@ func prepare(opts *options) (dir string, err error) {
 	if err != nil {
 		return "", err
 	}
-	var scratch, kept, ram int64
-	for _, in := range opts.inputs {
-		scratch, ram = max(scratch, in.scratchBytes(opts)), max(ram, in.memoryBytes(opts))
-		if !in.isThere(keep) {
-			kept += in.keptBytes()
-		}
-	}
+	n := opts.needs(keep)
 	tmp := os.TempDir()
 	var st unix.Statfs_t
 	if err := unix.Statfs(tmp, &st); err != nil {
 		return "", &os.PathError{Op: "statfs", Path: tmp, Err: err}
 	}
 	if st.Type == unix.TMPFS_MAGIC {
-		return "", fmt.Errorf("%s is in memory: set TMPDIR to a directory on a disk with %s free", tmp, cordon.FormatBytes(scratch))
+		return "", fmt.Errorf("%s is in memory: set TMPDIR to a directory on a disk with %s free", tmp, cordon.FormatBytes(n.scratch))
 	}
 	same, err := sameFileSystem(keep, tmp)
 	if err != nil {
 		return "", err
 	}
 	if same {
-		scratch, kept = scratch+kept, scratch+kept
+		n.scratch, n.kept = n.scratch+n.kept, n.scratch+n.kept
 	}
 	for _, d := range []struct {
 		path string
 		need int64
 		fix  string
 	}{
-		{tmp, scratch, "set TMPDIR to a directory with more"},
-		{keep, kept, "set XDG_CACHE_HOME to one with more"},
+		{tmp, n.scratch, "set TMPDIR to a directory with more"},
+		{keep, n.kept, "set XDG_CACHE_HOME to one with more"},
 	} {
 		space, err := fsinfo.SpaceAt(d.path)
 		if err != nil {
@@ -198,9 +213,9 @@ func prepare(opts *options) (dir string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if free < ram {
+	if free < n.memory {
 		return "", fmt.Errorf("%s of memory are available, and up to %s are needed: choose with --input, --place or --store",
-			cordon.FormatBytes(free), cordon.FormatBytes(ram))
+			cordon.FormatBytes(free), cordon.FormatBytes(n.memory))
 	}
 	return os.MkdirTemp("", "cordon-bench-")
 }
