@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -18,6 +19,7 @@ import (
 // process is a MinIO server that was started here.
 type process struct {
 	server Server
+	path   string // of the program
 	dir    string
 	cmd    *exec.Cmd
 	out    bytes.Buffer  // of the server; read after exited
@@ -50,12 +52,25 @@ func tryStart(ctx context.Context, path string) (*process, error) {
 	}
 	p := &process{
 		server: Server{Endpoint: "http://" + addr, AccessKey: rand.Text(), SecretKey: rand.Text()},
+		path:   path,
 		dir:    dir,
-		exited: make(chan struct{}),
 	}
-	p.cmd = exec.Command(path, "server", filepath.Join(dir, "data"), "--address", addr, "--certs-dir", filepath.Join(dir, "certs"), "--quiet")
+	if err := p.start(ctx); err != nil {
+		_ = os.RemoveAll(dir) // a leftover in the temporary directory fails no test
+		return nil, err
+	}
+	return p, nil
+}
+
+// start starts the server, which does not run, on its address and its data, and
+// waits until it answers.
+func (p *process) start(ctx context.Context) error {
+	_, addr, _ := strings.Cut(p.server.Endpoint, "://")
+	p.exited = make(chan struct{})
+	p.out.Reset()
+	p.cmd = exec.Command(p.path, "server", filepath.Join(p.dir, "data"), "--address", addr, "--certs-dir", filepath.Join(p.dir, "certs"), "--quiet")
 	p.cmd.Env = []string{
-		"HOME=" + dir, "PATH=" + os.Getenv("PATH"),
+		"HOME=" + p.dir, "PATH=" + os.Getenv("PATH"),
 		"MINIO_ROOT_USER=" + p.server.AccessKey, "MINIO_ROOT_PASSWORD=" + p.server.SecretKey,
 		"MINIO_BROWSER=off", "MINIO_UPDATE=off",
 		"MINIO_CI_CD=on", // lets it store on the system's disk
@@ -76,14 +91,13 @@ func tryStart(ctx context.Context, path string) (*process, error) {
 		}
 	}()
 	if err := <-started; err != nil {
-		os.RemoveAll(dir)
-		return nil, err
+		return err
 	}
 	if err := p.ready(ctx); err != nil {
-		p.stop()
-		return nil, fmt.Errorf("%w; it said: %s", err, p.out.Bytes())
+		p.kill()
+		return fmt.Errorf("%w; it said: %s", err, p.out.Bytes())
 	}
-	return p, nil
+	return nil
 }
 
 // ready waits until the server answers.
@@ -107,10 +121,15 @@ func (p *process) ready(ctx context.Context) error {
 	}
 }
 
-// stop kills the server and removes what it stored.
-func (p *process) stop() {
+// kill kills the server, which keeps what it stored.
+func (p *process) kill() {
 	_ = p.cmd.Process.Kill() // fails when it is gone already
 	<-p.exited
+}
+
+// stop kills the server and removes what it stored.
+func (p *process) stop() {
+	p.kill()
 	_ = os.RemoveAll(p.dir) // a leftover in the temporary directory fails no test
 }
 

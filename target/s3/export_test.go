@@ -1,11 +1,21 @@
 package s3
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
+
+// Patience is after which times a store counts a server as dead. What is zero is
+// as usual.
+type Patience struct{ Header, Stall, Progress, Stale time.Duration }
 
 // OpenImpatient opens a store that gives a server up after a short time.
-func OpenImpatient(cfg Config, header, stall time.Duration) (*Store, error) {
+func OpenImpatient(cfg Config, p Patience) (*Store, error) {
 	l := defaultLimits
-	l.header, l.stall = header, stall
+	l.header = cmp.Or(p.Header, l.header)
+	l.stall = cmp.Or(p.Stall, l.stall)
+	l.patience = cmp.Or(p.Progress, l.patience)
+	l.stale = cmp.Or(p.Stale, l.stale)
 	return open(cfg, l)
 }
 

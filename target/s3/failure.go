@@ -132,6 +132,8 @@ func (s *Store) unreachable(e *cordon.Error, err error) *cordon.Error {
 		e.Fix = "use the name in S3_ENDPOINT that is in the server's certificate"
 	case errors.As(err, &dns):
 		e.Fix = "check the host in S3_ENDPOINT"
+	case strings.HasPrefix(err.Error(), "Connection closed by foreign host"): // minio-go's words for an EOF, with the long URL
+		err = errors.New("it closed the connection")
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		err = fmt.Errorf("nothing arrived for too long: %w", err)
 	}

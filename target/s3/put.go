@@ -13,9 +13,9 @@ import (
 	"github.com/cordonlabs/cordon/target/internal/verify"
 )
 
-// An upload is held in memory one part at a time. 16 MiB keep a part's fixed
-// costs small beside its transfer; S3 allows 10,000 parts to an object, so that
-// 160 GiB fit. Larger objects of known size get larger parts.
+// 16 MiB keep a part's fixed costs small beside its transfer; S3 allows 10,000
+// parts to an object, so that 160 GiB fit. Larger objects of known size get
+// larger parts.
 const (
 	minPart  = 16 << 20 // bytes
 	maxParts = 10_000
@@ -23,11 +23,13 @@ const (
 	maxObject = 5 << 40
 )
 
-// Put implements target.Store. Memory use is one part: 16 MiB for objects of up
-// to 160 GiB, and for those of unknown size, which may not be larger. The bytes
-// are checked before the server makes them an object; an upload that fails is
-// aborted, parts and all, also when ctx is over. The bucket is created where it
-// is missing and these credentials may.
+// Put implements target.Store. An object that fits into one part of 16 MiB is
+// one request. The parts of a larger one are sent several at a time, out of at
+// most 64 MiB of memory: what is larger than 160 GiB has larger parts, of which
+// one is held, and may not be of unknown size. The bytes are checked before the
+// server makes them an object; an upload that fails is aborted, parts and all,
+// also when ctx is over, unless opts.Resume says to keep it. The bucket is
+// created where it is missing and these credentials may.
 func (s *Store) Put(ctx context.Context, id cordon.TargetID, r io.Reader, opts target.PutOptions) (target.Info, error) {
 	const op = "put target"
 	if opts.Size > maxObject {
@@ -37,22 +39,26 @@ func (s *Store) Put(ctx context.Context, id cordon.TargetID, r io.Reader, opts t
 	if err != nil {
 		return target.Info{}, err
 	}
-	up, err := s.upload(ctx, id, v)
+	etag, err := s.upload(ctx, id, v)
 	if err != nil {
 		if v.Err() != nil {
 			return target.Info{}, &cordon.Error{Op: op, Name: id.String(), Err: v.Err()} // not the store's fault: the kind is the reader's
 		}
 		return target.Info{}, s.failure(ctx, op, id.String(), s.bucket, key(id), err)
 	}
-	info := target.Info{ID: id, Size: v.N(), ETag: up.ETag, SHA256: v.Want().SHA256, Modified: up.LastModified}
-	if o, err := s.core.StatObject(ctx, s.bucket, key(id), minio.StatObjectOptions{}); err == nil && o.ETag == info.ETag {
-		info.Modified = o.LastModified // only a listing or a HEAD tells
+	// Only a HEAD tells the time, and what the metadata is where the upload was
+	// begun by another Put.
+	if o, err := s.core.StatObject(ctx, s.bucket, key(id), minio.StatObjectOptions{}); err == nil && o.ETag == etag {
+		if info, err := s.info(op, id, o); err == nil {
+			return info, nil
+		}
 	}
-	return info, nil
+	return target.Info{ID: id, Size: v.N(), ETag: etag, SHA256: v.Want().SHA256}, nil
 }
 
-// upload stores what v yields, in one request if it fits into one part.
-func (s *Store) upload(ctx context.Context, id cordon.TargetID, v *verify.Reader) (minio.UploadInfo, error) {
+// upload stores what v yields, in one request if it fits into one part, and
+// returns its ETag.
+func (s *Store) upload(ctx context.Context, id cordon.TargetID, v *verify.Reader) (etag string, err error) {
 	opts := minio.PutObjectOptions{ContentType: "application/octet-stream"}
 	if d := v.Want().SHA256; d != "" {
 		opts.UserMetadata = map[string]string{digestMeta: d}
@@ -60,7 +66,7 @@ func (s *Store) upload(ctx context.Context, id cordon.TargetID, v *verify.Reader
 	part := make([]byte, partSize(v.Want().Size))
 	n, last, err := fill(part, v)
 	if err != nil {
-		return minio.UploadInfo{}, err
+		return "", err
 	}
 	if !last {
 		return s.uploadParts(ctx, id, v, part, opts)
@@ -71,50 +77,7 @@ func (s *Store) upload(ctx context.Context, id cordon.TargetID, v *verify.Reader
 		up, err = s.core.Client.PutObject(ctx, s.bucket, key(id), bytes.NewReader(part[:n]), int64(n), opts)
 		return err
 	})
-	return up, err
-}
-
-// uploadParts stores part, which is full, and what v yields after it. That v
-// has come to its end, and so was checked, is known before the parts are joined.
-func (s *Store) uploadParts(ctx context.Context, id cordon.TargetID, v *verify.Reader, part []byte, opts minio.PutObjectOptions) (up minio.UploadInfo, err error) {
-	var upload string
-	err = s.creatingBucket(ctx, func() (err error) {
-		upload, err = s.core.NewMultipartUpload(ctx, s.bucket, key(id), opts)
-		return err
-	})
-	if err != nil {
-		return up, err
-	}
-	defer func() {
-		if err != nil {
-			ctx, cancel := afterTheEnd(ctx)
-			defer cancel()
-			if aerr := s.core.AbortMultipartUpload(ctx, s.bucket, key(id), upload); aerr != nil {
-				s.log.WarnContext(ctx, "Parts of a failed upload stay in the store until its lifecycle rules remove them", "bucket", s.bucket, "key", key(id), "upload", upload, "error", aerr)
-			}
-		}
-	}()
-	var parts []minio.CompletePart
-	n, last := len(part), false
-	for {
-		if n > 0 {
-			if len(parts) == maxParts {
-				return up, &cordon.Error{Kind: cordon.InvalidArgument, Op: "upload", Err: fmt.Errorf("it has more than %d parts of %d bytes", maxParts, len(part)), Fix: "state the size when putting an object of more than 156 GiB"}
-			}
-			p, err := s.core.PutObjectPart(ctx, s.bucket, key(id), upload, len(parts)+1, bytes.NewReader(part[:n]), int64(n), minio.PutObjectPartOptions{})
-			if err != nil {
-				return up, err
-			}
-			parts = append(parts, minio.CompletePart{PartNumber: p.PartNumber, ETag: p.ETag})
-		}
-		if last {
-			break
-		}
-		if n, last, err = fill(part, v); err != nil {
-			return up, err
-		}
-	}
-	return s.core.CompleteMultipartUpload(ctx, s.bucket, key(id), upload, parts, minio.PutObjectOptions{})
+	return up.ETag, err
 }
 
 // fill reads part full. last says that v is at its end, which after an exactly

@@ -2,114 +2,116 @@ package s3
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"strings"
+	"net/http"
 
 	"github.com/minio/minio-go/v7"
 
+	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/target"
 )
 
-// A body that breaks off is asked for again from where it broke: MinIO hangs up
-// on a reader that pauses for half a minute, as one does that waits for room on
-// its disk, and a large object is worth more than one attempt. Three breaks
-// within 8 MiB of each other are a connection that carries nothing.
-const (
-	maxBreaks  = 3
-	breakReset = 8 << 20 // bytes
-)
+// Open implements target.Source. It logs that the download begins, in the words
+// that operators look for (CONTRACT §6).
+//
+// The first request asks for the first part of the object. What is not larger is
+// read from its answer; of a larger object the rest is fetched by several GETs
+// at once, all of the same version. Each goes on from where it broke off for as
+// long as something arrives every 45 seconds. Bytes are checked against an ETag
+// that is their MD5, where no SHA-256 was stated.
+func (s *Store) Open(ctx context.Context, id cordon.TargetID, etag string) (io.ReadCloser, target.Info, error) {
+	const op = "open target"
+	ctx, cancel := context.WithCancel(ctx)
+	body, o, header, err := s.first(ctx, id, etag)
+	var info target.Info
+	if err == nil {
+		info, err = s.info(op, id, o)
+	} else if minio.ToErrorResponse(err).StatusCode == http.StatusPreconditionFailed {
+		err = target.Replaced(id, etag)
+	} else {
+		err = s.failure(ctx, op, id.String(), s.bucket, key(id), err)
+	}
+	if err == nil && etag != "" && info.ETag != etag {
+		err = target.Replaced(id, etag) // a server, or a proxy, that does not know If-Match
+	}
+	if err != nil {
+		cancel() // which closes the body, too
+		return nil, target.Info{}, err
+	}
+	s.log.InfoContext(ctx, "Target: downloading from MinIO", "target", id.String(), "bucket", s.bucket, "size", info.Size, "etag", info.ETag)
+	v := &version{store: s, info: info, patience: patience{limit: s.limits.patience}}
+	r := &reader{ctx: ctx, v: v, sum: newETagSum(info, header)}
+	if info.Size > firstPart && header.Get("Content-Range") != "" {
+		f := newFetch(ctx, v, body)
+		r.src, r.close = f, func() { f.close(cancel) }
+	} else {
+		r.src, r.close = newSegment(ctx, v, 0, info.Size, body), cancel
+	}
+	return r, info, nil
+}
 
-// reader reads one version of an object, in as many GETs as that takes.
+// first asks for the first part of the object. The size in its answer is the
+// whole object's. A server that does not know ranges sends all of it, which is
+// then read as one stream.
+func (s *Store) first(ctx context.Context, id cordon.TargetID, etag string) (io.ReadCloser, minio.ObjectInfo, http.Header, error) {
+	get := func(ranged bool) (io.ReadCloser, minio.ObjectInfo, http.Header, error) {
+		var opts minio.GetObjectOptions
+		if etag != "" {
+			opts.Set("If-Match", `"`+etag+`"`)
+		}
+		if ranged {
+			opts.Set("Range", fmt.Sprintf("bytes=0-%d", firstPart-1))
+		}
+		return s.core.GetObject(ctx, s.bucket, key(id), opts)
+	}
+	body, o, header, err := get(true)
+	if minio.ToErrorResponse(err).StatusCode == http.StatusRequestedRangeNotSatisfiable {
+		return get(false) // ranges of an object without bytes are refused
+	}
+	if cr := header.Get("Content-Range"); err == nil && cr != "" {
+		start, size, ok := contentRange(cr)
+		if !ok || start != 0 {
+			body.Close()
+			return get(false)
+		}
+		o.Size = size
+	}
+	return body, o, header, err
+}
+
+// reader is an object that is being read.
 type reader struct {
-	ctx    context.Context
-	store  *Store
-	body   io.ReadCloser
-	info   target.Info
-	n      int64 // bytes read
-	breaks int   // since start
-	start  int64 // where the present count of breaks began
-	err    error // sticky
+	ctx   context.Context
+	v     *version
+	src   io.Reader // *segment or *fetch
+	close func()    // ends ctx and what src has begun
+	sum   *etagSum
+	n     int64 // bytes read
+	err   error // sticky
 }
 
 func (r *reader) Read(p []byte) (int, error) {
 	if r.err != nil || len(p) == 0 {
 		return 0, r.err
 	}
-	for {
-		n, err := r.body.Read(p)
-		r.n += int64(n)
-		switch {
-		case r.n >= r.info.Size && err != nil:
-			r.err = io.EOF // all is here, whatever became of the connection afterwards
-		case err == io.EOF:
-			r.err = r.resume(io.ErrUnexpectedEOF)
-		case err != nil:
-			r.err = r.resume(err)
+	n, err := r.src.Read(p)
+	r.n += int64(n)
+	r.sum.write(p[:n])
+	switch {
+	case err == io.EOF:
+		if r.err = r.sum.check(); r.err == nil {
+			r.err = io.EOF
 		}
-		if n > 0 || r.err != nil {
-			return n, r.err
-		}
+	case err != nil:
+		r.err = r.v.broken(r.ctx, r.n, err)
 	}
+	return n, r.err
 }
 
-// resume goes on after the body broke off because of err. It returns nil, or
-// the error of the read.
-func (r *reader) resume(err error) error {
-	if r.n-r.start >= breakReset {
-		r.breaks, r.start = 0, r.n
-	}
-	if r.breaks++; r.breaks > maxBreaks || r.ctx.Err() != nil {
-		return r.broken(err)
-	}
-	r.store.log.WarnContext(r.ctx, "Download broke off; going on from there", "target", r.info.ID.String(), "at", r.n, "size", r.info.Size, "error", err)
-	body, err := r.rest()
-	if err != nil {
-		return err
-	}
-	r.body.Close()
-	r.body = body
+// Close ends what is under way and waits for it. It may be called while Read
+// waits. Ending the context is what closes bodies that are being read.
+func (r *reader) Close() error {
+	r.close()
 	return nil
 }
-
-// rest returns the bytes of the object from r.n on.
-func (r *reader) rest() (io.ReadCloser, error) {
-	var opts minio.GetObjectOptions
-	// Neither fails for an ETag that is not empty and an offset above zero.
-	err := opts.SetMatchETag(r.info.ETag)
-	if err == nil && r.n > 0 {
-		err = opts.SetRange(r.n, 0)
-	}
-	if err != nil {
-		return nil, r.broken(err)
-	}
-	body, o, header, err := r.store.core.GetObject(r.ctx, r.store.bucket, key(r.info.ID), opts)
-	if resp := minio.ToErrorResponse(err); resp.StatusCode == 412 {
-		return nil, target.Replaced(r.info.ID, r.info.ETag)
-	}
-	if err != nil {
-		return nil, r.broken(err)
-	}
-	if o.ETag != r.info.ETag {
-		err = target.Replaced(r.info.ID, r.info.ETag)
-	} else if r.n > 0 && !strings.HasPrefix(header.Get("Content-Range"), fmt.Sprintf("bytes %d-", r.n)) {
-		err = r.broken(errors.New("the server does not send parts of objects"))
-	}
-	if err != nil {
-		body.Close()
-		return nil, err
-	}
-	return body, nil
-}
-
-// broken returns the error of a read that is over for good.
-func (r *reader) broken(err error) error {
-	e := r.store.failure(r.ctx, "read target", r.info.ID.String(), r.store.bucket, key(r.info.ID), err)
-	if e.Kind != "" {
-		e.Err = fmt.Errorf("after %d of %d bytes: %w", r.n, r.info.Size, e.Err)
-	}
-	return e
-}
-
-func (r *reader) Close() error { return r.body.Close() }

@@ -12,7 +12,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"log/slog"
 	"os"
@@ -58,7 +57,9 @@ const (
 // Store is an S3 store. It implements target.Store and target.Results and is
 // safe for concurrent use.
 type Store struct {
-	core    *minio.Core
+	core    *minio.Core // tries a request several times
+	once    *minio.Core // tries it once: for transfers, which have their own patience
+	limits  limits
 	url     string // of the server, with scheme
 	secure  bool   // https
 	bucket  string
@@ -89,6 +90,7 @@ func open(cfg Config, l limits) (*Store, error) {
 		return nil, bad(errors.New("only one of access key and secret key is set"), "set both S3_ACCESS_KEY and S3_SECRET_KEY, or neither")
 	}
 	s := &Store{
+		limits:  l,
 		url:     ep.url(),
 		secure:  ep.secure,
 		bucket:  cmp.Or(cfg.Bucket, defaultBucket),
@@ -101,7 +103,7 @@ func open(cfg Config, l limits) (*Store, error) {
 			return nil, bad(fmt.Errorf("bucket %q: %w", b, err), "use a legal bucket name")
 		}
 	}
-	s.core, err = minio.NewCore(ep.host, &minio.Options{
+	options := minio.Options{
 		Creds:     credentialsOf(cfg),
 		Secure:    ep.secure,
 		Transport: newTransport(l),
@@ -109,8 +111,12 @@ func open(cfg Config, l limits) (*Store, error) {
 		// Automatic means path style everywhere but at AWS and its likes.
 		BucketLookup: minio.BucketLookupAuto,
 		MaxRetries:   l.attempt,
-	})
-	if err != nil {
+	}
+	if s.core, err = minio.NewCore(ep.host, &options); err != nil {
+		return nil, bad(err, "correct S3_ENDPOINT")
+	}
+	options.MaxRetries = 1
+	if s.once, err = minio.NewCore(ep.host, &options); err != nil {
 		return nil, bad(err, "correct S3_ENDPOINT")
 	}
 	return s, nil
@@ -128,35 +134,6 @@ func (s *Store) Stat(ctx context.Context, id cordon.TargetID) (target.Info, erro
 		return target.Info{}, s.failure(ctx, "stat target", id.String(), s.bucket, key(id), err)
 	}
 	return s.info("stat target", id, o)
-}
-
-// Open implements target.Source. It logs that the download begins, in the words
-// that operators look for (CONTRACT §6).
-func (s *Store) Open(ctx context.Context, id cordon.TargetID, etag string) (io.ReadCloser, target.Info, error) {
-	const op = "open target"
-	var opts minio.GetObjectOptions
-	if etag != "" {
-		if err := opts.SetMatchETag(etag); err != nil {
-			return nil, target.Info{}, s.failure(ctx, op, id.String(), s.bucket, key(id), err)
-		}
-	}
-	body, o, _, err := s.core.GetObject(ctx, s.bucket, key(id), opts)
-	if err != nil {
-		if minio.ToErrorResponse(err).StatusCode == 412 {
-			return nil, target.Info{}, target.Replaced(id, etag)
-		}
-		return nil, target.Info{}, s.failure(ctx, op, id.String(), s.bucket, key(id), err)
-	}
-	info, err := s.info(op, id, o)
-	if err == nil && etag != "" && info.ETag != etag {
-		err = target.Replaced(id, etag) // a server, or a proxy, that does not know If-Match
-	}
-	if err != nil {
-		body.Close()
-		return nil, target.Info{}, err
-	}
-	s.log.InfoContext(ctx, "Target: downloading from MinIO", "target", id.String(), "bucket", s.bucket, "size", info.Size, "etag", info.ETag)
-	return &reader{ctx: ctx, store: s, body: body, info: info}, info, nil
 }
 
 // info describes the object o, which must have what every S3 server says of one.

@@ -9,22 +9,32 @@ import (
 
 // limits are the times after which a server counts as dead.
 type limits struct {
-	dial    time.Duration // one connection attempt
-	header  time.Duration // from the request's last byte to the answer's first
-	stall   time.Duration // without a byte in either direction
-	attempt int           // tries of one request, by minio-go, with up to a second between them
+	dial     time.Duration // one connection attempt
+	header   time.Duration // from the request's last byte to the answer's first
+	stall    time.Duration // without a byte in either direction
+	attempt  int           // tries of one request, by minio-go, with up to a second between them
+	patience time.Duration // without progress of a transfer that was under way, whatever is tried
+	stale    time.Duration // age of an unfinished upload that nobody continues
 }
 
 // defaultLimits make a closed port fail in about a second, a host that does not
-// answer in ten (3 × 3 s and the pauses), a server that accepts and is silent
-// in a minute, and a transfer that stops in a minute. S3 servers answer the
-// first byte of anything within a few seconds, and networks that need longer
-// than 3 s for a connection are broken.
-var defaultLimits = limits{dial: 3 * time.Second, header: 20 * time.Second, stall: 60 * time.Second, attempt: 3}
+// answer in ten (3 × 3 s and the pauses), and a server that accepts and is
+// silent in a minute. A transfer that stops is tried on another connection after
+// 20 seconds, and outlives a server's restart: that takes MinIO some seconds and
+// its host half a minute. S3 servers answer the first byte of anything within a
+// few seconds, and networks that need longer than 3 s for a connection are broken.
+var defaultLimits = limits{
+	dial:     3 * time.Second,
+	header:   20 * time.Second,
+	stall:    20 * time.Second,
+	attempt:  3,
+	patience: 45 * time.Second,
+	stale:    24 * time.Hour,
+}
 
 // idleConns is how many unused connections are kept per server: about as many
-// fetches as a worker does at a time.
-const idleConns = 16
+// fetches as a worker does at a time, with all the streams that each may have.
+const idleConns = 8 * mostStreams
 
 // newTransport returns the HTTP transport of a store.
 func newTransport(l limits) *http.Transport {

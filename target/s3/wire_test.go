@@ -95,13 +95,17 @@ const (
 	storedDigest = "d58c6075ec9588b82358ff08be8662afca2b92c3358a01c8742445fd72285aa0"
 )
 
-// storedContent is different at every offset, so that a part in the wrong place shows.
-func storedContent() []byte {
-	b := make([]byte, storedSize)
-	for i := 0; i < len(b); i += 8 {
+// storedContent is what stored stores.
+func storedContent() []byte { return numbered(storedSize) }
+
+// numbered returns n bytes that are different at every offset, so that a part in
+// the wrong place shows.
+func numbered(n int) []byte {
+	b := make([]byte, n+8)
+	for i := 0; i < n; i += 8 {
 		binary.LittleEndian.PutUint64(b[i:], uint64(i))
 	}
-	return b
+	return b[:n]
 }
 
 // stored puts a large object into a fresh bucket of the real server and returns
@@ -113,7 +117,7 @@ func stored(t *testing.T, srv miniotest.Server, w *wire, stall time.Duration) *s
 		t.Fatal(err)
 	}
 	cfg.Endpoint = "http://" + w.addr
-	s, err := s3.OpenImpatient(cfg, stall, stall)
+	s, err := s3.OpenImpatient(cfg, s3.Patience{Header: stall, Stall: stall, Progress: 3 * stall})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,43 @@
+package miniotest
+
+import (
+	"context"
+	"testing"
+)
+
+// Own is a server of one test alone, which may be killed and started again.
+type Own struct {
+	Server
+	run *process
+}
+
+// StartOwn starts a server for one test. It stops when the test ends.
+func StartOwn(t testing.TB) *Own {
+	t.Helper()
+	path, err := find()
+	if err != nil {
+		t.Skip(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	p, err := startProcess(ctx, path)
+	if err != nil {
+		t.Fatalf("start MinIO: %v", err)
+	}
+	t.Cleanup(p.stop)
+	return &Own{Server: p.server, run: p}
+}
+
+// Kill kills the server with SIGKILL. It may be killed already.
+func (o *Own) Kill() { o.run.kill() }
+
+// Start starts the server again, after Kill, on the same port and data, and
+// returns when it answers.
+func (o *Own) Start(t testing.TB) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	if err := o.run.start(ctx); err != nil {
+		t.Fatalf("start MinIO again: %v", err)
+	}
+}

@@ -1,0 +1,103 @@
+package s3
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/cordonlabs/cordon"
+)
+
+// pageSize is how much is asked for in one listing: as much as S3 allows.
+const pageSize = 1000
+
+// unfinished returns the newest unfinished upload of a target that has parts,
+// and these by their numbers; "" where there is none or where these credentials,
+// or this server, do not tell. It removes older ones once nobody can be at work
+// on them.
+func (s *Store) unfinished(ctx context.Context, id cordon.TargetID) (upload string, parts map[int]minio.ObjectPart, err error) {
+	uploads, err := s.uploads(ctx, key(id))
+	if err != nil {
+		resp := minio.ToErrorResponse(err)
+		if resp.Code == minio.NoSuchBucket {
+			return "", nil, nil
+		}
+		if resp.StatusCode/100 == 4 && !transient(err) || resp.StatusCode == 501 {
+			s.log.InfoContext(ctx, "The store does not list unfinished uploads: beginning afresh", "bucket", s.bucket, "target", id.String(), "error", err)
+			return "", nil, nil
+		}
+		return "", nil, err
+	}
+	slices.SortFunc(uploads, func(a, b minio.ObjectMultipartInfo) int { return b.Initiated.Compare(a.Initiated) })
+	for _, u := range uploads {
+		if upload == "" {
+			if parts, err = s.parts(ctx, key(id), u.UploadID); err != nil && minio.ToErrorResponse(err).Code != minio.NoSuchUpload {
+				return "", nil, err
+			}
+			if len(parts) > 0 {
+				upload = u.UploadID
+				continue
+			}
+		}
+		if time.Since(u.Initiated) > s.limits.stale {
+			s.abort(ctx, id, u.UploadID)
+		}
+	}
+	if upload == "" {
+		return "", nil, nil
+	}
+	s.log.InfoContext(ctx, "Continuing an upload that broke off", "bucket", s.bucket, "target", id.String(), "upload", upload, "parts", len(parts))
+	return upload, parts, nil
+}
+
+// uploads lists the unfinished uploads under a key.
+func (s *Store) uploads(ctx context.Context, key string) (all []minio.ObjectMultipartInfo, err error) {
+	var atKey, atUpload string
+	for {
+		page, err := s.core.ListMultipartUploads(ctx, s.bucket, key, atKey, atUpload, "", pageSize)
+		if err != nil {
+			return nil, err
+		}
+		for _, u := range page.Uploads {
+			if u.Key == key { // others may begin with it
+				all = append(all, u)
+			}
+		}
+		if !page.IsTruncated || page.NextKeyMarker == atKey && page.NextUploadIDMarker == atUpload {
+			return all, nil
+		}
+		atKey, atUpload = page.NextKeyMarker, page.NextUploadIDMarker
+	}
+}
+
+// parts lists the parts of an unfinished upload.
+func (s *Store) parts(ctx context.Context, key, upload string) (map[int]minio.ObjectPart, error) {
+	all := map[int]minio.ObjectPart{}
+	for at := 0; ; {
+		page, err := s.core.ListObjectParts(ctx, s.bucket, key, upload, at, pageSize)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range page.ObjectParts {
+			p.ETag = strings.Trim(p.ETag, `"`)
+			all[p.PartNumber] = p
+		}
+		if !page.IsTruncated || page.NextPartNumberMarker <= at {
+			return all, nil
+		}
+		at = page.NextPartNumberMarker
+	}
+}
+
+// abort removes an unfinished upload, parts and all, also when ctx is over.
+func (s *Store) abort(ctx context.Context, id cordon.TargetID, upload string) {
+	ctx, cancel := afterTheEnd(ctx)
+	defer cancel()
+	err := s.core.AbortMultipartUpload(ctx, s.bucket, key(id), upload)
+	if err != nil && minio.ToErrorResponse(err).Code != minio.NoSuchUpload {
+		s.log.WarnContext(ctx, "Parts of a failed upload stay in the store until its lifecycle rules remove them", "bucket", s.bucket, "key", key(id), "upload", upload, "error", err)
+	}
+}
