@@ -11,15 +11,27 @@
 // # How an extraction goes
 //
 // A source reads the object, counts what was consumed and notices
-// cancellation. Detect's findings choose a decompressor and a reader of
+// cancellation; it may still be arriving. Detect's findings choose a
+// decompressor, which works ahead on goroutines of its own, and a reader of
 // entries, one for tar and one for zip. Each entry is checked by the tree, a
 // plan in memory of what exists so far, and charged to the budget, which knows
 // the limits and asks the caller for room; only then does a sink carry it out.
-// The sink of Extract is an *os.Root, so that the kernel resolves every name
-// beneath the directory; the sink of Inspect makes nothing.
 //
-// Symbolic links are made last, after every file: no write can go through
-// one, whatever the order of entries. Directories get their times after that.
+//	source ─▶ decoder ─▶ entries ─▶ tree, budget ─▶ sink ─▶ crew
+//	          ahead or    one goroutine decides              makes files
+//	          frames      and makes directories              on all cores
+//
+// The sink of Extract makes everything by one name in a directory that it made
+// itself and has open: the kernel walks through nothing. Where symbolic links
+// lead it asks an *os.Root, in the end. The sink of Inspect makes nothing.
+//
+// Hard links and then symbolic ones are made last, after every file: no write
+// can go through one, whatever the order of entries. Directories get their
+// times after that.
+//
+// Memory: the decoder's window; 2 MiB that it is ahead, or 64 MiB where it
+// decodes several frames at once; 512 KiB for each of at most 16 batches of
+// files; the plan, some 200 bytes an inode.
 //
 // # What is refused, what is dropped
 //
@@ -29,9 +41,9 @@
 // links to anything but a regular file that came before, damage of any kind,
 // bytes after the end. A limit that is passed is TargetTooLarge.
 //
-// Dropped, and listed in the Report: symbolic links that lead outside. Dropped
-// without a word, because a workspace has no use for them: owners, set-id and
-// sticky bits, access control lists, extended attributes.
+// Omitted, and listed in the Report: symbolic links that lead outside. Dropped,
+// and listed: set-id and sticky bits, access control lists, extended attributes.
+// Dropped without a word, because every archive has them: owners.
 //
 // # What is not promised
 //

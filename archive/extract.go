@@ -46,13 +46,18 @@ func extractInto(ctx context.Context, src io.ReaderAt, size int64, dir *os.Root,
 }
 
 // Inspect does all that Extract does but make anything: it reads the whole
-// archive, reports what Extract would make and omit, and fails where Extract
-// would, unless for reasons of the file system. Options.Reserve is not called.
+// archive, reports what Extract would make and omit, and fails as Extract would,
+// unless for reasons of the file system. It reads on after an entry that is
+// refused, so that the report has all of them. Options.Reserve is not called.
 func Inspect(ctx context.Context, src io.ReaderAt, size int64, opts Options) (Report, error) {
 	opts.Reserve = nil
 	x := newExtraction(ctx, src, size, opts)
-	x.sink = nothing{x.buf}
-	return x.end(x.extract())
+	x.sink, x.inspect = nothing{x.buf}, true
+	err := x.extract()
+	if x.refused != nil && x.ctx.Err() == nil && x.src.err() == nil {
+		err = x.refused
+	}
+	return x.end(err)
 }
 
 // checkEmpty refuses a directory that holds anything: entries would collide
@@ -88,6 +93,9 @@ type extraction struct {
 	sink   sink
 	buf    []byte
 	report Report
+
+	inspect bool  // go on after entries that are refused
+	refused error // the first of them
 
 	lastDir    string // that an entry was in, and its node
 	lastParent nodeID
@@ -190,15 +198,34 @@ func (x *extraction) each(from entries) error {
 		if err == io.EOF {
 			return nil
 		}
-		if err != nil {
-			err = damaged("", err, x.limits.DecoderMemory)
-			return after(last, err)
+		var one refusedEntry
+		switch {
+		case errors.As(err, &one):
+			err = one.err
+		case err != nil:
+			return after(last, damaged("", err, x.limits.DecoderMemory))
+		default:
+			last = e.spelling
+			err = x.entry(e)
 		}
-		if err := x.entry(e); err != nil {
+		if err != nil && !x.overlook(err) {
 			return err
 		}
-		last = e.spelling
 	}
+}
+
+// overlook notes that an entry is refused, and reports whether to look at those
+// after it: what is only inspected may have more that is wrong with it. A limit
+// that is passed is not passed further.
+func (x *extraction) overlook(err error) bool {
+	if cordon.KindOf(err) != cordon.ArchiveRejected || x.ctx.Err() != nil || x.src.err() != nil {
+		return false
+	}
+	x.report.refuse(err)
+	if x.inspect && x.refused == nil {
+		x.refused = err
+	}
+	return x.inspect
 }
 
 // after adds to an error without a name which entry came before it.

@@ -410,6 +410,7 @@ func (s *stage) counted(rep Report) {
 	s.t.Helper()
 	var got Report
 	got.Format, got.Omitted, got.OmittedCount = rep.Format, rep.Omitted, rep.OmittedCount
+	got.Dropped, got.DroppedCount = rep.Dropped, rep.DroppedCount
 	got.StrippedAbsolute, got.StrippedAbsoluteCount = rep.StrippedAbsolute, rep.StrippedAbsoluteCount
 	seen := map[uint64]bool{}
 	top := filepath.Join(s.base, "stage")

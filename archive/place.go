@@ -7,6 +7,9 @@ func (x *extraction) entry(e *entry) error {
 	if e.name.absolute {
 		x.report.stripped(e.spelling)
 	}
+	for _, what := range e.drops {
+		x.report.drop(e.name.path, what)
+	}
 	parent, base, err := x.parents(e)
 	if err != nil {
 		return err

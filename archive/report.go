@@ -1,5 +1,11 @@
 package archive
 
+import (
+	"errors"
+
+	"github.com/cordonlabs/cordon"
+)
+
 // maxListed is how many omissions, and how many absolute names, a report lists:
 // enough to see what they are. The counts are always complete.
 const maxListed = 100
@@ -26,6 +32,16 @@ type Report struct {
 	Omitted      []Omission `json:"omitted,omitempty"`
 	OmittedCount int64      `json:"omitted_count,omitempty"`
 
+	// Dropped is what entries had that a workspace has no use for: set-id and
+	// sticky bits, access control lists, extended attributes, capabilities.
+	Dropped      []Drop `json:"dropped,omitempty"`
+	DroppedCount int64  `json:"dropped_count,omitempty"`
+
+	// Refused are the entries because of which Extract refuses the archive. Only
+	// Inspect looks further than the first one.
+	Refused      []Refusal `json:"refused,omitempty"`
+	RefusedCount int64     `json:"refused_count,omitempty"`
+
 	// StrippedAbsolute are names, as the archive spells them, that lost their
 	// leading slashes.
 	StrippedAbsolute      []string `json:"stripped_absolute,omitempty"`
@@ -37,6 +53,36 @@ type Omission struct {
 	Path   string `json:"path"`
 	Target string `json:"target"`
 	Reason string `json:"reason"`
+}
+
+// Drop is something of an entry that was not kept.
+type Drop struct {
+	Path string `json:"path"`
+	What string `json:"what"` // "set-user-id", "set-group-id", "sticky", "access control list", "extended attributes"
+}
+
+// Refusal is an entry that an archive is refused for.
+type Refusal struct {
+	Path   string `json:"path,omitempty"` // quoted, as the archive spells it; empty where it is no single entry's fault
+	Reason string `json:"reason"`
+}
+
+func (r *Report) drop(path, what string) {
+	if r.DroppedCount++; len(r.Dropped) < maxListed {
+		r.Dropped = append(r.Dropped, Drop{path, what})
+	}
+}
+
+func (r *Report) refuse(err error) {
+	if r.RefusedCount++; len(r.Refused) >= maxListed {
+		return
+	}
+	why := Refusal{Reason: err.Error()}
+	var e *cordon.Error
+	if errors.As(err, &e) {
+		why = Refusal{Path: e.Name, Reason: e.Err.Error()}
+	}
+	r.Refused = append(r.Refused, why)
 }
 
 func (r *Report) omit(o Omission) {

@@ -86,7 +86,11 @@ func (t *tarEntries) next() (*entry, error) {
 			}
 			continue
 		}
-		return t.entry(h)
+		e, err := t.entry(h)
+		if err != nil {
+			return nil, refusedEntry{err}
+		}
+		return e, nil
 	}
 }
 
@@ -122,6 +126,10 @@ func (t *tarEntries) entry(h *tar.Header) (*entry, error) {
 		spelling: h.Name,
 		exec:     h.Mode&0o100 != 0,
 		modified: h.ModTime,
+		drops:    droppedBits(h.Mode),
+	}
+	if what := droppedRecords(h); what != "" {
+		e.drops = append(e.drops, what)
 	}
 	switch h.Typeflag {
 	case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse:
@@ -156,4 +164,17 @@ func isPAXSparse(h *tar.Header) bool {
 		}
 	}
 	return false
+}
+
+// droppedRecords returns what PAX records hold that is not kept, for people.
+func droppedRecords(h *tar.Header) (what string) {
+	for k := range h.PAXRecords {
+		switch {
+		case strings.HasPrefix(k, "SCHILY.acl."):
+			return "access control list"
+		case strings.HasPrefix(k, "SCHILY.xattr."), strings.HasPrefix(k, "LIBARCHIVE.xattr."), strings.HasPrefix(k, "RHT.security."):
+			what = "extended attributes"
+		}
+	}
+	return what
 }

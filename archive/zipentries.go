@@ -92,7 +92,7 @@ func (z *zipEntries) next() (*entry, error) {
 	}
 	e, err := z.entry(m)
 	if err != nil {
-		return nil, damaged(m.name, err, 0)
+		return nil, refusedEntry{damaged(m.name, err, 0)}
 	}
 	return e, nil
 }
@@ -147,7 +147,7 @@ func (z *zipEntries) entry(m zipMember) (*entry, error) {
 		}
 		return nil, reject(m.name, "the entry is %s", what)
 	}
-	e.exec = mode&0o100 != 0
+	e.exec, e.drops = mode&0o100 != 0, droppedBits(int64(mode))
 	body, err := z.open(m)
 	if err != nil {
 		return nil, err

@@ -17,8 +17,8 @@ import (
 )
 
 func (a *app) targetsCommand() *cobra.Command {
-	cmd := a.group("targets", "Put, list and remove what is analysed", "  cordon targets put ./project\n  cordon targets list")
-	cmd.AddCommand(a.targetsPut(), a.targetsList(), a.targetsRemove())
+	cmd := a.group("targets", "Put, list, inspect and remove what is analysed", "  cordon targets put ./project\n  cordon targets list")
+	cmd.AddCommand(a.targetsPut(), a.targetsList(), a.targetsInspect(), a.targetsRemove())
 	return cmd
 }
 
