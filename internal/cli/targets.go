@@ -36,7 +36,9 @@ func (a *app) targetsPut() *cobra.Command {
 		Use: "put PATH", Short: "Upload a folder, a file or an archive; print its target id",
 		Long: `Put packs a folder deterministically, or takes a file or an archive as it is, and
 stores it under an id made of its content: the same project uploaded twice is one
-target. What .cordonignore files list (in gitignore's syntax) is left out.`,
+target. What .cordonignore files list (in gitignore's syntax) is left out. What a
+target rarely wants, such as node_modules, is packed too, with a warning; a line
+"!node_modules/" in a .cordonignore says that it is wanted.`,
 		Example: "  cordon targets put ./project\n  cordon targets put fuzzer.tar.gz --id fuzzer-7",
 		Args:    exactly("PATH"),
 		RunE: does(func(cmd *cobra.Command, args []string) error {

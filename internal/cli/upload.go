@@ -22,6 +22,7 @@ type uploaded struct {
 	Existed bool            `json:"existed"` // the store had it already: nothing was sent
 	ETag    string          `json:"etag"`
 	Skipped []pack.Skip     `json:"skipped"` // names that have no content to pack
+	Heavy   []pack.Heavy    `json:"heavy"`   // what is packed and rarely wanted
 }
 
 // upload packs what is at path and puts it into the store, under id if that is
@@ -40,6 +41,9 @@ func (a *app) upload(ctx context.Context, store target.Store, path string, id co
 	for _, skip := range sum.Skipped {
 		a.say("%s left out: %s is %s", a.paintErr(yellow, "!"), plain(skip.Path), plain(skip.Reason))
 	}
+	for _, h := range sum.Heavy {
+		a.say("%s %s", a.paintErr(yellow, "!"), plain(heavyWords(h)))
+	}
 	if !id.IsZero() {
 		store, sum.ID = renaming{store, id}, id
 	}
@@ -51,10 +55,8 @@ func (a *app) upload(ctx context.Context, store target.Store, path string, id co
 	}
 	up := uploaded{
 		ID: sum.ID, Path: src.Path(), Kind: sum.Kind, Files: sum.Files, Bytes: sum.Bytes,
-		Stored: info.Size, Existed: existed, ETag: info.ETag, Skipped: sum.Skipped,
-	}
-	if up.Skipped == nil {
-		up.Skipped = []pack.Skip{}
+		Stored: info.Size, Existed: existed, ETag: info.ETag,
+		Skipped: append([]pack.Skip{}, sum.Skipped...), Heavy: append([]pack.Heavy{}, sum.Heavy...), // lists in JSON, empty ones too
 	}
 	a.say("%s %s", a.paintErr(dim, "target  "), up.ID)
 	a.say("%s %s", a.paintErr(dim, "        "), plain(up.words(sum)))
@@ -78,6 +80,16 @@ func (u uploaded) words(sum pack.Summary) string {
 	return strings.Join(parts, "; ")
 }
 
+// heavyWords says what a target rarely wants, and how to leave it out.
+func heavyWords(h pack.Heavy) string {
+	where := h.Path
+	if h.Places > 1 {
+		where += fmt.Sprintf(" and %s more of that name", thousands(h.Places-1))
+	}
+	return fmt.Sprintf("%s: %s, %s; rarely wanted in a target (%s): add \"%s\" to %s to leave it out",
+		where, count(h.Files, "file", "files"), bytesOf(h.Bytes), h.Why, h.Ignore, pack.IgnoreFile)
+}
+
 // renaming is a store in which everything has one id: that of `--id`.
 type renaming struct {
 	target.Store
@@ -89,5 +101,6 @@ func (r renaming) Stat(ctx context.Context, _ cordon.TargetID) (target.Info, err
 }
 
 func (r renaming) Put(ctx context.Context, _ cordon.TargetID, body io.Reader, opts target.PutOptions) (target.Info, error) {
+	opts.Resume = false // under a name that somebody gave, the next upload may be of anything
 	return r.Store.Put(ctx, r.id, body, opts)
 }
