@@ -19,6 +19,15 @@ func OpenImpatient(cfg Config, p Patience) (*Store, error) {
 	return open(cfg, l)
 }
 
+// LeastPart is the least that S3 lets a part have that is not the last, in bytes.
+const LeastPart = 5 << 20
+
+// WithLeastParts returns s, which uploads in parts of LeastPart.
+func WithLeastParts(s *Store) *Store {
+	s.part = LeastPart
+	return s
+}
+
 // Region is the region that requests are signed for and, at AWS, sent to.
 func (s *Store) Region() string { return s.region }
 

@@ -63,7 +63,7 @@ func (s *Store) upload(ctx context.Context, id cordon.TargetID, v *verify.Reader
 	if d := v.Want().SHA256; d != "" {
 		opts.UserMetadata = map[string]string{digestMeta: d}
 	}
-	part := make([]byte, partSize(v.Want().Size))
+	part := make([]byte, partSize(v.Want().Size, s.part))
 	n, last, err := fill(part, v)
 	if err != nil {
 		return "", err
@@ -91,16 +91,16 @@ func fill(part []byte, v *verify.Reader) (n int, last bool, err error) {
 }
 
 // partSize returns how much to hold in memory of an upload of that many bytes,
-// or of unknown size where it is negative.
-func partSize(size int64) int64 {
+// or of unknown size where it is negative, in parts of at least that many.
+func partSize(size, least int64) int64 {
 	if size < 0 {
-		return minPart
+		return least
 	}
-	if size < minPart {
+	if size < least {
 		return size + 1 // one more byte, so that the end is noticed in the first part
 	}
 	perPart := (size + maxParts - 1) / maxParts
-	return max(minPart, (perPart+(1<<20)-1)>>20<<20) // whole MiB
+	return max(least, (perPart+(1<<20)-1)>>20<<20) // whole MiB
 }
 
 // creatingBucket calls f, and once more after making the bucket for targets if

@@ -60,6 +60,7 @@ type Store struct {
 	core    *minio.Core // tries a request several times
 	once    *minio.Core // tries it once: for transfers, which have their own patience
 	limits  limits
+	part    int64  // bytes of a part of an upload, at least
 	url     string // of the server, with scheme
 	secure  bool   // https
 	bucket  string
@@ -91,6 +92,7 @@ func open(cfg Config, l limits) (*Store, error) {
 	}
 	s := &Store{
 		limits:  l,
+		part:    minPart,
 		url:     ep.url(),
 		secure:  ep.secure,
 		bucket:  cmp.Or(cfg.Bucket, defaultBucket),
