@@ -63,7 +63,8 @@ func (s *Store) uploadParts(ctx context.Context, id cordon.TargetID, v *verify.R
 	}
 	// An error that has a kind here says that these parts are of no use. What the
 	// store says has none yet.
-	if !resume || ctx.Err() == nil && (v.Err() != nil || cordon.KindOf(err) != "") {
+	useless := ctx.Err() == nil && (v.Err() != nil || cordon.KindOf(err) != "")
+	if !resume || useless || len(m.parts) == 0 {
 		s.abort(ctx, id, m.upload)
 	}
 	return "", err
