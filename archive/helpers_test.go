@@ -171,14 +171,17 @@ type xzBlock struct {
 func vli(n uint64) []byte { return binary.AppendUvarint(nil, n) }
 
 // xzOf is a whole xz stream, with CRC-32 checks.
-func xzOf(blocks ...xzBlock) []byte {
+func xzOf(blocks ...xzBlock) []byte { return xzLike(false, blocks...) }
+
+// xzSized is xzOf with blocks that say how long they are.
+func xzSized(blocks ...xzBlock) []byte { return xzLike(true, blocks...) }
+
+func xzLike(sized bool, blocks ...xzBlock) []byte {
 	check := func(b []byte) []byte { return binary.LittleEndian.AppendUint32(nil, crc32.ChecksumIEEE(b)) }
 	out := []byte("\xfd7zXZ\x00\x00\x01")
 	out = append(out, check(out[6:8])...)
 	index := append([]byte{0}, vli(uint64(len(blocks)))...)
 	for _, blk := range blocks {
-		head := []byte{2, 0, 0x21, 1, blk.dict, 0, 0, 0} // (2+1)*4 bytes with its checksum
-		head = append(head, check(head)...)
 		data := []byte{}
 		for rest, control := blk.content, byte(1); len(rest) > 0; control = 2 {
 			n := min(len(rest), 1<<16)
@@ -187,6 +190,17 @@ func xzOf(blocks ...xzBlock) []byte {
 			rest = rest[n:]
 		}
 		data = append(data, 0)
+		head := []byte{0, 0}
+		if sized {
+			head[1] = 0xc0
+			head = append(append(head, vli(uint64(len(data)))...), vli(uint64(len(blk.content)))...)
+		}
+		head = append(head, 0x21, 1, blk.dict)
+		for len(head)%4 != 0 {
+			head = append(head, 0)
+		}
+		head[0] = byte(len(head) / 4)
+		head = append(head, check(head)...)
 		unpadded := len(head) + len(data) + 4
 		for len(data)%4 != 0 {
 			data = append(data, 0)

@@ -25,9 +25,12 @@ func openTar(src *source, c compression, l Limits, buf []byte) (*tarEntries, err
 		most = l.unpacked(src.size)
 	}
 	t := &tarEntries{limits: l, buf: buf, free: func() {}}
-	if c == zstandard {
+	switch c {
+	case zstandard:
 		t.from = readFrames(src.section(0, src.size), l.DecoderMemory)
-	} else {
+	case xzipped:
+		t.from = readBlocks(src, l.DecoderMemory)
+	default:
 		r, free, err := decompress(src.section(0, src.size), c, l.DecoderMemory, false)
 		if err != nil {
 			return nil, err
