@@ -9,7 +9,7 @@
 // ../README.md says how to run it and what each figure means.
 //
 // The files, in the order in which things happen: main.go and options.go (flags,
-// checks), input.go, tree.go, keep.go (what is fetched), minio.go, venv.go (what
+// checks), input.go, tree.go, keep.go, look.go (what is fetched), minio.go, venv.go (what
 // it is fetched with), stand.go (one object on one file system), contestant.go,
 // limit.go (who is measured), child.go (Cordon, in a process of its own),
 // timed.go (everybody else), sample.go (one sample), result.go, goal.go, table.go
