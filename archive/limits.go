@@ -98,13 +98,13 @@ func (l Limits) unpacked(size int64) int64 {
 }
 
 // tooLarge is the refusal of entry name (or of the whole archive, if name is
-// empty) because of a limit, spelled as the field's name in lower case.
+// empty) because of a limit, spelled as ParseLimits does.
 func tooLarge(name, limit, format string, args ...any) error {
 	return &cordon.Error{
 		Kind: cordon.TargetTooLarge,
 		Op:   "extract",
 		Name: quoteName(name),
 		Err:  fmt.Errorf(format, args...),
-		Fix:  fmt.Sprintf("raise the extraction limit %q if you trust this archive, or pack less into it", limit),
+		Fix:  fmt.Sprintf("raise this limit if you trust the archive (set %s=… in CORDON_EXTRACT_LIMITS), or pack less into it", limit),
 	}
 }

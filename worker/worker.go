@@ -110,6 +110,7 @@ func New(opts Options) (*Worker, error) {
 
 		CowDriver:    opts.Config.CowDriver,
 		FetchLimit:   opts.Config.FetchLimit,
+		Limits:       opts.Config.ExtractLimits,
 		ProcessBound: opts.ProcessBound,
 	})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/archive"
+	"github.com/cordonlabs/cordon/internal/config"
 )
 
 // inspected is what `cordon targets inspect` found out.
@@ -42,7 +43,11 @@ with it is said. Nothing is written. The exit code is 1 for an archive that woul
 			if err != nil {
 				return err
 			}
-			found, err := a.inspect(cmd.Context(), args[0], p)
+			cfg, err := config.FromEnv(a.getenv)
+			if err != nil {
+				return err
+			}
+			found, err := a.inspect(cmd.Context(), args[0], p, cfg.ExtractLimits)
 			if err != nil {
 				return err
 			}
@@ -64,7 +69,7 @@ with it is said. Nothing is written. The exit code is 1 for an archive that woul
 
 // inspect reads the file at path. The error is of the file itself; what is wrong
 // with its content is in what it returns.
-func (a *app) inspect(ctx context.Context, path string, p archive.Policy) (inspected, error) {
+func (a *app) inspect(ctx context.Context, path string, p archive.Policy, l archive.Limits) (inspected, error) {
 	f, size, err := openInspected(path)
 	if err != nil {
 		return inspected{}, err
@@ -74,7 +79,7 @@ func (a *app) inspect(ctx context.Context, path string, p archive.Policy) (inspe
 	format, err := archive.Detect(f, size, p)
 	if err == nil && format.IsArchive() {
 		b := a.newBar("reading", a.now)
-		found.Report, err = archive.Inspect(ctx, f, size, archive.Options{Policy: p, Progress: func(n int64) { b.update(n, size) }})
+		found.Report, err = archive.Inspect(ctx, f, size, archive.Options{Policy: p, Limits: l, Progress: func(n int64) { b.update(n, size) }})
 		b.done()
 	}
 	found.Format = format

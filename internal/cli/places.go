@@ -117,7 +117,10 @@ func defaultData() (string, error) {
 
 // openCache opens the cache for a command that acts on it beside its workers.
 func (a *app) openCache(cfg config.Worker, store worker.Store, log *slog.Logger) (*workspace.Cache, error) {
-	opts := workspace.Options{Dir: cfg.CacheDir, MaxSize: cfg.MaxSize, TTL: cfg.TTL, CowDriver: cfg.CowDriver, FetchLimit: cfg.FetchLimit, Logger: log, Now: a.now}
+	opts := workspace.Options{
+		Dir: cfg.CacheDir, MaxSize: cfg.MaxSize, TTL: cfg.TTL, CowDriver: cfg.CowDriver,
+		FetchLimit: cfg.FetchLimit, Limits: cfg.ExtractLimits, Logger: log, Now: a.now,
+	}
 	if store != nil {
 		opts.Store = store
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/archive"
 	"github.com/cordonlabs/cordon/workspace/driver"
 )
 
@@ -45,6 +46,8 @@ type Worker struct {
 
 	// FetchLimit is CACHE_FETCH_LIMIT, in bytes per second; 0 means none.
 	FetchLimit int64
+	// ExtractLimits is CORDON_EXTRACT_LIMITS; what is zero has its default.
+	ExtractLimits archive.Limits
 
 	// S3 is the object store. Where its Endpoint is "", targets and results are
 	// in the directory store.
@@ -89,7 +92,8 @@ func FromEnv(getenv func(string) string) (Worker, error) {
 		TTL:       read(e, "CACHE_TTL", DefaultTTL.String(), cordon.ParseDuration),
 		CowDriver: read(e, "CACHE_COW_DRIVER", "auto", driver.ParseSetting),
 
-		FetchLimit: read(e, "CACHE_FETCH_LIMIT", "0", parseRate),
+		FetchLimit:    read(e, "CACHE_FETCH_LIMIT", "0", parseRate),
+		ExtractLimits: read(e, "CORDON_EXTRACT_LIMITS", "", archive.ParseLimits),
 		S3: S3{
 			Endpoint:  strings.TrimSpace(getenv("S3_ENDPOINT")),
 			UseSSL:    read(e, "S3_USE_SSL", "false", parseBool),

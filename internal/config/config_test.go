@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/archive"
 	"github.com/cordonlabs/cordon/internal/config"
 	"github.com/cordonlabs/cordon/workspace/driver"
 )
@@ -43,7 +44,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 	}
 	got := from(t, map[string]string{
 		"CACHE_DIR": "c/../cache", "CACHE_MAX_SIZE": "20%", "CACHE_TTL": "0", "CACHE_COW_DRIVER": "Reflink,copy!",
-		"CACHE_FETCH_LIMIT": "12.5MB/s",
+		"CACHE_FETCH_LIMIT": "12.5MB/s", "CORDON_EXTRACT_LIMITS": "inodes=7",
 		"S3_ENDPOINT": "http://minio:9000", "S3_USE_SSL": "Yes", "S3_ACCESS_KEY": "a", "S3_SECRET_KEY": "s",
 		"S3_BUCKET": "b", "S3_REGION": "r", "CORDON_STORE": "/store", "WORKER_VERTICAL": "rust",
 		"MAX_CONCURRENT_ACTIVITIES": "12", "LOG_LEVEL": "warning", "CORDON_WORKFLOWS": "/a::b", "CORDON_SWEEP_INTERVAL": "90s",
@@ -61,7 +62,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 		S3:       config.S3{Endpoint: "http://minio:9000", UseSSL: true, AccessKey: "a", SecretKey: "s", Bucket: "b", Region: "r"},
 		StoreDir: "/store", Vertical: "rust", TaskQueue: "rust-queue", MaxConcurrentActivities: 12,
 		LogLevel: slog.LevelWarn, WorkflowDirs: []string{"/a", filepath.Join(wd, "b")}, SweepEvery: 90 * time.Second,
-		FetchLimit: 12_500_000,
+		FetchLimit: 12_500_000, ExtractLimits: archive.Limits{Inodes: 7},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %#v\nwant %#v", got, want)
@@ -86,6 +87,7 @@ func TestAValueThatCannotBeReadIsNamedWithItsForms(t *testing.T) {
 		"a share of no rate":         {"CACHE_FETCH_LIMIT", "50%", "50MB"},
 		"a rate of next to nothing":  {"CACHE_FETCH_LIMIT", "1B/s", "0 for no limit"},
 		"a rate per hour":            {"CACHE_FETCH_LIMIT", "1GB/h", "50MB"},
+		"a limit that is none":       {"CORDON_EXTRACT_LIMITS", "speed=9", "decodermemory"},
 		"a boolean":                  {"S3_USE_SSL", "maybe", "true, false, 1, 0, yes, no, on, off"},
 		"no activities":              {"MAX_CONCURRENT_ACTIVITIES", "0", "1 to 10000"},
 		"half an activity":           {"MAX_CONCURRENT_ACTIVITIES", "1.5", "1 to 10000"},
