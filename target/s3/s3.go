@@ -4,7 +4,9 @@
 //	{ResultsBucket}/{workflow_id}/results.{json|sarif}    a result
 //
 // Any server will do that speaks S3: MinIO, AWS, Ceph. It needs GET with
-// If-Match, HEAD, PUT, multipart uploads, DELETE and ListObjectsV2.
+// If-Match, HEAD, PUT, multipart uploads, DELETE and ListObjectsV2. Large objects
+// come faster from one that knows Range, and uploads are continued on one that
+// lists unfinished ones.
 package s3
 
 import (
