@@ -1,7 +1,7 @@
 // Package pack turns a folder into an object of a store, and a file into itself.
 //
-// A folder becomes a tar archive compressed with zstandard, which "tar --zstd
-// -xf" unpacks. The same content is always the same archive, whoever packs it
+// A folder becomes a tar archive compressed with zstandard, on all cores and in
+// bounded memory, which "tar --zstd -xf" unpacks. The same content is always the same archive, whoever packs it
 // and wherever: names in the order of their bytes, one modification time, modes
 // 0644 and 0755, no owners, hard links as files of their own. Symbolic links
 // are kept as they are and never followed; empty folders are kept; sockets,

@@ -170,7 +170,7 @@ func (s *Source) writeTree(ctx context.Context, raw hash.Hash, object io.Writer,
 // hashTree compresses too, although the id does not need it: an object's size and
 // digest go ahead of its bytes, and where a store has an object under the id, only
 // its digest says that it is this one and whole. Without, a folder that is stored
-// already would be done in half of the time, but by trusting whatever has its
+// already would be done in a third of the time, but by trusting whatever has its
 // name; and any other would have to be read three times.
 func (s *Source) hashTree(ctx context.Context, progress Progress) (Summary, error) {
 	var total int64
