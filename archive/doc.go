@@ -29,7 +29,7 @@
 // can go through one, whatever the order of entries. Directories get their
 // times after that.
 //
-// Memory: the decoder's window; 2 MiB that it is ahead, or up to 96 MiB where it
+// Memory: the decoder's window; 2 MiB that it is ahead, or up to 64 MiB where it
 // decodes several parts of a file at once; 512 KiB for each of at most 16 batches of
 // files; the plan, some 200 bytes an inode.
 //

@@ -64,7 +64,7 @@ func readPieces(c cutter, atOnce int) *pieces {
 		defer close(f.work)
 		f.queue <- f.split()
 	})
-	for range min(pieceDecoders, runtime.GOMAXPROCS(0)) {
+	for range min(pieceDecoders, atOnce, runtime.GOMAXPROCS(0)) {
 		f.wg.Go(f.decode)
 	}
 	return f

@@ -8,17 +8,18 @@ import (
 	"hash/maphash"
 	"io"
 	"math"
+	"slices"
 
 	"github.com/mikelolasagasti/xz"
 )
 
 // Blocks of an xz file are decoded apart if they say how long they are and are
 // small enough to be kept whole: those that "xz -T" makes, of 24 MiB at its
-// default level. With three under way, each of at most 32 MiB in both forms
-// together, 96 MiB are needed at the most, besides each decoder's dictionary.
+// default level. With two under way, each of at most 32 MiB in both forms
+// together, 64 MiB are needed at the most, besides each decoder's dictionary.
 const (
 	maxBlock     = 32 << 20 // bytes
-	blocksAtOnce = 3
+	blocksAtOnce = 2
 )
 
 const (
@@ -159,7 +160,8 @@ func (z *xzBlocks) block(p *piece, n int) (ok bool, err error) {
 	check := xzCheckLen[z.header[7]]
 	unpadded := n + int(packed) + check
 	total := n + (int(packed)+3)/4*4 + check
-	p.packed = append(p.packed[:0], z.header[:]...)
+	const around = 64 // bytes, at least, of the header, the index and the footer
+	p.packed = append(slices.Grow(p.packed[:0], total+around), z.header[:]...)
 	p.packed, err = take(z.br, p.packed, total, maxBlock)
 	z.pos += int64(total)
 	if err != nil {
