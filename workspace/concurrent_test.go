@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -162,30 +163,42 @@ func TestCancellation(t *testing.T) {
 		})
 	}
 
-	t.Run("one of two callers cancels: the other gets its tree from the same download", func(t *testing.T) {
-		b := newBench(t)
-		b.put("T", project.tarball(t))
-		open := b.store.block()
-		ctx, cancel := context.WithCancel(t.Context())
-		first, second := make(chan error, 1), make(chan error, 1)
-		go func() {
-			_, err := b.cache.Get(ctx, request("T", "one", cordon.Shared))
-			first <- err
-		}()
-		waitFor(t, func() bool { return b.store.opens.Load() == 1 })
-		go func() {
-			_, err := b.cache.Get(t.Context(), request("T", "two", cordon.Shared))
-			second <- err
-		}()
-		time.Sleep(50 * time.Millisecond) // lets the second caller join; if it has not, the test still holds
-		cancel()
-		if err := <-first; !errors.Is(err, context.Canceled) {
-			t.Error(err)
-		}
-		open()
-		must(t, <-second)
-		mustBeTree(t, b.path("T/workspace"), project)
-	})
+	for _, mode := range modes[1:] {
+		t.Run(name("%s: one of two callers cancels, and the other gets its tree from the same download", mode), func(t *testing.T) {
+			b := newBench(t)
+			b.put("T", project.tarball(t))
+			open := b.store.block()
+			ctx, cancel := context.WithCancel(t.Context())
+			first, second := make(chan error, 1), make(chan error, 1)
+			go func() {
+				_, err := b.cache.Get(ctx, request("T", "one", mode))
+				first <- err
+			}()
+			waitFor(t, func() bool { return b.store.opens.Load() == 1 })
+			var joined atomic.Bool
+			go func() {
+				req := request("T", "two", mode)
+				req.Progress = func(p workspace.Progress) {
+					if p.Stage == "downloading" { // what the first one does
+						joined.Store(true)
+					}
+				}
+				_, err := b.cache.Get(t.Context(), req)
+				second <- err
+			}()
+			waitFor(t, joined.Load)
+			cancel()
+			if err := <-first; !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+			open()
+			must(t, <-second)
+			mustBeTree(t, b.get("T", "two", mode).Path, project)
+			if n := b.store.opens.Load(); n != 1 {
+				t.Errorf("%d downloads, want 1", n)
+			}
+		})
+	}
 
 	t.Run("a caller's time is up: the fetch goes on and the next attempt joins it", func(t *testing.T) {
 		b := newBench(t)

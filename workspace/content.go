@@ -10,7 +10,7 @@ import (
 // contentBase returns the record of a base of version v, making it if there is
 // none, and a lock that keeps it. fetched says that this call downloaded it.
 func (c *Cache) contentBase(ctx context.Context, req Request, info contentInfo, st *step) (r *record, lock *flock.Lock, fetched bool, err error) {
-	work := "base " + contentLock(req.Target, info.version)
+	work := baseWork(req, info)
 	for range contentTries {
 		r, lock, err := c.lockBase(ctx, req, info, st)
 		if r != nil || err != nil {
@@ -30,8 +30,8 @@ func (c *Cache) contentBase(ctx context.Context, req Request, info contentInfo, 
 // lockBase returns the base of info's version with its lock, shared, or nil
 // where there is none that may be used.
 func (c *Cache) lockBase(ctx context.Context, req Request, info contentInfo, st *step) (*record, *flock.Lock, error) {
-	lock, err := c.lockContent(ctx, req, info, flock.Shared, st)
-	if err != nil {
+	lock, err := c.shareContent(ctx, req, info, baseWork(req, info), st)
+	if lock == nil || err != nil {
 		return nil, nil, err
 	}
 	r, err := c.currentBase(req.Target, info.version)
@@ -52,6 +52,34 @@ func (c *Cache) lockBase(ctx context.Context, req Request, info contentInfo, st 
 func (c *Cache) lockContent(ctx context.Context, req Request, info contentInfo, mode flock.Mode, st *step) (*flock.Lock, error) {
 	return flock.Acquire(ctx, c.root(), contentLock(req.Target, info.version), mode,
 		func() { st.begin("waiting for another process that fetches the same target", 0) })
+}
+
+// The names under which the callers of this process share the making of content.
+func baseWork(req Request, info contentInfo) string {
+	return "base " + contentLock(req.Target, info.version)
+}
+
+func sharedWork(req Request, info contentInfo) string {
+	return "shared " + contentLock(req.Target, info.version)
+}
+
+// shareContent takes the content lock, shared. It returns nil where it would wait
+// for this process itself: who waits for the lock has no say in whether that work
+// goes on, as who joins it has.
+func (c *Cache) shareContent(ctx context.Context, req Request, info contentInfo, work string, st *step) (*flock.Lock, error) {
+	wait, join := context.WithCancel(ctx)
+	defer join()
+	lock, err := flock.Acquire(wait, c.root(), contentLock(req.Target, info.version), flock.Shared, func() {
+		if c.contents.Running(work) {
+			join()
+			return
+		}
+		st.begin("waiting for another process that fetches the same target", 0)
+	})
+	if err != nil && wait.Err() != nil && ctx.Err() == nil {
+		return nil, nil
+	}
+	return lock, err
 }
 
 // currentBase returns the record of the base of v, wherever it stands, unless it

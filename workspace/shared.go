@@ -3,7 +3,6 @@ package workspace
 import (
 	"context"
 
-	"github.com/cordonlabs/cordon/internal/flock"
 	"github.com/cordonlabs/cordon/target"
 )
 
@@ -24,7 +23,7 @@ func (c *Cache) getShared(ctx context.Context, req Request, st *step) (Workspace
 			ws.Stale = info.stale
 			return *ws, nil
 		}
-		m, err := c.makeOnce(ctx, "shared "+contentLock(req.Target, info.version), st, func(ctx context.Context, st *step) (made, error) {
+		m, err := c.makeOnce(ctx, sharedWork(req, info), st, func(ctx context.Context, st *step) (made, error) {
 			return c.makeShared(ctx, req, info, st)
 		})
 		if target.IsReplaced(err) {
@@ -44,9 +43,8 @@ func (c *Cache) getShared(ctx context.Context, req Request, st *step) (Workspace
 // nil if that is not there. The lock keeps the tree from being evicted between
 // the look at it and the hold.
 func (c *Cache) holdShared(ctx context.Context, req Request, info contentInfo, st *step) (*record, error) {
-	lock, err := flock.Acquire(ctx, c.root(), contentLock(req.Target, info.version), flock.Shared,
-		func() { st.begin("waiting for another process that fetches the same target", 0) })
-	if err != nil {
+	lock, err := c.shareContent(ctx, req, info, sharedWork(req, info), st)
+	if lock == nil || err != nil {
 		return nil, err
 	}
 	defer lock.Unlock()

@@ -121,5 +121,12 @@ func (g *Group[T]) leave(key string, c *call[T], why error) bool {
 	return true
 }
 
+// Running reports whether there is work of this key that Do would join.
+func (g *Group[T]) Running(key string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.calls[key] != nil
+}
+
 // Wait returns when no work is under way. No Do may begin afterwards.
 func (g *Group[T]) Wait() { g.wg.Wait() }

@@ -50,6 +50,21 @@ func TestFlight(t *testing.T) {
 				t.Errorf("%d runs, %d joined", runs, joined)
 			}
 		}},
+		{"it is running for as long as others can join", func(t *testing.T, g *flight.Group[int]) {
+			runs := 0
+			ctx, cancel := context.WithCancel(t.Context())
+			first := make(chan error, 1)
+			go func() { _, _, err := g.Do(ctx, "k", slow(time.Second, &runs)); first <- err }()
+			synctest.Wait()
+			if !g.Running("k") || g.Running("other") {
+				t.Error("it is not said which work is running")
+			}
+			cancel()
+			<-first
+			if g.Running("k") {
+				t.Error("it is running after its only caller cancelled")
+			}
+		}},
 		{"one of two callers cancels: the work goes on", func(t *testing.T, g *flight.Group[int]) {
 			runs := 0
 			ctx, cancel := context.WithCancel(t.Context())
