@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -28,8 +29,7 @@ import (
 	"github.com/cordonlabs/cordon/activities"
 	"github.com/cordonlabs/cordon/internal/mounts/mountstest"
 	"github.com/cordonlabs/cordon/metadata"
-	"github.com/cordonlabs/cordon/target"
-	"github.com/cordonlabs/cordon/target/dir"
+	"github.com/cordonlabs/cordon/target/miniotest"
 	"github.com/cordonlabs/cordon/workspace"
 )
 
@@ -38,40 +38,45 @@ type desk struct {
 	t        *testing.T
 	top      string
 	cacheDir string
+	shelf    shelf
+	cache    *workspace.Cache
+	catalog  *metadata.Catalog
 	acts     *activities.Activities
 	log      *journal
+	logger   *slog.Logger // into log
 }
 
-func newDesk(t *testing.T) *desk { return newDeskOn(t, nil) }
+// newDesk has a directory store.
+func newDesk(t *testing.T) *desk {
+	top := mountstest.Dir(t)
+	return newDeskIn(t, top, shelf{Dir: filepath.Join(top, "store")})
+}
 
-func newDeskOn(t *testing.T, store target.Source) *desk {
+// newDeskOn has a store of its own choice.
+func newDeskOn(t *testing.T, s shelf) *desk { return newDeskIn(t, mountstest.Dir(t), s) }
+
+// newDeskIn may be one of several in a directory, as several workers are.
+func newDeskIn(t *testing.T, top string, s shelf) *desk {
 	t.Helper()
-	d := &desk{t: t, top: mountstest.Dir(t), log: &journal{}}
-	d.cacheDir = filepath.Join(d.top, "cache")
-	if store == nil {
-		s, err := dir.Open(filepath.Join(d.top, "store"))
-		must(t, err)
-		store = s
-	}
-	log := slog.New(slog.NewTextHandler(d.log, nil))
-	cache, err := workspace.Open(workspace.Options{Dir: d.cacheDir, Store: store, Logger: log})
+	d := &desk{t: t, top: top, cacheDir: filepath.Join(top, "cache"), shelf: s, log: &journal{}}
+	d.logger = slog.New(slog.NewTextHandler(d.log, nil))
+	store, err := s.open(d.logger)
 	must(t, err)
-	t.Cleanup(func() { cache.Close() })
+	d.cache, err = workspace.Open(workspace.Options{Dir: d.cacheDir, Store: store, Logger: d.logger})
+	must(t, err)
+	t.Cleanup(func() { d.cache.Close() })
 	must(t, os.MkdirAll(filepath.Join(d.top, "workflows/scan"), 0o755))
 	d.metadata("description: says nothing of a mode")
-	catalog, err := metadata.NewCatalog(nil, []string{filepath.Join(d.top, "workflows")}, log)
+	d.catalog, err = metadata.NewCatalog(nil, []string{filepath.Join(d.top, "workflows")}, d.logger)
 	must(t, err)
-	d.acts = activities.New(activities.Options{Cache: cache, Catalog: catalog, Logger: log})
+	d.acts = activities.New(activities.Options{Cache: d.cache, Catalog: d.catalog, Logger: d.logger})
 	t.Cleanup(d.acts.Stop)
 	return d
 }
 
 func (d *desk) put(id string, content []byte) {
 	d.t.Helper()
-	file := filepath.Join(d.top, "store/targets", id, "target")
-	must(d.t, os.MkdirAll(filepath.Dir(file), 0o755))
-	must(d.t, os.WriteFile(file+".new", content, 0o644))
-	must(d.t, os.Rename(file+".new", file))
+	must(d.t, d.shelf.put(id, content))
 }
 
 // metadata writes the metadata.yaml of the calling workflow.
@@ -86,6 +91,11 @@ func (d *desk) metadata(line string) {
 
 // try runs a workflow that calls the activity by name, and returns its outcome.
 func (d *desk) try(name string, args ...any) outcome {
+	return d.tryFor(time.Minute, name, args...)
+}
+
+// tryFor gives the activity's only attempt so long.
+func (d *desk) tryFor(limit time.Duration, name string, args ...any) outcome {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(quiet{})
 	env := suite.NewTestWorkflowEnvironment()
@@ -95,7 +105,7 @@ func (d *desk) try(name string, args ...any) outcome {
 	env.RegisterActivityWithOptions(d.acts.CleanupCache, activity.RegisterOptions{Name: "cleanup_cache"})
 	env.RegisterWorkflowWithOptions(func(ctx workflow.Context) error {
 		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-			StartToCloseTimeout: time.Minute, RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: 1},
+			StartToCloseTimeout: limit, RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: 1},
 		})
 		mu.Lock()
 		defer mu.Unlock()
@@ -106,7 +116,7 @@ func (d *desk) try(name string, args ...any) outcome {
 		}
 		return nil
 	}, workflow.RegisterOptions{Name: "ScanWorkflow"})
-	env.SetTestTimeout(time.Minute)
+	env.SetTestTimeout(limit + 10*time.Second) // of the test's own clock, which has to outlast the attempt's
 	env.ExecuteWorkflow("ScanWorkflow")
 	if err := env.GetWorkflowError(); err != nil {
 		out.err = err
@@ -136,7 +146,7 @@ func (d *desk) cleanup(args ...any) {
 }
 
 func (d *desk) logged(words string) bool { return strings.Contains(d.log.String(), words) }
-func (d *desk) misses() int              { return strings.Count(d.log.String(), "Cache MISS") }
+func (d *desk) downloads() int           { return d.shelf.downloads(d.log.String()) }
 
 func (d *desk) shell(script string) {
 	d.t.Helper()
@@ -165,13 +175,15 @@ func mustFail(t *testing.T, out outcome, kind cordon.Kind, words ...string) {
 
 // processes lets n processes ask for the target on behalf of runs runs each, all
 // at once, checks every tree, and returns how many downloads there were.
-func (d *desk) processes(n, runs int, id, mode string, want tree) (misses int) {
+func (d *desk) processes(n, runs int, id, mode string, want tree) (downloads int) {
 	d.t.Helper()
+	store, err := json.Marshal(d.shelf)
+	must(d.t, err)
 	var wg sync.WaitGroup
 	errs := make([]bytes.Buffer, n)
 	for i := range n {
 		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), childEnv+"="+d.top, fmt.Sprintf("CORDON_TEST_CALL=%s %s %d %d", id, mode, i, runs))
+		cmd.Env = append(os.Environ(), childEnv+"="+d.top, "CORDON_TEST_STORE="+string(store), fmt.Sprintf("CORDON_TEST_CALL=%s %s %d %d", id, mode, i, runs))
 		cmd.Stderr = &errs[i]
 		wg.Go(func() {
 			out, err := cmd.Output()
@@ -186,9 +198,9 @@ func (d *desk) processes(n, runs int, id, mode string, want tree) (misses int) {
 	}
 	wg.Wait()
 	for i := range errs {
-		misses += strings.Count(errs[i].String(), "Cache MISS")
+		downloads += d.shelf.downloads(errs[i].String())
 	}
-	return misses
+	return downloads
 }
 
 const childEnv = "CORDON_TEST_TOP"
@@ -201,8 +213,15 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	code := miniotest.Main(m)
+	for _, f := range atEnd {
+		f()
+	}
+	os.Exit(code)
 }
+
+// atEnd is called after the last test, for what all of them share.
+var atEnd []func()
 
 // child is one of the processes: it asks for all its runs at once and prints
 // their paths.
@@ -212,12 +231,16 @@ func child(top string) error {
 	if _, err := fmt.Sscan(os.Getenv("CORDON_TEST_CALL"), &id, &mode, &number, &runs); err != nil {
 		return err
 	}
-	store, err := dir.Open(filepath.Join(top, "store"))
+	var s shelf
+	if err := json.Unmarshal([]byte(os.Getenv("CORDON_TEST_STORE")), &s); err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	store, err := s.open(log)
 	if err != nil {
 		return err
 	}
-	cache, err := workspace.Open(workspace.Options{Dir: filepath.Join(top, "cache"), Store: store,
-		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+	cache, err := workspace.Open(workspace.Options{Dir: filepath.Join(top, "cache"), Store: store, Logger: log})
 	if err != nil {
 		return err
 	}
