@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// maxBuffered is how much memory one fetch takes for bytes, at most: 64 MiB. A
-// worker's is bounded by that times its activities.
-const maxBuffered = 64 << 20
+// maxBuffered is how much memory one fetch takes for bytes, at most: 32 MiB, what
+// eight streams need of parts of the least size. A worker's is bounded by that
+// times its activities.
+const maxBuffered = 32 << 20
 
 // fetch reads one version of a large object by several GETs at once and yields
 // its bytes in order. Parts begin in the order of the object, each with room for

@@ -109,7 +109,7 @@ func TestASlowReaderGetsNoMoreStreamsAndHoldsNoMoreThanItsShare(t *testing.T) {
 	for _, q := range f.seen("GET") {
 		sum += q.to - q.from + 1
 	}
-	if held := sum - 15<<20; held > 64<<20 {
+	if held := sum - 15<<20; held > 32<<20 {
 		t.Errorf("%d bytes were fetched ahead", held)
 	}
 	if n := f.atOnce("GET"); n > 2 {

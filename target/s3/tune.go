@@ -4,9 +4,9 @@ import "time"
 
 // What a fetch adapts to, and between which bounds.
 const (
-	firstPart = 8 << 20  // bytes; an object of up to that many is one GET
-	leastPart = 4 << 20  // bytes; below, a request's round trip shows
-	mostPart  = 16 << 20 // bytes; above, there is nothing to gain
+	firstPart = 8 << 20 // bytes; an object of up to that many is one GET
+	leastPart = 4 << 20 // bytes; below, a request's round trip shows
+	mostPart  = 8 << 20 // bytes; above, there is little to gain, and memory to lose
 
 	firstStreams = 2
 	mostStreams  = 8
