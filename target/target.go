@@ -86,6 +86,14 @@ type PutOptions struct {
 	// fails with Busy: the same Put once more begins afresh. Stores that publish
 	// by a rename (target/dir) ignore Resume and always begin afresh.
 	Resume bool
+
+	// Sent, if not nil, is told how many bytes have gone out to the store so far:
+	// of the object, not since the last call. That is an account for a progress
+	// bar and no promise that the store has kept them; it falls back where a part
+	// is sent again, and what an earlier upload left counts once it is found to be
+	// the same. It is called from any goroutine, never from two at a time, must
+	// return at once, and is not called after Put has returned.
+	Sent func(bytes int64)
 }
 
 // Results stores what workflows return. A missing bucket or refused access is
