@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -50,12 +50,8 @@ func TestRow13_CancelledBesideAnotherCaller(t *testing.T) {
 	for _, mode := range modes[1:] {
 		t.Run(mode, func(t *testing.T) {
 			first, _, s := bulks(t)
-			var heads atomic.Int32 // by which each caller asks for the version
 			heal := make(chan struct{})
 			door := newDoor(t, s.Endpoint, func(v visit) {
-				if v.get == 0 {
-					heads.Add(1)
-				}
 				if v.later() {
 					<-heal
 				}
@@ -63,12 +59,22 @@ func TestRow13_CancelledBesideAnotherCaller(t *testing.T) {
 			})
 			d := newDeskOn(t, s.through(door.url))
 			ctx, cancel := context.WithCancel(t.Context())
-			cancelled, other := make(chan error, 1), make(chan outcome, 1)
-			go func() { cancelled <- d.get(ctx, "run-1", mode) }()
+			cancelled, other, joined := make(chan error, 1), make(chan error, 1), make(chan bool)
+			go func() { cancelled <- d.get(ctx, "run-1", mode, nil) }()
 			d.mustBeArriving(4 << 20)
-			go func() { other <- d.try("get_target", "bulk", "run-2", mode) }()
-			waitFor(t, func() (string, bool) { return "the second caller does not ask", heads.Load() == 2 })
-			time.Sleep(300 * time.Millisecond) // in which it joins
+			follows := sync.OnceFunc(func() { close(joined) })
+			go func() {
+				other <- d.get(t.Context(), "run-2", mode, func(p workspace.Progress) {
+					if p.Stage == "downloading" { // which the first caller does
+						follows()
+					}
+				})
+			}()
+			select {
+			case <-joined:
+			case <-time.After(2 * mustBeOver):
+				t.Error("the second caller does not follow the download")
+			}
 			cancel()
 			select {
 			case err := <-cancelled:
@@ -79,11 +85,8 @@ func TestRow13_CancelledBesideAnotherCaller(t *testing.T) {
 				t.Error("the call goes on")
 			}
 			close(heal)
-			out := <-other
-			if out.err != nil {
-				t.Fatal(out.err)
-			}
-			mustBeTree(t, out.path, first.tree)
+			must(t, <-other)
+			mustBeTree(t, d.getTarget("bulk", "run-2", mode), first.tree)
 			d.mustHold(published("bulk", "run-2", mode)...)
 			if n := d.downloads(); n != 1 {
 				t.Errorf("%d downloads", n)
@@ -102,17 +105,17 @@ func asked(t *testing.T, s shelf, mode string) (*desk, context.Context, context.
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
 	ended := make(chan error, 1)
-	go func() { ended <- d.get(ctx, "run-1", mode) }()
+	go func() { ended <- d.get(ctx, "run-1", mode, nil) }()
 	d.mustBeArriving(1 << 20)
 	n.turns(t, silent)
 	return d, ctx, cancel, ended
 }
 
 // get asks the cache itself.
-func (d *desk) get(ctx context.Context, run, mode string) error {
+func (d *desk) get(ctx context.Context, run, mode string, progress func(workspace.Progress)) error {
 	t, err1 := cordon.ParseTargetID("bulk")
 	r, err2 := cordon.ParseRunID(run)
-	_, err3 := d.cache.Get(ctx, workspace.Request{Target: t, Run: r, Mode: cordon.Mode(mode)})
+	_, err3 := d.cache.Get(ctx, workspace.Request{Target: t, Run: r, Mode: cordon.Mode(mode), Progress: progress})
 	return errors.Join(err1, err2, err3)
 }
 

@@ -21,15 +21,15 @@ func begun(t *testing.T, s shelf, mode string) (*desk, *network, <-chan outcome)
 	n := newNetwork(t, s.Endpoint)
 	n.turns(t, slow)
 	d := newDeskOn(t, s.through(n.url))
-	out := d.asks("bulk", mode)
+	out := d.asks("bulk", mode, 2*time.Minute)
 	d.mustBeArriving(1 << 20)
 	return d, n, out
 }
 
 // asks is getTarget on behalf of run-1, without waiting for the outcome.
-func (d *desk) asks(id, mode string) <-chan outcome {
+func (d *desk) asks(id, mode string, limit time.Duration) <-chan outcome {
 	out := make(chan outcome, 1)
-	go func() { out <- d.tryFor(2*time.Minute, "get_target", id, "run-1", mode) }()
+	go func() { out <- d.tryFor(limit, "get_target", id, "run-1", mode) }()
 	return out
 }
 
@@ -90,11 +90,13 @@ func TestAFetchOutlivesItsAttemptWhileTheStoreIsAway(t *testing.T) {
 			n := newNetwork(t, s.Endpoint)
 			n.turns(t, slow)
 			d := newDeskOn(t, s.through(n.url))
-			time.AfterFunc(time.Second, func() { n.turns(t, silent) })
-			if out := d.tryFor(2*time.Second, "get_target", "bulk", "run-1", mode); !temporal.IsTimeoutError(errors.Unwrap(out.err)) {
+			attempt := d.asks("bulk", mode, 2*time.Second)
+			d.mustBeArriving(1 << 20)
+			n.turns(t, silent)
+			if out := <-attempt; !temporal.IsTimeoutError(errors.Unwrap(out.err)) {
 				t.Fatalf("the first attempt gave %q, %v", out.path, out.err)
 			}
-			d.mustBeArriving(1)
+			d.mustBeArriving(1 << 20)
 			n.heals(t)
 			mustArrive(t, d, d.try("get_target", "bulk", "run-1", mode), mode, first)
 		})
@@ -162,7 +164,7 @@ func TestAStoreThatStaysAwayInTheMiddleOfAFetchIsGivenUp(t *testing.T) {
 		v.pass(v)
 	})
 	d := newDeskOn(t, s.through(door.url))
-	calls = append(calls, call{"busy", time.Now(), d, d.asks("bulk", "isolated"), door.heals})
+	calls = append(calls, call{"busy", time.Now(), d, d.asks("bulk", "isolated", 2*time.Minute), door.heals})
 
 	for _, c := range calls { // all of them wait already
 		mustFail(t, <-c.out, cordon.StorageUnavailable, fmt.Sprintf("of %d bytes", len(first.tar)))
