@@ -101,3 +101,17 @@ func TestOnlyAnUploadUnderTheIdOfItsContentMayBeContinued(t *testing.T) {
 		}
 	}
 }
+
+func TestUnderAGivenIdAnObjectOfTheSameSizeIsNotTakenForTheUpload(t *testing.T) {
+	c := newCall(t)
+	project := filepath.Join(c.home, "project.bin")
+	writeFile(t, project, "new")
+	c.mustRun(t, "targets", "put", project, "--id", "mine", "--data", c.data())
+	object := filepath.Join(c.data(), "store", "targets", "mine", "target")
+	writeFile(t, object, "old") // by another tool, which states no digest
+	var up uploaded
+	decode(t, c.mustRun(t, "targets", "put", project, "--id", "mine", "--data", c.data(), "--json").out, &up)
+	if b, err := os.ReadFile(object); err != nil || string(b) != "new" || up.Existed {
+		t.Errorf("stored is %q, %v; existed is %v", b, err, up.Existed)
+	}
+}

@@ -1,13 +1,13 @@
 // Package pack turns a folder into an object of a store, and a file into itself.
 //
 // A folder becomes a tar archive compressed with zstandard, on all cores and in
-// bounded memory, which "tar --zstd -xf" unpacks. The same content is always the same archive, whoever packs it
-// and wherever: names in the order of their bytes, one modification time, modes
-// 0644 and 0755, no owners, hard links as files of their own. Symbolic links
-// are kept as they are and never followed; empty folders are kept; sockets,
-// FIFOs and devices are left out and reported; what an IgnoreFile says is left
-// out. Whatever else lies in the folder is content, .git too: where its inner
-// state differs, the ids of two clones of one commit differ.
+// bounded memory, which "tar --zstd -xf" unpacks. The same content is always the
+// same archive, whoever packs it and wherever: names in the order of their bytes,
+// one modification time, modes 0644 and 0755, no owners, hard links as files of
+// their own. Symbolic links are kept as they are and never followed; empty
+// folders are kept; sockets, FIFOs and devices are left out and reported; what an
+// IgnoreFile says is left out. Whatever else lies in the folder is content, .git
+// too: where its inner state differs, the ids of two clones of one commit differ.
 //
 // The id is "sha256-" and the hex SHA-256 of the archive before compression, or
 // of the file as it is (CONTRACT §8.8): the same project uploaded twice is one
@@ -124,9 +124,10 @@ func (s *Source) Hash(ctx context.Context, progress Progress) (Summary, error) {
 }
 
 // Upload stores the source under its id, after a Hash if there was none. Where
-// the store has that object already, nothing is sent and existed is true. A
-// source that is no longer what Hash saw fails with IntegrityMismatch, and
-// nothing is stored. progress is of the bytes that are sent, and may be nil.
+// the store has that object already, nothing is sent and existed is true; it is
+// true as well where somebody else has stored it in the meantime. A source that
+// is no longer what Hash saw fails with IntegrityMismatch, and nothing is stored.
+// progress is of the bytes that are sent, and may be nil.
 func (s *Source) Upload(ctx context.Context, store target.Store, progress Progress) (info target.Info, existed bool, err error) {
 	defer func() { s.kit = nil }()
 	if s.sum == nil {
@@ -134,40 +135,46 @@ func (s *Source) Upload(ctx context.Context, store target.Store, progress Progre
 			return target.Info{}, false, err
 		}
 	}
-	info, err = store.Stat(ctx, s.sum.ID)
-	if err == nil && s.isStored(info) {
-		return info, true, nil
+	for resume := true; ; resume = false {
+		if info, existed, err = s.stored(ctx, store); existed || err != nil {
+			return info, existed, err
+		}
+		info, err = s.put(ctx, store, resume, progress)
+		if !resume || cordon.KindOf(err) != cordon.Busy {
+			return info, false, err
+		}
+		// The parts that were to be continued are of other bytes, as another release's
+		// encoder makes them, or somebody else is at work on them and may have joined
+		// them already. An upload of its own is in nobody's way, and nobody in its.
 	}
-	if err != nil && cordon.KindOf(err) != cordon.TargetNotFound {
-		return target.Info{}, false, err
-	}
-	info, err = s.put(ctx, store, progress)
-	if cordon.KindOf(err) == cordon.Busy {
-		// What an upload that broke off has left is of other bytes, as another
-		// release's encoder makes them, and is gone. A second time is somebody else.
-		info, err = s.put(ctx, store, progress)
-	}
-	return info, false, err
 }
 
-// put stores the object. Its id is made of the content, so that what has arrived
-// of an upload that breaks off is the beginning of the next one.
-func (s *Source) put(ctx context.Context, store target.Store, progress Progress) (target.Info, error) {
+// stored returns what the store has under the source's id, and whether that is
+// what an upload would store. Its digest decides. Where a store has none the size
+// does, but under the id of the content alone: under any other, as `--id` gives
+// one, there may be anything.
+func (s *Source) stored(ctx context.Context, store target.Store) (info target.Info, is bool, err error) {
+	info, err = store.Stat(ctx, s.sum.ID)
+	switch {
+	case cordon.KindOf(err) == cordon.TargetNotFound:
+		return target.Info{}, false, nil
+	case err != nil:
+		return target.Info{}, false, err
+	case info.SHA256 != "":
+		return info, info.SHA256 == s.sum.SHA256, nil
+	}
+	return info, info.ID == s.sum.ID && info.Size == s.sum.UploadSize, nil
+}
+
+// put stores the object. resume continues an upload that broke off: under an id
+// that is made of the content, what has arrived of it is the beginning of this one.
+func (s *Source) put(ctx context.Context, store target.Store, resume bool, progress Progress) (target.Info, error) {
 	r, stop, err := s.open(ctx, meter(progress, s.sum.UploadSize))
 	if err != nil {
 		return target.Info{}, err
 	}
 	defer stop()
-	return store.Put(ctx, s.sum.ID, r, target.PutOptions{Size: s.sum.UploadSize, SHA256: s.sum.SHA256, Resume: true})
-}
-
-// isStored reports whether an object under the source's id is what an upload
-// would store. Its digest decides; the size does where a store has no digest.
-func (s *Source) isStored(info target.Info) bool {
-	if info.SHA256 != "" {
-		return info.SHA256 == s.sum.SHA256
-	}
-	return info.Size == s.sum.UploadSize
+	return store.Put(ctx, s.sum.ID, r, target.PutOptions{Size: s.sum.UploadSize, SHA256: s.sum.SHA256, Resume: resume})
 }
 
 // open returns the bytes of the object. They end with an error where the source

@@ -71,6 +71,46 @@ func TestTheSameProjectUploadedTwiceIsSentOnce(t *testing.T) {
 	}
 }
 
+// forgetful is a store that keeps no digests, under an id of its own if that is
+// not zero.
+type forgetful struct {
+	target.Store
+	id cordon.TargetID
+}
+
+func (f forgetful) at(id cordon.TargetID) cordon.TargetID {
+	if f.id.IsZero() {
+		return id
+	}
+	return f.id
+}
+
+func (f forgetful) Stat(ctx context.Context, id cordon.TargetID) (target.Info, error) {
+	info, err := f.Store.Stat(ctx, f.at(id))
+	info.SHA256 = ""
+	return info, err
+}
+
+func (f forgetful) Put(ctx context.Context, id cordon.TargetID, r io.Reader, opts target.PutOptions) (target.Info, error) {
+	return f.Store.Put(ctx, f.at(id), r, opts)
+}
+
+func TestWithoutADigestTheSizeDecidesOnlyUnderTheIdOfTheContent(t *testing.T) {
+	mine, err := cordon.ParseTargetID("mine")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []cordon.TargetID{{}, mine} {
+		st := forgetful{store(t), id}
+		for i, content := range []string{"11", "11", "22"} {
+			info, existed, err := open(t, tree(t, map[string]string{"a": content})+"/a").Upload(t.Context(), st, nil)
+			if want := i == 1 && id.IsZero(); err != nil || existed != want {
+				t.Errorf("%q put as %s: existed is %v, want %v; %v", content, info.ID, existed, want, err)
+			}
+		}
+	}
+}
+
 func TestADamagedObjectUnderTheIdIsReplaced(t *testing.T) {
 	st := store(t)
 	s := open(t, tree(t, map[string]string{"a": "1"}))
@@ -226,12 +266,35 @@ func TestAnUploadMayBeContinuedAndOneThatWasInTheWayIsOvercomeOnce(t *testing.T)
 			if err != nil || existed || len(st.opts) != answers+1 || last != info.Size {
 				t.Errorf("%s: %d puts, %v, %v; progress to %d of %d", kind, len(st.opts), existed, err, last, info.Size)
 			}
-			for _, o := range st.opts {
-				if !o.Resume || o.Size != info.Size || o.SHA256 != info.SHA256 {
+			for i, o := range st.opts {
+				if o.Resume != (i == 0) || o.Size != info.Size || o.SHA256 != info.SHA256 {
 					t.Errorf("%s: put with %+v", kind, o)
 				}
 			}
 		}
+	}
+}
+
+// overtaken is a store in which somebody else stores the object while it is put.
+type overtaken struct {
+	*counting
+	stored []byte
+}
+
+func (o overtaken) Put(ctx context.Context, id cordon.TargetID, r io.Reader, opts target.PutOptions) (target.Info, error) {
+	o.puts++
+	if _, err := o.Store.Put(ctx, id, bytes.NewReader(o.stored), target.PutOptions{Size: -1}); err != nil {
+		return target.Info{}, err
+	}
+	return target.Info{}, &cordon.Error{Kind: cordon.Busy, Op: "put target", Err: errors.New("another upload has joined the parts")}
+}
+
+func TestWhatSomebodyElseHasStoredMeanwhileIsNotSentAgain(t *testing.T) {
+	const content = "the same bytes"
+	st := overtaken{&counting{Store: store(t)}, []byte(content)}
+	info, existed, err := open(t, tree(t, map[string]string{"a": content})+"/a").Upload(t.Context(), st, nil)
+	if err != nil || !existed || st.puts != 1 || info.Size != int64(len(content)) || info.ETag == "" {
+		t.Errorf("after %d puts Upload = %+v, %v, %v", st.puts, info, existed, err)
 	}
 }
 
