@@ -10,16 +10,19 @@ import (
 	"syscall"
 )
 
-// openFile opens a regular file. It never waits: a FIFO that has taken the file's
-// place is an error.
+// openFile opens what was a regular file. It never waits: a FIFO that has taken
+// the file's place is errChanging, as is whatever else is none.
 func openFile(name string) (*os.File, fs.FileInfo, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, syscall.ENXIO) { // what there is to say of a socket, and of a device without its driver
+		err = errChanging
+	}
 	if err != nil {
 		return nil, nil, err
 	}
 	fi, err := f.Stat()
 	if err == nil && !fi.Mode().IsRegular() {
-		err = fmt.Errorf("it is %s", special(fi.Mode()))
+		err = fmt.Errorf("%w: it is %s", errChanging, special(fi.Mode()))
 	}
 	if err != nil {
 		f.Close()

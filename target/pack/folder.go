@@ -9,7 +9,7 @@ import (
 
 // folder is an open folder. Everything is asked of it by a name of one
 // component, which is never followed if it is a link: nothing that happens to
-// the tree meanwhile leads outside, and trees may be of any depth. These are bare
+// the tree meanwhile leads outside, and no path is too long. These are bare
 // system calls because a tree is mostly small files: what os.File and os.Root do
 // for each of them took longer than to read it.
 type folder struct{ fd int }

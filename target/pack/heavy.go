@@ -55,10 +55,20 @@ func isGitStore(e *found) bool {
 }
 
 func isCargoOutput(e *found) bool {
-	return e.in.has("Cargo.toml") || e.in.has(e.name+"/CACHEDIR.TAG")
+	return e.in.has("Cargo.toml") || e.has("CACHEDIR.TAG")
 }
 
-func isVenv(e *found) bool { return e.in.has(e.name + "/pyvenv.cfg") }
+func isVenv(e *found) bool { return e.has("pyvenv.cfg") }
+
+// has reports whether there is something of that name in the folder e.
+func (e *found) has(name string) bool {
+	d, err := e.in.folder(e.name)
+	if err != nil {
+		return false
+	}
+	defer d.close()
+	return d.has(name)
+}
 
 // has reports whether there is something of that name. It decides what is spoken
 // of, never what is packed, so an error is a no.

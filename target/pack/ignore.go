@@ -1,10 +1,9 @@
 package pack
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 )
 
@@ -124,25 +123,44 @@ func verdict(sets []ruleset, path string, isDir bool) (ignored, decided bool) {
 // dir. One that cannot be read, or is not a regular file, is an error: to go on
 // without it would send away what somebody wanted kept.
 func readIgnore(d folder, dir string) (rs ruleset, err error) {
-	st, err := d.lstat(IgnoreFile)
-	if err == nil && typeOf(&st) != 0 {
-		err = errors.New("it is not a regular file")
-	}
-	if err != nil {
+	e := found{in: d, name: IgnoreFile}
+	if e.st, err = d.lstat(IgnoreFile); err != nil {
 		return rs, err
 	}
-	fd, err := d.file(IgnoreFile)
+	if !e.isFile() {
+		return rs, errors.New("it is not a regular file")
+	}
+	b, err := e.content(maxIgnoreFile)
 	if err != nil {
 		return rs, err
-	}
-	f := os.NewFile(uintptr(fd), IgnoreFile)
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxIgnoreFile+1))
-	if err != nil {
-		return rs, err
-	}
-	if len(b) > maxIgnoreFile {
-		return rs, fmt.Errorf("it has more than %d bytes", maxIgnoreFile)
 	}
 	return parseIgnore(dir, string(b)), nil
+}
+
+// content returns what is in the regular file e, which may have that many bytes.
+func (e *found) content(most int64) ([]byte, error) {
+	if e.st.Size > most {
+		return nil, fmt.Errorf("it has more than %d bytes", most)
+	}
+	fd, err := e.in.file(e.name)
+	if err != nil {
+		return nil, e.cause(err)
+	}
+	defer closeFile(fd)
+	b := make([]byte, e.st.Size+1) // one more, which a file that grows fills
+	var n int
+	for n < len(b) {
+		m, err := readFile(fd, b[n:])
+		if err != nil {
+			return nil, e.cause(err)
+		}
+		if m == 0 {
+			break
+		}
+		n += m
+	}
+	if st, err := statFile(fd); err != nil || !same(&st, &e.st) || int64(n) != e.st.Size {
+		return nil, cmp.Or(err, errChanging)
+	}
+	return b[:n], nil
 }

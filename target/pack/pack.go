@@ -237,6 +237,9 @@ func unreadable(op, path string, err error) error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 	case errors.Is(err, errChanging):
 		return changed(op, path, err)
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		e.Err = fmt.Errorf("%w: each level of folders takes one", err)
+		e.Fix = "allow more open files (ulimit -n), or leave the deepest folders out in " + IgnoreFile
 	case errors.Is(err, fs.ErrPermission):
 		e.Kind, e.Fix = cordon.PermissionDenied, "make it readable, or leave it out in "+IgnoreFile
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ELOOP):
@@ -279,7 +282,10 @@ func (s *Source) openAgain(ctx context.Context, moved func(int)) (io.Reader, fun
 		defer close(done)
 		h := sha256.New()
 		err := copyWhole(ctx, io.MultiWriter(h, pw), f, fi, moved)
-		if err == nil && hex.EncodeToString(h.Sum(nil)) != s.sum.SHA256 {
+		switch {
+		case errors.Is(err, errChanging):
+			err = changed("upload", s.path, err)
+		case err == nil && hex.EncodeToString(h.Sum(nil)) != s.sum.SHA256:
 			err = changed("upload", s.path, errors.New("its content is not what it was"))
 		}
 		pw.CloseWithError(err)

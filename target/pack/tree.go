@@ -70,7 +70,7 @@ func (a *archiver) entry(e *found) error {
 	default:
 		link, err := e.in.readlink(e.name)
 		if err != nil {
-			return err
+			return e.cause(err)
 		}
 		h.Typeflag, h.Linkname, h.Mode = tar.TypeSymlink, link, 0o777
 	}
@@ -87,7 +87,7 @@ func (a *archiver) header(h *tar.Header) error {
 func (a *archiver) file(e *found, h *tar.Header) error {
 	fd, err := e.in.file(e.name)
 	if err != nil {
-		return err
+		return e.cause(err)
 	}
 	defer closeFile(fd)
 	h.Typeflag, h.Size = tar.TypeReg, e.st.Size
@@ -97,7 +97,7 @@ func (a *archiver) file(e *found, h *tar.Header) error {
 	if err := a.header(h); err != nil {
 		return err
 	}
-	if err := a.content(fd, e.st.Size); err != nil {
+	if err := a.content(e, fd); err != nil {
 		return err
 	}
 	// One look afterwards is enough for all that may have happened since the walk
@@ -109,8 +109,8 @@ func (a *archiver) file(e *found, h *tar.Header) error {
 	return err
 }
 
-// content copies a file that has that many bytes.
-func (a *archiver) content(fd int, size int64) error {
+// content copies the file e, which is open.
+func (a *archiver) content(e *found, fd int) error {
 	const step = 1 << 20 // bytes read at once: often enough for a cancel and for progress
 	var done int64
 	for {
@@ -123,18 +123,18 @@ func (a *archiver) content(fd int, size int64) error {
 		}
 		n, err := readFile(fd, room[:min(step, len(room))])
 		if err != nil {
-			return err
+			return e.cause(err)
 		}
 		if n == 0 {
 			break
 		}
-		if done += int64(n); done > size {
+		if done += int64(n); done > e.st.Size {
 			return errChanging
 		}
 		a.out.advance(n)
 		a.moved(n)
 	}
-	if done != size {
+	if done != e.st.Size {
 		return errChanging
 	}
 	return nil

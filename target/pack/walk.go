@@ -2,6 +2,7 @@ package pack
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -29,10 +30,22 @@ type visitor interface {
 	omit(path, reason string)
 }
 
+// cause returns why e could not be read: err, unless e is not what the walk has
+// seen there. What the system says of a folder, a socket or a FIFO in a file's
+// place is true, and says nothing of what has happened.
+func (e *found) cause(err error) error {
+	st, lerr := e.in.lstat(e.name)
+	if errors.Is(lerr, fs.ErrNotExist) || lerr == nil && !same(&st, &e.st) {
+		return errChanging
+	}
+	return err
+}
+
 // walk shows v the tree at base, without base itself, in an order that depends
 // on the names alone. It follows no link: each folder is opened by its name in
-// the folder above, so a tree of any depth can be walked, and a link that takes
-// a folder's place meanwhile is noticed.
+// the folder above, so that no path is too long and a link that takes a folder's
+// place meanwhile is noticed. The folders above the one that it is in stay open:
+// how deep a tree may be is a matter of how many files the process may have open.
 func walk(ctx context.Context, base string, v visitor) error {
 	d, err := openFolder(base)
 	if err != nil {
@@ -87,7 +100,7 @@ func walkFolder(ctx context.Context, base string, d folder, dir string, sets []r
 func descend(ctx context.Context, base string, e *found, sets []ruleset, v visitor) error {
 	d, err := e.in.folder(e.name)
 	if err != nil {
-		return unreadable("read folder", filepath.Join(base, e.path), err)
+		return unreadable("read folder", filepath.Join(base, e.path), e.cause(err))
 	}
 	defer d.close()
 	st, err := statFile(d.fd)
