@@ -2,6 +2,7 @@ package miniotest
 
 import (
 	"context"
+	"fmt"
 	"testing"
 )
 
@@ -31,13 +32,22 @@ func StartOwn(t testing.TB) *Own {
 // Kill kills the server with SIGKILL. It may be killed already.
 func (o *Own) Kill() { o.run.kill() }
 
-// Start starts the server again, after Kill, on the same port and data, and
-// returns when it answers.
+// Start is Restart for the test's own goroutine: where the server does not start,
+// the test ends.
 func (o *Own) Start(t testing.TB) {
 	t.Helper()
+	if err := o.Restart(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Restart starts the server again, after Kill, on the same port and data, and
+// returns when it answers.
+func (o *Own) Restart() error {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	if err := o.run.start(ctx); err != nil {
-		t.Fatalf("start MinIO again: %v", err)
+		return fmt.Errorf("start MinIO again: %w", err)
 	}
+	return nil
 }

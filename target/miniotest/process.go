@@ -121,8 +121,12 @@ func (p *process) ready(ctx context.Context) error {
 	}
 }
 
-// kill kills the server, which keeps what it stored.
+// kill kills the server, which keeps what it stored. One that could not be
+// started is dead.
 func (p *process) kill() {
+	if p.cmd.Process == nil {
+		return
+	}
 	_ = p.cmd.Process.Kill() // fails when it is gone already
 	<-p.exited
 }

@@ -193,14 +193,15 @@ func TestAServerThatIsKilledAndStartedAgainIsSurvived(t *testing.T) {
 		t.Fatal(err)
 	}
 	srv.Kill()
-	started := make(chan struct{})
+	started := make(chan error, 1)
 	go func() {
-		defer close(started)
 		time.Sleep(500 * time.Millisecond)
-		srv.Start(t)
+		started <- srv.Restart()
 	}()
 	_, err = io.Copy(&got, r)
-	<-started
+	if err := <-started; err != nil {
+		t.Fatal(err)
+	}
 	wantContent(t, got.Bytes(), body, err)
 }
 

@@ -2,6 +2,7 @@ package s3_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -198,19 +199,16 @@ func TestAServerThatIsKilledAndStartedAgainIsSurvivedByAPut(t *testing.T) {
 		t.Fatal(err)
 	}
 	srv.Kill()
-	started := make(chan struct{})
+	started := make(chan error, 1)
 	go func() {
-		defer close(started)
 		time.Sleep(500 * time.Millisecond)
-		srv.Start(t)
+		started <- srv.Restart()
 	}()
 	if _, err := pw.Write(body[2*partBytes+1:]); err != nil {
 		t.Error(err)
 	}
 	pw.Close()
-	err := <-put
-	<-started
-	if err != nil {
+	if err := errors.Join(<-put, <-started); err != nil {
 		t.Fatal(err)
 	}
 	wantStored(t, srv.Server, cfg, "a", body)
