@@ -174,16 +174,16 @@ func (f *fetch) measure(n int) (grow bool) {
 	return f.tune.arrived(now, n, waited) && f.next < f.v.info.Size
 }
 
-// close ends all streams and waits for them. cancel ends the context.
+// close ends all streams and waits for them. cancel ends the context, which a
+// Read that waits must find over when it wakes: nothing is wrong with the store.
 func (f *fetch) close(cancel func()) {
-	f.fail(os.ErrClosed)
 	f.mu.Lock()
-	stop := f.stop
-	f.mu.Unlock()
-	if stop != nil {
-		stop()
+	if f.stop != nil {
+		f.stop()
 	}
 	cancel()
+	f.end(os.ErrClosed)
+	f.mu.Unlock()
 	f.wg.Wait()
 }
 
@@ -191,6 +191,10 @@ func (f *fetch) close(cancel func()) {
 func (f *fetch) fail(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.end(err)
+}
+
+func (f *fetch) end(err error) {
 	if f.err == nil {
 		f.err = err
 	}
