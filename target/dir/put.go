@@ -121,7 +121,11 @@ func (s *Store) startPut(id cordon.TargetID) (*os.Root, string, *flock.Lock, err
 
 // fill writes what v yields to f, durably.
 func fill(f *os.File, v *verify.Reader) (fs.FileInfo, error) {
-	w := bufio.NewWriterSize(f, putBuffer)
+	var to io.Writer = f
+	if sent := v.Want().Sent; sent != nil {
+		to = &counter{w: f, sent: sent}
+	}
+	w := bufio.NewWriterSize(to, putBuffer)
 	_, err := io.Copy(struct{ io.Writer }{w}, v)
 	if err == nil {
 		err = w.Flush()
@@ -133,6 +137,20 @@ func fill(f *os.File, v *verify.Reader) (fs.FileInfo, error) {
 		return nil, err
 	}
 	return f.Stat()
+}
+
+// counter tells how many bytes have been written.
+type counter struct {
+	w    io.Writer
+	n    int64
+	sent func(bytes int64)
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	c.sent(c.n)
+	return n, err
 }
 
 // sweepPuts removes the uploads in root that nobody is writing any more: a
