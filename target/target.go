@@ -82,9 +82,10 @@ type PutOptions struct {
 	// an upload that broke off may be continued by the next Put of it. A Put that
 	// fails for the store's reasons or because its context is over then keeps, out
 	// of sight, what has arrived; one whose bytes fail keeps nothing. Where
-	// the kept part turns out to be of other bytes it is thrown away and the Put
-	// fails with Busy: the same Put once more begins afresh. Stores that publish
-	// by a rename (target/dir) ignore Resume and always begin afresh.
+	// the kept part turns out to be of other bytes the Put fails with Busy, and
+	// what was kept is thrown away unless somebody may be at work on it: the same
+	// Put without Resume begins afresh. Stores that publish by a rename
+	// (target/dir) ignore Resume and always begin afresh.
 	Resume bool
 
 	// Sent, if not nil, is told how many bytes have gone out to the store so far:

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/minio/minio-go/v7"
+
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/target"
 )
@@ -21,8 +23,8 @@ type etagSum struct {
 // newETagSum returns nil unless the ETag in the answer with that header is known
 // to be the MD5 of the bytes, and nothing better is known: an uploader's SHA-256
 // is checked by whoever reads.
-func newETagSum(info target.Info, header http.Header) *etagSum {
-	if info.SHA256 != "" || !isMD5(info.ETag) || !truthful(header) {
+func newETagSum(info target.Info, bucket string, header http.Header) *etagSum {
+	if info.SHA256 != "" || !isMD5(info.ETag) || !truthful(bucket, header) {
 		return nil
 	}
 	return &etagSum{info: info, sum: md5.New()}
@@ -33,17 +35,45 @@ func isMD5(etag string) bool {
 	return err == nil && len(b) == md5.Size
 }
 
-// truthful reports whether the server that sent header makes ETags of MD5s where
-// they look like some. An ETag is opaque by right, and of encrypted objects it is
-// something else.
-func truthful(header http.Header) bool {
+// truthful reports whether the server that sent header of an object in bucket
+// makes ETags of MD5s where they look like some. An ETag is opaque by right, and
+// of encrypted objects it is something else; but AWS, which encrypts everything,
+// says that with keys of S3's own it is the MD5, other than in directory buckets.
+func truthful(bucket string, header http.Header) bool {
+	const encryption = "x-amz-server-side-encryption"
+	aws := header.Get("Server") == "AmazonS3" && !strings.HasSuffix(bucket, "--x-s3")
 	for name := range header {
-		if strings.HasPrefix(strings.ToLower(name), "x-amz-server-side-encryption") {
+		if n := strings.ToLower(name); strings.HasPrefix(n, encryption) && !(aws && n == encryption && header.Get(name) == "AES256") {
 			return false
 		}
 	}
-	server := header.Get("Server")
-	return server == "AmazonS3" || strings.HasPrefix(server, "MinIO")
+	return aws || strings.HasPrefix(header.Get("Server"), "MinIO")
+}
+
+// weak is what the ETags begin with that proxies make which change how bytes are
+// sent.
+const weak = "W/"
+
+// cleanETag returns an ETag as minio-go hands it on, without the quote that it
+// leaves in a weak one.
+func cleanETag(etag string) string {
+	if rest, ok := strings.CutPrefix(etag, weak); ok {
+		return weak + strings.Trim(rest, `"`)
+	}
+	return etag
+}
+
+// sameETag reports whether two ETags are of one version.
+func sameETag(a, b string) bool {
+	return strings.TrimPrefix(cleanETag(a), weak) == strings.TrimPrefix(cleanETag(b), weak)
+}
+
+// ifMatch makes a request one for the version etag, unless that is weak: a weak
+// ETag never matches, so the answer's own has to be looked at.
+func ifMatch(opts *minio.GetObjectOptions, etag string) {
+	if !strings.HasPrefix(etag, weak) {
+		opts.Set("If-Match", `"`+etag+`"`)
+	}
 }
 
 func (s *etagSum) write(p []byte) {

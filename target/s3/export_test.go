@@ -7,7 +7,7 @@ import (
 
 // Patience is after which times a store counts a server as dead. What is zero is
 // as usual.
-type Patience struct{ Header, Stall, Progress, Stale time.Duration }
+type Patience struct{ Header, Stall, Progress, Stale, Quiet time.Duration }
 
 // OpenImpatient opens a store that gives a server up after a short time.
 func OpenImpatient(cfg Config, p Patience) (*Store, error) {
@@ -16,6 +16,7 @@ func OpenImpatient(cfg Config, p Patience) (*Store, error) {
 	l.stall = cmp.Or(p.Stall, l.stall)
 	l.patience = cmp.Or(p.Progress, l.patience)
 	l.stale = cmp.Or(p.Stale, l.stale)
+	l.quiet = cmp.Or(p.Quiet, l.quiet)
 	return open(cfg, l)
 }
 

@@ -1,7 +1,6 @@
 package s3
 
 import (
-	"bytes"
 	"context"
 	"crypto/md5" // not for security: it is what servers make ETags of
 	"encoding/hex"
@@ -26,30 +25,34 @@ type multipart struct {
 	id       cordon.TargetID
 	upload   string                   // what the server calls it
 	there    map[int]minio.ObjectPart // what the server has of it from a Put before, by number
+	alive    bool                     // it is of other bytes, and perhaps of somebody who is at work on it
 	patience patience
+	sent     account
 
 	mu    sync.Mutex
 	parts []minio.CompletePart // at their numbers less one
 }
 
 // uploadParts stores part, which is full, and what v yields after it, and
-// returns the object's ETag. That v has come to its end, and so was checked, is
+// returns the object's ETag, and whether another Put had begun the upload. That v has come to its end, and so was checked, is
 // known before the parts are joined.
-func (s *Store) uploadParts(ctx context.Context, id cordon.TargetID, v *verify.Reader, part []byte, opts minio.PutObjectOptions) (etag string, err error) {
-	m := &multipart{s: s, id: id, patience: patience{limit: s.limits.patience}}
+func (s *Store) uploadParts(ctx context.Context, id cordon.TargetID, v *verify.Reader, part []byte, opts minio.PutObjectOptions) (etag string, continued bool, err error) {
+	m := &multipart{s: s, id: id, patience: patience{limit: s.limits.patience}, sent: account{sent: v.Want().Sent}}
 	resume := v.Want().Resume
 	if resume {
 		if m.upload, m.there, err = s.unfinished(ctx, id); err != nil {
-			return "", err
+			return "", false, err
 		}
 	}
 	if m.upload == "" {
-		err = s.creatingBucket(ctx, func() (err error) {
-			m.upload, err = s.core.NewMultipartUpload(ctx, s.bucket, key(id), opts)
-			return err
+		err = s.creatingBucket(ctx, func() error {
+			return s.persist(ctx, id.String(), 1, func() (err error) {
+				m.upload, err = s.core.NewMultipartUpload(ctx, s.bucket, key(id), opts)
+				return err
+			})
 		})
 		if err != nil {
-			return "", err
+			return "", false, err
 		}
 	}
 	if err = m.send(ctx, v, part); err == nil {
@@ -59,15 +62,16 @@ func (s *Store) uploadParts(ctx context.Context, id cordon.TargetID, v *verify.R
 		err = m.lost(errors.New("another upload of it has joined or removed the parts of this one"))
 	}
 	if err == nil {
-		return etag, nil
+		return etag, m.there != nil, nil
 	}
 	// An error that has a kind here says that these parts are of no use. What the
 	// store says has none yet.
 	useless := ctx.Err() == nil && (v.Err() != nil || cordon.KindOf(err) != "")
-	if !resume || useless || len(m.parts) == 0 {
+	empty := len(m.parts) == 0 && len(m.there) == 0
+	if !m.alive && (!resume || useless || empty) {
 		s.abort(ctx, id, m.upload)
 	}
-	return "", err
+	return "", false, err
 }
 
 // send sends part and what v yields after it, several parts at a time.
@@ -108,9 +112,10 @@ func (m *multipart) read(ctx context.Context, v *verify.Reader, part []byte, sen
 			send(number, buf[:n], release)
 		} else if same(p, buf[:n]) {
 			m.done(number, p.ETag)
+			m.sent.add(n)
 			release()
 		} else {
-			return m.lost(fmt.Errorf("an upload that broke off had other bytes in its part %d, and is removed", number))
+			return m.differs(ctx, number)
 		}
 		if last {
 			break
@@ -135,19 +140,30 @@ func (m *multipart) read(ctx context.Context, v *verify.Reader, part []byte, sen
 
 // sendPart sends one part, again and again where that may help.
 func (m *multipart) sendPart(ctx context.Context, number int, b []byte) error {
-	return m.again(ctx, fmt.Sprintf("part %d", number), func() error {
-		p, err := m.s.once.PutObjectPart(ctx, m.s.bucket, key(m.id), m.upload, number, bytes.NewReader(b), int64(len(b)), minio.PutObjectPartOptions{})
+	furthest := 0 // bytes that some try got to
+	return m.again(ctx, fmt.Sprintf("part %d", number), func() (flowed time.Duration, err error) {
+		began := time.Now()
+		o := newOutgoing(b, func(from, to int) {
+			m.sent.add(to - from)
+			if to > furthest {
+				// What is sent once more is no progress: else a server that takes
+				// some and breaks off would be tried for ever.
+				m.patience.progress(int64(to - furthest))
+				furthest = to
+			}
+		})
+		p, err := m.s.once.PutObjectPart(ctx, m.s.bucket, key(m.id), m.upload, number, o, int64(len(b)), minio.PutObjectPartOptions{})
+		flowed = o.end(err == nil).Sub(began)
 		if err == nil {
 			m.done(number, p.ETag)
-			m.patience.progress(int64(len(b)))
 		}
-		return err
+		return flowed, err
 	})
 }
 
 // join makes the parts an object and returns its ETag.
 func (m *multipart) join(ctx context.Context) (etag string, err error) {
-	err = m.again(ctx, "the end", func() error {
+	err = m.again(ctx, "the end", func() (time.Duration, error) {
 		up, err := m.s.once.CompleteMultipartUpload(ctx, m.s.bucket, key(m.id), m.upload, m.parts, minio.PutObjectOptions{})
 		etag = up.ETag
 		if minio.ToErrorResponse(err).Code == minio.NoSuchUpload {
@@ -157,21 +173,28 @@ func (m *multipart) join(ctx context.Context) (etag string, err error) {
 				etag, err = o.ETag, nil
 			}
 		}
-		return err
+		return 0, err
 	})
 	return etag, err
 }
 
-// again calls f until it succeeds, fails for good, or nothing has helped for too long.
-func (m *multipart) again(ctx context.Context, what string, f func() error) error {
-	var since time.Time // the first failure
+// slowTries is how many tries of one part may take their time on a slow link. A
+// link that breaks more often than that within a part does not carry it.
+const slowTries = 5
+
+// again calls f until it succeeds, fails for good, or nothing has helped for too
+// long. For as long as bytes flowed in f nobody waited.
+func (m *multipart) again(ctx context.Context, what string, f func() (flowed time.Duration, err error)) error {
+	var since time.Time // what counts as waiting began
 	for failures := 1; ; failures++ {
-		err := f()
+		flowed, err := f()
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
 		if failures == 1 {
 			since = time.Now()
+		} else if failures <= slowTries {
+			since = since.Add(flowed)
 		}
 		if !transient(err) || m.patience.over(since) {
 			return err
@@ -196,8 +219,41 @@ func (m *multipart) done(number int, etag string) {
 }
 
 // lost is the error of an upload whose parts are not, or no longer, its own.
-func (m *multipart) lost(err error) error {
+func (m *multipart) lost(err error) *cordon.Error {
 	return &cordon.Error{Kind: cordon.Busy, Op: "continue the upload of", Name: m.id.String(), Err: err, Fix: "put it again"}
+}
+
+// differs is the error of an upload of which the server has other bytes than
+// these, or an ETag that does not tell, in a part. One that somebody may be at
+// work on is left alone.
+func (m *multipart) differs(ctx context.Context, number int) error {
+	what := "is removed"
+	if m.alive = !m.quiet(ctx); m.alive {
+		what = "may be somebody's who is still at it, and is left alone"
+	}
+	e := m.lost(fmt.Errorf("an unfinished upload of it has other bytes in its part %d, or they cannot be told from other ones; it %s", number, what))
+	if m.alive {
+		e.Fix = fmt.Sprintf("put it again without continuing an upload, or in %v", m.s.limits.quiet)
+	}
+	return e
+}
+
+// quiet reports whether nobody else has sent a part of the upload for long.
+func (m *multipart) quiet(ctx context.Context) bool {
+	parts, err := m.s.parts(ctx, key(m.id), m.upload)
+	if err != nil {
+		return false // it is of no use here whatever it is; and gone, perhaps
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for number, p := range parts {
+		_, before := m.there[number]
+		own := !before && number <= len(m.parts) && m.parts[number-1].ETag == p.ETag
+		if !own && time.Since(p.LastModified) < m.s.limits.quiet {
+			return false
+		}
+	}
+	return true
 }
 
 // same reports whether p is a part with the bytes b.

@@ -1,7 +1,6 @@
 package s3
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -14,18 +13,19 @@ import (
 )
 
 // 16 MiB keep a part's fixed costs small beside its transfer; S3 allows 10,000
-// parts to an object, so that 160 GiB fit. Larger objects of known size get
+// parts to an object, so that 156 GiB fit. Larger objects of known size get
 // larger parts.
 const (
-	minPart  = 16 << 20 // bytes
-	maxParts = 10_000
+	minPart     = 16 << 20 // bytes
+	maxParts    = 10_000
+	contentType = "application/octet-stream"
 	// maxObject is the most that S3 stores under one key, in bytes: 5 TiB.
 	maxObject = 5 << 40
 )
 
 // Put implements target.Store. An object that fits into one part of 16 MiB is
-// one request. The parts of a larger one are sent several at a time, out of at
-// most 64 MiB of memory: what is larger than 160 GiB has larger parts, of which
+// one request, unless its size is unknown and it fills the part. The parts of a larger one are sent several at a time, out of at
+// most 64 MiB of memory: what is larger than 156 GiB has larger parts, of which
 // one is held, and may not be of unknown size. The bytes are checked before the
 // server makes them an object; an upload that fails is aborted, parts and all,
 // also when ctx is over, unless opts.Resume says to keep it. The bucket is
@@ -39,16 +39,20 @@ func (s *Store) Put(ctx context.Context, id cordon.TargetID, r io.Reader, opts t
 	if err != nil {
 		return target.Info{}, err
 	}
-	etag, err := s.upload(ctx, id, v)
+	etag, continued, err := s.upload(ctx, id, v)
 	if err != nil {
 		if v.Err() != nil {
 			return target.Info{}, &cordon.Error{Op: op, Name: id.String(), Err: v.Err()} // not the store's fault: the kind is the reader's
 		}
 		return target.Info{}, s.failure(ctx, op, id.String(), s.bucket, key(id), err)
 	}
-	// Only a HEAD tells the time, and what the metadata is where the upload was
-	// begun by another Put.
-	if o, err := s.core.StatObject(ctx, s.bucket, key(id), minio.StatObjectOptions{}); err == nil && o.ETag == etag {
+	if continued {
+		if etag, err = s.restate(ctx, id, etag, v.Want().SHA256); err != nil {
+			return target.Info{}, s.failure(ctx, op, id.String(), s.bucket, key(id), err)
+		}
+	}
+	// Only a HEAD tells the time.
+	if o, err := s.core.StatObject(ctx, s.bucket, key(id), minio.StatObjectOptions{}); err == nil && sameETag(o.ETag, etag) {
 		if info, err := s.info(op, id, o); err == nil {
 			return info, nil
 		}
@@ -57,27 +61,32 @@ func (s *Store) Put(ctx context.Context, id cordon.TargetID, r io.Reader, opts t
 }
 
 // upload stores what v yields, in one request if it fits into one part, and
-// returns its ETag.
-func (s *Store) upload(ctx context.Context, id cordon.TargetID, v *verify.Reader) (etag string, err error) {
-	opts := minio.PutObjectOptions{ContentType: "application/octet-stream"}
+// returns its ETag, and whether another Put had begun the upload.
+func (s *Store) upload(ctx context.Context, id cordon.TargetID, v *verify.Reader) (etag string, continued bool, err error) {
+	opts := minio.PutObjectOptions{ContentType: contentType}
 	if d := v.Want().SHA256; d != "" {
 		opts.UserMetadata = map[string]string{digestMeta: d}
 	}
 	part := make([]byte, partSize(v.Want().Size, s.part))
 	n, last, err := fill(part, v)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	if !last {
 		return s.uploadParts(ctx, id, v, part, opts)
 	}
 	opts.DisableMultipart = true
-	var up minio.UploadInfo
-	err = s.creatingBucket(ctx, func() (err error) {
-		up, err = s.core.Client.PutObject(ctx, s.bucket, key(id), bytes.NewReader(part[:n]), int64(n), opts)
-		return err
+	sent := account{sent: v.Want().Sent}
+	err = s.creatingBucket(ctx, func() error {
+		return s.persist(ctx, id.String(), s.limits.attempt, func() error {
+			o := newOutgoing(part[:n], func(from, to int) { sent.add(to - from) })
+			up, err := s.once.Client.PutObject(ctx, s.bucket, key(id), o, int64(n), opts)
+			o.end(err == nil)
+			etag = up.ETag
+			return err
+		})
 	})
-	return up.ETag, err
+	return etag, false, err
 }
 
 // fill reads part full. last says that v is at its end, which after an exactly
@@ -96,7 +105,7 @@ func partSize(size, least int64) int64 {
 	if size < 0 {
 		return least
 	}
-	if size < least {
+	if size <= least {
 		return size + 1 // one more byte, so that the end is noticed in the first part
 	}
 	perPart := (size + maxParts - 1) / maxParts

@@ -23,8 +23,16 @@ import (
 func (s *Store) Open(ctx context.Context, id cordon.TargetID, etag string) (io.ReadCloser, target.Info, error) {
 	const op = "open target"
 	ctx, cancel := context.WithCancel(ctx)
-	body, o, header, err := s.first(ctx, id, etag)
-	var info target.Info
+	var (
+		body   io.ReadCloser
+		o      minio.ObjectInfo
+		header http.Header
+		info   target.Info
+	)
+	err := s.persist(ctx, id.String(), 1, func() (err error) {
+		body, o, header, err = s.first(ctx, id, etag)
+		return err
+	})
 	if err == nil {
 		info, err = s.info(op, id, o)
 	} else if minio.ToErrorResponse(err).StatusCode == http.StatusPreconditionFailed {
@@ -32,8 +40,8 @@ func (s *Store) Open(ctx context.Context, id cordon.TargetID, etag string) (io.R
 	} else {
 		err = s.failure(ctx, op, id.String(), s.bucket, key(id), err)
 	}
-	if err == nil && etag != "" && info.ETag != etag {
-		err = target.Replaced(id, etag) // a server, or a proxy, that does not know If-Match
+	if err == nil && etag != "" && !sameETag(info.ETag, etag) {
+		err = target.Replaced(id, etag) // a server, or a proxy, that does not know If-Match, or was not told
 	}
 	if err != nil {
 		cancel() // which closes the body, too
@@ -41,8 +49,8 @@ func (s *Store) Open(ctx context.Context, id cordon.TargetID, etag string) (io.R
 	}
 	s.log.InfoContext(ctx, "Target: downloading from MinIO", "target", id.String(), "bucket", s.bucket, "size", info.Size, "etag", info.ETag)
 	v := &version{store: s, info: info, patience: patience{limit: s.limits.patience}}
-	r := &reader{ctx: ctx, v: v, sum: newETagSum(info, header)}
-	if info.Size > firstPart && header.Get("Content-Range") != "" {
+	r := &reader{ctx: ctx, v: v, sum: newETagSum(info, s.bucket, header)}
+	if info.Size > firstPart && header.Get("Content-Range") != "" { // ranges can be asked for
 		f := newFetch(ctx, v, body)
 		r.src, r.close = f, func() { f.close(cancel) }
 	} else {
@@ -52,13 +60,13 @@ func (s *Store) Open(ctx context.Context, id cordon.TargetID, etag string) (io.R
 }
 
 // first asks for the first part of the object. The size in its answer is the
-// whole object's. A server that does not know ranges sends all of it, which is
-// then read as one stream.
+// whole object's. An answer that does not say which part it is may be a part or
+// all: then all is asked for, and read as one stream.
 func (s *Store) first(ctx context.Context, id cordon.TargetID, etag string) (io.ReadCloser, minio.ObjectInfo, http.Header, error) {
 	get := func(ranged bool) (io.ReadCloser, minio.ObjectInfo, http.Header, error) {
 		var opts minio.GetObjectOptions
 		if etag != "" {
-			opts.Set("If-Match", `"`+etag+`"`)
+			ifMatch(&opts, etag)
 		}
 		if ranged {
 			opts.Set("Range", fmt.Sprintf("bytes=0-%d", firstPart-1))
@@ -69,8 +77,8 @@ func (s *Store) first(ctx context.Context, id cordon.TargetID, etag string) (io.
 	if minio.ToErrorResponse(err).StatusCode == http.StatusRequestedRangeNotSatisfiable {
 		return get(false) // ranges of an object without bytes are refused
 	}
-	if cr := header.Get("Content-Range"); err == nil && cr != "" {
-		start, size, ok := contentRange(cr)
+	if err == nil {
+		start, size, ok := contentRange(header.Get("Content-Range"))
 		if !ok || start != 0 {
 			body.Close()
 			return get(false)
@@ -109,8 +117,9 @@ func (r *reader) Read(p []byte) (int, error) {
 	return n, r.err
 }
 
-// Close ends what is under way and waits for it. It may be called while Read
-// waits. Ending the context is what closes bodies that are being read.
+// Close ends what is under way and waits for the streams of a large object. It
+// may be called while Read waits, which then ends soon with an error that has no
+// kind. Ending the context is what closes bodies that are being read.
 func (r *reader) Close() error {
 	r.close()
 	return nil

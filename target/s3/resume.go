@@ -21,21 +21,16 @@ const pageSize = 1000
 func (s *Store) unfinished(ctx context.Context, id cordon.TargetID) (upload string, parts map[int]minio.ObjectPart, err error) {
 	uploads, err := s.uploads(ctx, key(id))
 	if err != nil {
-		resp := minio.ToErrorResponse(err)
-		if resp.Code == minio.NoSuchBucket {
+		if minio.ToErrorResponse(err).Code == minio.NoSuchBucket {
 			return "", nil, nil
 		}
-		if resp.StatusCode/100 == 4 && !transient(err) || resp.StatusCode == 501 {
-			s.log.InfoContext(ctx, "The store does not list unfinished uploads: beginning afresh", "bucket", s.bucket, "target", id.String(), "error", err)
-			return "", nil, nil
-		}
-		return "", nil, err
+		return "", nil, s.untold(ctx, id, err)
 	}
 	slices.SortFunc(uploads, func(a, b minio.ObjectMultipartInfo) int { return b.Initiated.Compare(a.Initiated) })
 	for _, u := range uploads {
 		if upload == "" {
 			if parts, err = s.parts(ctx, key(id), u.UploadID); err != nil && minio.ToErrorResponse(err).Code != minio.NoSuchUpload {
-				return "", nil, err
+				return "", nil, s.untold(ctx, id, err)
 			}
 			if len(parts) > 0 {
 				upload = u.UploadID
@@ -51,6 +46,17 @@ func (s *Store) unfinished(ctx context.Context, id cordon.TargetID) (upload stri
 	}
 	s.log.InfoContext(ctx, "Continuing an upload that broke off", "bucket", s.bucket, "target", id.String(), "upload", upload, "parts", len(parts))
 	return upload, parts, nil
+}
+
+// untold returns err, which a listing failed with, or nil where the store will
+// never tell what is unfinished: then an upload just begins afresh.
+func (s *Store) untold(ctx context.Context, id cordon.TargetID, err error) error {
+	status := minio.ToErrorResponse(err).StatusCode
+	if status != 501 && (status/100 != 4 || transient(err)) {
+		return err
+	}
+	s.log.InfoContext(ctx, "The store does not list unfinished uploads: beginning afresh", "bucket", s.bucket, "target", id.String(), "error", err)
+	return nil
 }
 
 // uploads lists the unfinished uploads under a key.

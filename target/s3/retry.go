@@ -82,14 +82,61 @@ func transient(err error) bool {
 	resp := minio.ToErrorResponse(err)
 	switch resp.StatusCode {
 	case 0:
-		return resp.Code == "" // else it is minio-go's own verdict
+		if resp.Code == "" {
+			return true
+		}
 	case 408, 429, 499, 500, 502, 503, 504, 520: // 499 and 520 are what proxies say of a connection that broke
 		return true
 	}
 	switch resp.Code {
 	case "RequestTimeout", // of AWS, with the status 400
-		"InternalError", "SlowDown": // in an answer that began as a success
+		"InternalError": // in an answer that began as a success
+		return true
+	}
+	return busy(err) // what is left is minio-go's own verdict, or final
+}
+
+// busy reports whether a server refused for having too much to do, or for not
+// being ready yet.
+func busy(err error) bool {
+	resp := minio.ToErrorResponse(err)
+	switch resp.StatusCode {
+	case 429, 503:
+		return true
+	}
+	switch resp.Code {
+	case "SlowDown", "SlowDownRead", "SlowDownWrite", "Throttling", "ServiceUnavailable": // in an answer that began as a success
 		return true
 	}
 	return false
+}
+
+// persist calls f, which begins something, as often as a transfer that is under
+// way would be tried where the server is busy. What fails in another way that may
+// pass is called tries times: a server that cannot be reached is to be known soon.
+func (s *Store) persist(ctx context.Context, name string, tries int, f func() error) error {
+	began := time.Now()
+	for failures, others := 1, 0; ; failures++ {
+		err := f()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		wait := failures
+		if busy(err) {
+			if time.Since(began) > s.limits.patience {
+				return err
+			}
+		} else {
+			if others++; others >= tries || !transient(err) {
+				return err
+			}
+			wait += 2 // there are few tries, and half a second may be what is missing
+		}
+		if failures == 1 {
+			s.log.WarnContext(ctx, "The store does not take a request; trying again", "target", name, "error", err)
+		}
+		if err := pause(ctx, wait); err != nil {
+			return err
+		}
+	}
 }

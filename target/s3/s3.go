@@ -133,7 +133,11 @@ func key(id cordon.TargetID) string { return id.String() + objectSuffix }
 
 // Stat implements target.Source.
 func (s *Store) Stat(ctx context.Context, id cordon.TargetID) (target.Info, error) {
-	o, err := s.core.StatObject(ctx, s.bucket, key(id), minio.StatObjectOptions{})
+	var o minio.ObjectInfo
+	err := s.persist(ctx, id.String(), 1, func() (err error) {
+		o, err = s.core.StatObject(ctx, s.bucket, key(id), minio.StatObjectOptions{})
+		return err
+	})
 	if err != nil {
 		return target.Info{}, s.failure(ctx, "stat target", id.String(), s.bucket, key(id), err)
 	}
@@ -151,7 +155,7 @@ func (s *Store) info(op string, id cordon.TargetID, o minio.ObjectInfo) (target.
 			digest = verify.Digest(v)
 		}
 	}
-	return target.Info{ID: id, Size: o.Size, ETag: o.ETag, SHA256: digest, Modified: o.LastModified}, nil
+	return target.Info{ID: id, Size: o.Size, ETag: cleanETag(o.ETag), SHA256: digest, Modified: o.LastModified}, nil
 }
 
 // List implements target.Store. The infos are without SHA256: a listing does

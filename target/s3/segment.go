@@ -47,7 +47,8 @@ func (s *segment) Read(p []byte) (n int, err error) {
 		if !transient(err) || s.v.patience.over(s.since) {
 			return n, err
 		}
-		if s.failures++; s.failures == 1 {
+		s.failures++
+		if !s.v.warned.Swap(true) { // a proxy that sends less than was asked for breaks off all the time
 			s.v.store.log.WarnContext(s.ctx, "Download broke off; going on from there", "target", s.v.info.ID.String(), "at", s.pos, "size", s.v.info.Size, "error", err)
 		}
 	}

@@ -15,6 +15,7 @@ type limits struct {
 	attempt  int           // tries of one request, by minio-go, with up to a second between them
 	patience time.Duration // without progress of a transfer that was under way, whatever is tried
 	stale    time.Duration // age of an unfinished upload that nobody continues
+	quiet    time.Duration // age of the newest part of an upload that nobody is at work on
 }
 
 // defaultLimits make a closed port fail in about a second, a host that does not
@@ -30,6 +31,7 @@ var defaultLimits = limits{
 	attempt:  3,
 	patience: 45 * time.Second,
 	stale:    24 * time.Hour,
+	quiet:    10 * time.Minute, // a part of 16 MiB at 30 kB/s
 }
 
 // idleConns is how many unused connections are kept per server: about as many

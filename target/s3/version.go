@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/minio/minio-go/v7"
 
@@ -18,13 +19,16 @@ type version struct {
 	store    *Store
 	info     target.Info
 	patience patience
+	warned   atomic.Bool // that it broke off
 }
 
 // get asks once for the bytes from from up to to. More than those may come.
 func (v *version) get(ctx context.Context, from, to int64) (io.ReadCloser, error) {
 	var opts minio.GetObjectOptions
-	opts.Set("If-Match", `"`+v.info.ETag+`"`)
-	opts.Set("Range", fmt.Sprintf("bytes=%d-%d", from, to-1))
+	ifMatch(&opts, v.info.ETag)
+	if from > 0 || to < v.info.Size {
+		opts.Set("Range", fmt.Sprintf("bytes=%d-%d", from, to-1))
+	}
 	body, o, header, err := v.store.once.GetObject(ctx, v.store.bucket, key(v.info.ID), opts)
 	if minio.ToErrorResponse(err).StatusCode == 412 {
 		return nil, target.Replaced(v.info.ID, v.info.ETag)
@@ -32,9 +36,9 @@ func (v *version) get(ctx context.Context, from, to int64) (io.ReadCloser, error
 	if err != nil {
 		return nil, err
 	}
-	if o.ETag != v.info.ETag {
+	if !sameETag(o.ETag, v.info.ETag) {
 		err = target.Replaced(v.info.ID, v.info.ETag)
-	} else if cr := header.Get("Content-Range"); cr != "" || from > 0 { // else it is the whole
+	} else if cr := header.Get("Content-Range"); cr != "" || from > 0 { // else it begins where it is to, and ends too early at worst
 		if start, size, ok := contentRange(cr); !ok || start != from || size != v.info.Size {
 			err = &cordon.Error{
 				Kind: cordon.StorageUnavailable,
