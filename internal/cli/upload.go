@@ -19,7 +19,7 @@ type uploaded struct {
 	Files   int             `json:"files"`
 	Bytes   int64           `json:"bytes"`
 	Stored  int64           `json:"stored_bytes"`
-	Existed bool            `json:"existed"` // the store had it already: nothing was sent
+	Existed bool            `json:"existed"` // the store has it from before, or from somebody who was quicker
 	ETag    string          `json:"etag"`
 	Skipped []pack.Skip     `json:"skipped"` // names that have no content to pack
 	Heavy   []pack.Heavy    `json:"heavy"`   // what is packed and rarely wanted

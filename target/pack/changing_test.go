@@ -210,7 +210,7 @@ func TestASingleFileThatIsWrittenWhileItIsSentIsIntegrityMismatch(t *testing.T) 
 	if _, err := s.Hash(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
-	r, stop, err := s.open(t.Context(), func(int) {})
+	r, stop, err := s.open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,7 +62,7 @@ type Skip struct {
 }
 
 // Progress is told how far a call has come, in bytes. It is called from one
-// goroutine at a time, at most about once per mebibyte.
+// goroutine at a time, at most about once per mebibyte, and must return at once.
 type Progress func(done, total int64)
 
 // Source is a folder or a file that can be put into a store. It may be used by
@@ -127,7 +127,8 @@ func (s *Source) Hash(ctx context.Context, progress Progress) (Summary, error) {
 // the store has that object already, nothing is sent and existed is true; it is
 // true as well where somebody else has stored it in the meantime. A source that
 // is no longer what Hash saw fails with IntegrityMismatch, and nothing is stored.
-// progress is of the bytes that are sent, and may be nil.
+// progress is of the bytes that have gone out to the store, or were there from an
+// upload that broke off; it falls back where some are sent again, and may be nil.
 func (s *Source) Upload(ctx context.Context, store target.Store, progress Progress) (info target.Info, existed bool, err error) {
 	defer func() { s.kit = nil }()
 	if s.sum == nil {
@@ -169,19 +170,19 @@ func (s *Source) stored(ctx context.Context, store target.Store) (info target.In
 // put stores the object. resume continues an upload that broke off: under an id
 // that is made of the content, what has arrived of it is the beginning of this one.
 func (s *Source) put(ctx context.Context, store target.Store, resume bool, progress Progress) (target.Info, error) {
-	r, stop, err := s.open(ctx, meter(progress, s.sum.UploadSize))
+	r, stop, err := s.open(ctx)
 	if err != nil {
 		return target.Info{}, err
 	}
 	defer stop()
-	return store.Put(ctx, s.sum.ID, r, target.PutOptions{Size: s.sum.UploadSize, SHA256: s.sum.SHA256, Resume: resume})
+	return store.Put(ctx, s.sum.ID, r, target.PutOptions{Size: s.sum.UploadSize, SHA256: s.sum.SHA256, Resume: resume, Sent: account(progress, s.sum.UploadSize)})
 }
 
 // open returns the bytes of the object. They end with an error where the source
 // has changed since Hash. stop ends what produces them, and waits for it.
-func (s *Source) open(ctx context.Context, moved func(int)) (r io.Reader, stop func(), err error) {
+func (s *Source) open(ctx context.Context) (r io.Reader, stop func(), err error) {
 	if s.kind == File {
-		return s.openAgain(ctx, moved)
+		return s.openAgain(ctx)
 	}
 	pr, pw := io.Pipe()
 	done := make(chan struct{})
@@ -189,7 +190,7 @@ func (s *Source) open(ctx context.Context, moved func(int)) (r io.Reader, stop f
 		defer close(done)
 		pw.CloseWithError(s.sendTree(ctx, pw)) // nil is the end of the bytes
 	}()
-	return &counted{pr, moved}, func() { pr.Close(); <-done }, nil
+	return pr, func() { pr.Close(); <-done }, nil
 }
 
 // idOf returns the id of content with that digest.
@@ -197,30 +198,30 @@ func idOf(sum []byte) (cordon.TargetID, error) {
 	return cordon.ParseTargetID("sha256-" + hex.EncodeToString(sum))
 }
 
-// meter returns what counts bytes for progress, which is told of every mebibyte
-// and of the end.
-func meter(progress Progress, total int64) func(int) {
-	const step = 1 << 20 // a call each would cost more than the bytes, were it for every buffer of every small file
-	var done, told int64
+// meter returns what counts bytes for progress.
+func meter(progress Progress, total int64) (moved func(int)) {
+	at := account(progress, total)
+	var done int64
 	return func(n int) {
 		done += int64(n)
-		if progress != nil && n > 0 && (done-told >= step || done == total) {
+		at(done)
+	}
+}
+
+// account returns what is told how many bytes are through so far, and tells
+// progress of every mebibyte, be it one that has to be sent again, and of the end.
+func account(progress Progress, total int64) (at func(done int64)) {
+	const step = 1 << 20 // a call each would cost more than the bytes, were it for every buffer of every small file
+	var told int64
+	return func(done int64) {
+		if progress == nil || done == told {
+			return
+		}
+		if done == total || done-told >= step || told-done >= step {
 			told = done
 			progress(done, total)
 		}
 	}
-}
-
-// counted tells of what is read.
-type counted struct {
-	r     io.Reader
-	moved func(int)
-}
-
-func (c *counted) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	c.moved(n)
-	return n, err
 }
 
 // changed is the error of a source that is not what it was a moment ago.
@@ -267,7 +268,7 @@ func (s *Source) hashFile(ctx context.Context, progress Progress) (Summary, erro
 }
 
 // openAgain returns the bytes of a single file, which must be those of Hash.
-func (s *Source) openAgain(ctx context.Context, moved func(int)) (io.Reader, func(), error) {
+func (s *Source) openAgain(ctx context.Context) (io.Reader, func(), error) {
 	f, fi, err := openFile(s.path)
 	if err != nil {
 		return nil, nil, unreadable("read", s.path, err)
@@ -281,7 +282,7 @@ func (s *Source) openAgain(ctx context.Context, moved func(int)) (io.Reader, fun
 	go func() {
 		defer close(done)
 		h := sha256.New()
-		err := copyWhole(ctx, io.MultiWriter(h, pw), f, fi, moved)
+		err := copyWhole(ctx, io.MultiWriter(h, pw), f, fi, func(int) {})
 		switch {
 		case errors.Is(err, errChanging):
 			err = changed("upload", s.path, err)

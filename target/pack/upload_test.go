@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -298,6 +299,41 @@ func TestWhatSomebodyElseHasStoredMeanwhileIsNotSentAgain(t *testing.T) {
 	}
 }
 
+// slow is a store that has read everything before anything goes out, and has to
+// send the last mebibytes twice.
+type slow struct {
+	target.Store
+	read *bool
+}
+
+func (s slow) Put(ctx context.Context, id cordon.TargetID, r io.Reader, opts target.PutOptions) (target.Info, error) {
+	sent := opts.Sent
+	opts.Sent = nil
+	info, err := s.Store.Put(ctx, id, r, opts)
+	*s.read = true
+	for _, n := range []int64{1 << 20, 2<<20 - 1, 2 << 20, 3 << 20, 3<<20 - 1, 1 << 20, info.Size} {
+		sent(n)
+	}
+	return info, err
+}
+
+func TestTheProgressOfAnUploadIsOfWhatHasGoneOut(t *testing.T) {
+	root := tree(t, map[string]string{"a": string(noise(4 << 20))})
+	for _, path := range []string{root, root + "/a"} {
+		var read bool
+		var told []int64
+		info, _, err := open(t, path).Upload(t.Context(), slow{store(t), &read}, func(done, total int64) {
+			if !read {
+				t.Error("what was only read is told as sent")
+			}
+			told = append(told, done)
+		})
+		if want := []int64{1 << 20, 2 << 20, 3 << 20, 1 << 20, info.Size}; err != nil || !slices.Equal(told, want) {
+			t.Errorf("%s: told is %v, want %v; %v", path, told, want, err)
+		}
+	}
+}
+
 func TestAStoreThatFailsEndsTheReading(t *testing.T) {
 	root := tree(t, map[string]string{"a": string(noise(40 << 20))})
 	s := open(t, root)
@@ -383,9 +419,19 @@ func TestASparseFileIsPackedAsItReads(t *testing.T) {
 // discarding is a store of which nothing comes back.
 type discarding struct{ target.Store }
 
-func (d discarding) Put(_ context.Context, id cordon.TargetID, r io.Reader, _ target.PutOptions) (target.Info, error) {
-	n, err := io.Copy(io.Discard, r)
-	return target.Info{ID: id, Size: n}, err
+func (d discarding) Put(_ context.Context, id cordon.TargetID, r io.Reader, opts target.PutOptions) (target.Info, error) {
+	var all int64
+	for {
+		n, err := io.CopyN(io.Discard, r, 1<<20)
+		all += n
+		opts.Sent(all)
+		if err == io.EOF {
+			return target.Info{ID: id, Size: all}, nil
+		}
+		if err != nil {
+			return target.Info{}, err
+		}
+	}
 }
 
 func TestTheMemoryOfAnUploadIsBounded(t *testing.T) {
