@@ -2,9 +2,8 @@ package archive
 
 import (
 	"io"
-	"unsafe"
-
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,6 +22,19 @@ func openAt(dir int, name string, flags int, mode uint32) (fd int, err error) {
 
 func mkdirAt(dir int, name string, mode uint32) error {
 	return uninterrupted(func() error { return unix.Mkdirat(dir, name, mode) })
+}
+
+func unlinkAt(dir int, name string) error {
+	return uninterrupted(func() error { return unix.Unlinkat(dir, name, 0) })
+}
+
+// closeWritten closes a file that was written to. A signal that interrupts it
+// does not keep it open (close(2)).
+func closeWritten(fd int) error {
+	if err := unix.Close(fd); err != unix.EINTR {
+		return err
+	}
+	return nil
 }
 
 // writeAll writes p at off.
@@ -50,17 +62,21 @@ func writeAll(fd int, p []byte, off int64) error {
 func futimens(fd int, t time.Time) error {
 	ts := unix.NsecToTimespec(t.UnixNano())
 	times := [2]unix.Timespec{ts, ts}
-	_, _, errno := unix.Syscall6(unix.SYS_UTIMENSAT, uintptr(fd), 0, uintptr(unsafe.Pointer(&times)), 0, 0, 0)
-	if errno != 0 {
-		return errno
-	}
-	return nil
+	return uninterrupted(func() error {
+		_, _, errno := unix.Syscall6(unix.SYS_UTIMENSAT, uintptr(fd), 0, uintptr(unsafe.Pointer(&times)), 0, 0, 0)
+		if errno != 0 {
+			return errno
+		}
+		return nil
+	})
 }
 
 // utimeAt sets the times of name.
 func utimeAt(dir int, name string, t time.Time) error {
 	ts := unix.NsecToTimespec(t.UnixNano())
-	return unix.UtimesNanoAt(dir, name, []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW)
+	return uninterrupted(func() error {
+		return unix.UtimesNanoAt(dir, name, []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW)
+	})
 }
 
 // uninterrupted repeats a call that a signal interrupted.

@@ -13,9 +13,8 @@ const (
 	// batchBytes is how much content a batch holds. Files of up to this size are
 	// read whole before they are made.
 	batchBytes = 512 << 10
-	// batchFiles is how many files a batch holds, and so how many directories it
-	// may keep open: all batches together stay below the 1,024 descriptors that a
-	// process has at least.
+	// batchFiles is how many files a batch holds, each of which may keep a directory
+	// open.
 	batchFiles = 32
 	// batchesEach is how many batches there are for each worker, and maxBatches for
 	// all: one in its hands, and some because files may take longer to make than to

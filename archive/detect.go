@@ -25,15 +25,17 @@ const maxEmptyTar = 20 * tarBlock
 // Extract. Under Tar, anything but an archive is an ArchiveRejected error; an
 // error of src is returned as it is.
 //
+// Of limits only DecoderMemory counts here; zero fields mean the defaults.
+//
 // Decisions on the border: what begins like an archive is one, even if it is
 // broken further on, so that Extract can say what is wrong. A compressed file
 // whose content is not a tar is a file. Zeros are a tar without entries if they
 // are compressed and at most 10 KiB, as uploaders pack an empty folder; zeros
 // that are not compressed are a file under Auto.
-func Detect(src io.ReaderAt, size int64, p Policy) (Format, error) {
+func Detect(src io.ReaderAt, size int64, p Policy, limits Limits) (Format, error) {
 	s := newSource(context.Background(), src, size)
 	defer s.close()
-	f, err := detect(s, p, DefaultLimits())
+	f, err := detect(s, p, limits.withDefaults())
 	if err := s.err(); err != nil {
 		return Format{}, err
 	}

@@ -93,7 +93,7 @@ func TestDetect(t *testing.T) {
 				policy Policy
 				want   string
 			}{{Auto, c.auto}, {"", c.auto}, {Tar, c.tar}, {Never, "file"}} {
-				f, err := Detect(bytes.NewReader(c.bytes), int64(len(c.bytes)), p.policy)
+				f, err := Detect(bytes.NewReader(c.bytes), int64(len(c.bytes)), p.policy, Limits{})
 				if p.want == "" {
 					if cordon.KindOf(err) != cordon.ArchiveRejected {
 						t.Errorf("policy %q: %v, %v; want it rejected", p.policy, f, err)
@@ -142,5 +142,17 @@ func TestAFormatSurvivesARecord(t *testing.T) {
 	var f Format
 	if err := f.UnmarshalText([]byte("rar")); err == nil {
 		t.Error("rar was accepted")
+	}
+}
+
+// What needs a large window to be looked into is looked into where the limit
+// allows it, and only there.
+func TestDetectMindsTheLimitOfMemory(t *testing.T) {
+	b := slices.Concat([]byte("\x28\xb5\x2f\xfd\x04\x90"), []byte{0x51, 0, 0}, []byte("plain text"), make([]byte, 4)) // a window of 256 MiB, a raw block of 10 bytes
+	for memory, want := range map[int64]string{0: "tar.zst", 1 << 30: "file"} {
+		f, err := Detect(bytes.NewReader(b), int64(len(b)), Auto, Limits{DecoderMemory: memory})
+		if err != nil || f.String() != want {
+			t.Errorf("with %d bytes of memory it is %v, %v; want %s", memory, f, err, want)
+		}
 	}
 }

@@ -2,14 +2,30 @@ package archive
 
 import (
 	"errors"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
 
-// keptDirs is how many directories of the tree are kept open: archives go
-// through a tree in an order in which the last few are needed again.
+// keptDirs is how many directories of the tree are kept open, those that were
+// opened last: archives go through a tree in an order in which they are needed
+// again.
 const keptDirs = 64
+
+// handles counts the descriptors that all extractions of this process have open,
+// of directories and of files with parts that are not written yet.
+var handles atomic.Int64
+
+// maxHandles is how many of them there may be before who opens the next one waits
+// for files that are under way: a quarter of what the process may have.
+var maxHandles = sync.OnceValue(func() int64 {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 1024 / 4 // what Linux gives by default
+	}
+	return int64(min(limit.Cur, 1<<20) / 4)
+})
 
 // dirs opens directories of the tree, each by its own name in the one above it
 // and without following a link. Only the goroutine that reads the archive uses
@@ -34,15 +50,21 @@ func (h *dirHandle) use() *dirHandle {
 
 func (h *dirHandle) release() {
 	if h.refs.Add(-1) == 0 {
+		handles.Add(-1)
 		_ = unix.Close(h.fd) // nothing was written through it
 	}
 }
 
+// newHandle returns a handle of fd that is in use once.
+func newHandle(fd int) *dirHandle {
+	handles.Add(1)
+	h := &dirHandle{fd: fd}
+	return h.use()
+}
+
 // newDirs returns the directories of t, whose root is open as fd. It takes fd over.
 func newDirs(t *tree, fd int) *dirs {
-	d := &dirs{tree: t, top: &dirHandle{fd: fd}, open: make(map[nodeID]*dirHandle, keptDirs)}
-	d.top.use()
-	return d
+	return &dirs{tree: t, top: newHandle(fd), open: make(map[nodeID]*dirHandle, keptDirs)}
 }
 
 // get opens the directory id, which exists. The caller releases it.
@@ -63,8 +85,7 @@ func (d *dirs) get(id nodeID) (*dirHandle, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &dirHandle{fd: fd}
-	h.use()
+	h := newHandle(fd)
 	d.keep(id, h.use())
 	return h, nil
 }

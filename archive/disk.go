@@ -28,10 +28,8 @@ func newDisk(root *os.Root, t *tree) (*disk, error) {
 	if err != nil {
 		return nil, osError("open the directory to extract into", "", cause(err))
 	}
+	defer top.Close() // only its descriptor was needed
 	fd, err := unix.FcntlInt(top.Fd(), unix.F_DUPFD_CLOEXEC, 0)
-	if cerr := top.Close(); err == nil {
-		err = cerr
-	}
 	if err != nil {
 		return nil, osError("open the directory to extract into", "", err)
 	}
@@ -44,15 +42,26 @@ func (d *disk) close(abandon bool) error {
 	return d.crew.close(abandon)
 }
 
-// dir opens a directory of the tree. Directories that wait with their files for
-// the crew may have taken all descriptors: those come back.
+// recover gives descriptors back: those of directories that wait with their
+// files for the crew, of files with parts, and of directories that are kept open.
+func (d *disk) recover() error {
+	err := d.crew.flush()
+	d.dirs.drop()
+	return err
+}
+
+// dir opens a directory of the tree.
 func (d *disk) dir(id nodeID) (*dirHandle, error) {
-	h, err := d.dirs.get(id)
-	if err != nil && outOfDescriptors(err) {
-		if err := d.crew.flush(); err != nil {
+	if handles.Load() > maxHandles() {
+		if err := d.recover(); err != nil {
 			return nil, err
 		}
-		d.dirs.drop()
+	}
+	h, err := d.dirs.get(id)
+	if err != nil && outOfDescriptors(err) {
+		if err := d.recover(); err != nil {
+			return nil, err
+		}
 		h, err = d.dirs.get(id)
 	}
 	if err != nil {
@@ -99,8 +108,7 @@ func (d *disk) file(id nodeID, f fileSpec, replace bool) (*madeFile, error) {
 		if err := d.crew.flush(); err != nil {
 			return nil, err
 		}
-		err := d.in(id, "replace the file", func(dir int, base string) error { return unix.Unlinkat(dir, base, 0) })
-		if err != nil {
+		if err := d.in(id, "replace the file", unlinkAt); err != nil {
 			return nil, err
 		}
 	}
@@ -142,12 +150,14 @@ func (d *disk) link(old, id nodeID) error {
 	}
 	defer h.release()
 	return d.in(id, "make the hard link", func(dir int, base string) error {
-		return unix.Linkat(h.fd, d.tree.nodes[old].name, dir, base, 0) // follows no link
+		return uninterrupted(func() error { return unix.Linkat(h.fd, d.tree.nodes[old].name, dir, base, 0) }) // follows no link
 	})
 }
 
 func (d *disk) symlink(target string, id nodeID) error {
-	return d.in(id, "make the symbolic link", func(dir int, base string) error { return unix.Symlinkat(target, dir, base) })
+	return d.in(id, "make the symbolic link", func(dir int, base string) error {
+		return uninterrupted(func() error { return unix.Symlinkat(target, dir, base) })
+	})
 }
 
 // stays asks the kernel, after the plan has said yes. What it answers about a
@@ -166,7 +176,7 @@ func (d *disk) stays(id nodeID) (bool, error) {
 		return false, osError("resolve the symbolic link", path, errno)
 	}
 	// Root's own refusal: the path escapes.
-	return false, d.in(id, "remove the symbolic link", func(dir int, base string) error { return unix.Unlinkat(dir, base, 0) })
+	return false, d.in(id, "remove the symbolic link", unlinkAt)
 }
 
 func (d *disk) finishDir(id nodeID, modified time.Time) error {

@@ -29,9 +29,9 @@
 // can go through one, whatever the order of entries. Directories get their
 // times after that.
 //
-// Memory: the decoder's window; 2 MiB that it is ahead, or up to 64 MiB where it
-// decodes several parts of a file at once; 512 KiB for each of at most 16 batches of
-// files; the plan, some 200 bytes an inode.
+// Memory of each extraction: the decoder's window; 2 MiB that it is ahead, or up
+// to 80 MiB where it decodes several parts of a file at once; 512 KiB for each of
+// at most 16 batches of files; the plan, some 200 bytes an inode.
 //
 // # What is refused, what is dropped
 //

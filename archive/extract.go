@@ -35,7 +35,7 @@ func extractInto(ctx context.Context, src io.ReaderAt, size int64, dir *os.Root,
 	x := newExtraction(ctx, src, size, opts)
 	to, err := newDisk(dir, x.tree)
 	if err != nil {
-		return Report{}, err
+		return x.end(err)
 	}
 	x.sink = to
 	err = x.extract()
@@ -119,7 +119,11 @@ func (x *extraction) end(err error) (Report, error) {
 	x.src.close()
 	x.report.Inodes = x.report.Files + x.report.Dirs + x.report.Links
 	x.report.DiskBytes = x.budget.disk
-	return x.report, x.reason(err)
+	err = x.reason(err)
+	if x.report.RefusedCount == 0 && cordon.KindOf(err) == cordon.ArchiveRejected {
+		x.report.refuse(err)
+	}
+	return x.report, err
 }
 
 // reason finds what really ended the extraction: decoders put their own words
@@ -218,14 +222,14 @@ func (x *extraction) each(from entries) error {
 // after it: what is only inspected may have more that is wrong with it. A limit
 // that is passed is not passed further.
 func (x *extraction) overlook(err error) bool {
-	if cordon.KindOf(err) != cordon.ArchiveRejected || x.ctx.Err() != nil || x.src.err() != nil {
+	if !x.inspect || cordon.KindOf(err) != cordon.ArchiveRejected || x.ctx.Err() != nil || x.src.err() != nil {
 		return false
 	}
 	x.report.refuse(err)
-	if x.inspect && x.refused == nil {
+	if x.refused == nil {
 		x.refused = err
 	}
-	return x.inspect
+	return true
 }
 
 // after adds to an error without a name which entry came before it.

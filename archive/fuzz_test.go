@@ -134,11 +134,11 @@ func FuzzDetect(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		format, err := Detect(bytes.NewReader(b), int64(len(b)), Auto)
+		format, err := Detect(bytes.NewReader(b), int64(len(b)), Auto, Limits{})
 		if err != nil {
 			t.Fatalf("under Auto everything is something: %v", err)
 		}
-		strict, err := Detect(bytes.NewReader(b), int64(len(b)), Tar)
+		strict, err := Detect(bytes.NewReader(b), int64(len(b)), Tar, Limits{})
 		switch {
 		case err != nil && cordon.KindOf(err) != cordon.ArchiveRejected:
 			t.Fatalf("an error of another kind: %v", err)

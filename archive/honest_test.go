@@ -101,7 +101,7 @@ func TestRealToolsRoundTrip(t *testing.T) {
 			}
 			b, err := os.ReadFile(out)
 			must(t, err)
-			f, err := Detect(bytes.NewReader(b), int64(len(b)), Auto)
+			f, err := Detect(bytes.NewReader(b), int64(len(b)), Auto, Limits{})
 			if err != nil || f.String() != tool.format {
 				t.Fatalf("detected as %v, %v", f, err)
 			}
@@ -332,7 +332,7 @@ func TestAnErrorOfTheSourceIsReturnedAsItIs(t *testing.T) {
 			if err != broken {
 				t.Errorf("got %v", err)
 			}
-			if _, err := Detect(failingReader{bytes.NewReader(b), 0, broken}, int64(len(b)), Auto); err != broken {
+			if _, err := Detect(failingReader{bytes.NewReader(b), 0, broken}, int64(len(b)), Auto, Limits{}); err != broken {
 				t.Errorf("Detect: got %v", err)
 			}
 		})

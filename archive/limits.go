@@ -83,6 +83,7 @@ func (l Limits) withDefaults() Limits {
 	or(&l.LinkSteps, d.LinkSteps)
 	or(&l.DecoderMemory, d.DecoderMemory)
 	l.Inodes = min(l.Inodes, math.MaxInt32) // nodes are numbered by 32 bits
+	l.DecoderMemory = min(l.DecoderMemory, maxDecoderMemory)
 	orInt(&l.Depth, d.Depth)
 	orInt(&l.NameLen, d.NameLen)
 	orInt(&l.PathLen, d.PathLen)

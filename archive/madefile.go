@@ -3,6 +3,7 @@ package archive
 import (
 	"io"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,15 +28,29 @@ func (f *madeFile) mode() uint32 {
 	return modeFile
 }
 
+// openTries is how often a file is opened for which no descriptor is left, and
+// openPause how long others have in between to give one back: a second in all.
+const (
+	openTries = 100
+	openPause = 10 * time.Millisecond
+)
+
 // open creates the file, where nothing is.
 func (f *madeFile) open() (err error) {
 	f.parts.Store(1)
-	f.fd, err = openAt(f.dir.fd, f.base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, f.mode())
-	if err != nil {
-		f.dir.release()
-		return osError("create the file", f.path, err)
+	for range openTries {
+		f.fd, err = openAt(f.dir.fd, f.base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, f.mode())
+		if err == nil {
+			handles.Add(1)
+			return nil
+		}
+		if !outOfDescriptors(err) {
+			break
+		}
+		time.Sleep(openPause)
 	}
-	return nil
+	f.dir.release()
+	return osError("create the file", f.path, err)
 }
 
 // whole makes the file with data as its content.
@@ -75,12 +90,13 @@ func (f *madeFile) letGo(err error) error {
 		return err
 	}
 	defer f.dir.release()
+	defer handles.Add(-1)
 	if f.broken.Load() {
 		_ = unix.Close(f.fd) // whoever owns the directory removes it with the rest
 		return err
 	}
 	serr := f.settle()
-	if cerr := unix.Close(f.fd); serr == nil {
+	if cerr := closeWritten(f.fd); serr == nil {
 		serr = cerr // some file systems report a full disk only here
 	}
 	if serr != nil {

@@ -24,6 +24,9 @@ func parseName(raw string, l Limits) (name, error) {
 	if strings.IndexByte(raw, 0) >= 0 {
 		return name{}, reject(raw, "the name contains a NUL byte")
 	}
+	if len(raw) > 2*l.PathLen { // slashes and dots without end are no name, and would be kept for messages
+		return name{}, tooLarge(raw, "pathlen", "the name has %d bytes; at most %d are allowed, however it is spelled", len(raw), 2*l.PathLen)
+	}
 	n := name{absolute: raw[0] == '/'}
 	var b strings.Builder
 	depth := 0

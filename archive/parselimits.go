@@ -51,8 +51,14 @@ func ParseLimits(s string) (Limits, error) {
 		}
 		seen = append(seen, name)
 	}
+	if l.DecoderMemory > maxDecoderMemory {
+		return Limits{}, fmt.Errorf("decodermemory=%d is more than the %d bytes that decoders can be told; accepted: %s", l.DecoderMemory, int64(maxDecoderMemory), LimitForms)
+	}
 	return l, nil
 }
+
+// maxDecoderMemory is the largest dictionary that the xz format knows, in bytes.
+const maxDecoderMemory = 1<<32 - 1
 
 func parseCount(s string, most int64) (int64, error) {
 	n, err := strconv.ParseInt(s, 10, 64)

@@ -14,7 +14,7 @@ func TestParseLimits(t *testing.T) {
 	if got, err := ParseLimits(""); err != nil || got != (Limits{}) {
 		t.Errorf("of nothing: %+v, %v", got, err)
 	}
-	for _, bad := range []string{"bytes", "bytes=", "bytes=-1", "bytes=0", "bytes=20%", "inodes=1k", "inodes=1.5", "speed=9", "depth=99999999999", "bytes=1GB,bytes=2GB", "=", "ratio=two"} {
+	for _, bad := range []string{"bytes", "bytes=", "bytes=-1", "bytes=0", "bytes=20%", "inodes=1k", "inodes=1.5", "speed=9", "depth=99999999999", "bytes=1GB,bytes=2GB", "decodermemory=8TB", "=", "ratio=two"} {
 		if _, err := ParseLimits(bad); err == nil || !strings.Contains(err.Error(), "bytes=1TB") {
 			t.Errorf("%q: %v", bad, err)
 		}

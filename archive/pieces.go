@@ -11,6 +11,7 @@ import (
 // left as a stream. It implements io.Reader for one goroutine.
 type pieces struct {
 	cutter cutter
+	most   int
 	queue  chan *piece // in the order of the file
 	spare  chan *piece
 	work   chan *piece
@@ -34,6 +35,7 @@ type cutter interface {
 
 // piece is a part of the file, or what comes after the last one.
 type piece struct {
+	stop    <-chan struct{} // closed when nobody wants content any more
 	packed  []byte
 	content []byte
 	size    int           // of content, as the file says
@@ -48,17 +50,19 @@ type piece struct {
 // files can be made.
 const pieceDecoders = 3
 
-// readPieces starts decoding what c cuts, with at most atOnce pieces in memory.
-func readPieces(c cutter, atOnce int) *pieces {
+// readPieces starts decoding what c cuts, with at most atOnce pieces in memory,
+// of which none keeps buffers of more than most bytes for the next one.
+func readPieces(c cutter, atOnce, most int) *pieces {
 	f := &pieces{
 		cutter: c,
+		most:   most,
 		queue:  make(chan *piece, atOnce+1), // the last one is no piece
 		spare:  make(chan *piece, atOnce),
 		work:   make(chan *piece, atOnce),
 		stop:   make(chan struct{}),
 	}
 	for range atOnce {
-		f.spare <- &piece{ready: make(chan struct{}, 1)}
+		f.spare <- &piece{ready: make(chan struct{}, 1), stop: f.stop}
 	}
 	f.wg.Go(func() {
 		defer close(f.work)
@@ -100,7 +104,9 @@ func (f *pieces) decode() {
 	decode, free, err := f.cutter.decoder()
 	for p := range f.work {
 		p.err = err
-		if err == nil {
+		if p.unwanted() {
+			p.err = io.ErrUnexpectedEOF // nobody reads it
+		} else if err == nil {
 			if cap(p.content) < p.size {
 				p.content = make([]byte, 0, p.size)
 			}
@@ -119,10 +125,16 @@ func (f *pieces) Read(b []byte) (int, error) {
 		switch {
 		case f.cur == nil:
 		case f.cur.tail != nil:
+			for len(f.spare) > 0 {
+				<-f.spare // their memory is not needed any more
+			}
 			return f.cur.tail.Read(b)
 		case f.cur.err != nil:
 			return 0, f.cur.err
 		default:
+			if cap(f.cur.packed)+cap(f.cur.content) > f.most {
+				f.cur.packed, f.cur.content = nil, nil
+			}
 			f.spare <- f.cur
 		}
 		f.cur = <-f.queue
@@ -149,6 +161,15 @@ func (f *pieces) close() {
 	}
 	for p := range f.queue {
 		p.freeTail()
+	}
+}
+
+func (p *piece) unwanted() bool {
+	select {
+	case <-p.stop:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -80,5 +80,6 @@ func (s *source) begin(progress func(bytes int64)) {
 func (s *source) section(off, n int64) *io.SectionReader { return io.NewSectionReader(s, off, n) }
 
 // position is how much of the object was consumed, in bytes. Zip files are
-// read here and there, and their directory twice: it stops at the size.
+// read here and there, and their directory twice; an xz file may be begun once
+// more: it stops at the size.
 func (s *source) position() int64 { return min(s.consumed.Load(), s.size) }

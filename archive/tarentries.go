@@ -131,9 +131,7 @@ func (t *tarEntries) entry(h *tar.Header) (*entry, error) {
 		modified: h.ModTime,
 		drops:    droppedBits(h.Mode),
 	}
-	if what := droppedRecords(h); what != "" {
-		e.drops = append(e.drops, what)
-	}
+	e.drops = append(e.drops, droppedRecords(h)...)
 	switch h.Typeflag {
 	case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse:
 		e.kind, e.size, e.body = regular, h.Size, t.tar
@@ -170,14 +168,17 @@ func isPAXSparse(h *tar.Header) bool {
 }
 
 // droppedRecords returns what PAX records hold that is not kept, for people.
-func droppedRecords(h *tar.Header) (what string) {
+func droppedRecords(h *tar.Header) (drops []string) {
+	var lists, attributes bool
 	for k := range h.PAXRecords {
-		switch {
-		case strings.HasPrefix(k, "SCHILY.acl."):
-			return "access control list"
-		case strings.HasPrefix(k, "SCHILY.xattr."), strings.HasPrefix(k, "LIBARCHIVE.xattr."), strings.HasPrefix(k, "RHT.security."):
-			what = "extended attributes"
-		}
+		lists = lists || strings.HasPrefix(k, "SCHILY.acl.")
+		attributes = attributes || strings.HasPrefix(k, "SCHILY.xattr.") || strings.HasPrefix(k, "LIBARCHIVE.xattr.") || strings.HasPrefix(k, "RHT.security.")
 	}
-	return what
+	if lists {
+		drops = append(drops, "access control list")
+	}
+	if attributes {
+		drops = append(drops, "extended attributes")
+	}
+	return drops
 }

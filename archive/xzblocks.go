@@ -16,7 +16,8 @@ import (
 // Blocks of an xz file are decoded apart if they say how long they are and are
 // small enough to be kept whole: those that "xz -T" makes, of 24 MiB at its
 // default level. With two under way, each of at most 32 MiB in both forms
-// together, 64 MiB are needed at the most, besides each decoder's dictionary.
+// together and a quarter more for how memory is given, 80 MiB are needed at the
+// most, besides each decoder's dictionary.
 const (
 	maxBlock     = 32 << 20 // bytes
 	blocksAtOnce = 2
@@ -54,7 +55,7 @@ type xzBlocks struct {
 // dictionary above memory bytes.
 func readBlocks(src *source, memory int64) *pieces {
 	z := &xzBlocks{src: src, br: bufio.NewReaderSize(src.section(0, src.size), readBuffer), memory: memory}
-	return readPieces(z, blocksAtOnce)
+	return readPieces(z, blocksAtOnce, maxBlock+maxBlock/4)
 }
 
 func (z *xzBlocks) cut(p *piece) (rest io.Reader, free func(), err error) {
@@ -123,24 +124,32 @@ func (z *xzBlocks) skip(n int) {
 // handed out of it: the decoder wants to see all that the index tells of.
 func (z *xzBlocks) stream() (io.Reader, func(), error) {
 	r, free, err := decompress(z.src.section(z.start, z.src.size-z.start), xzipped, z.memory, false)
-	return &laterPart{r: r, skip: z.passed}, free, err
+	return &laterPart{src: z.src, r: r, skip: z.passed}, free, err
 }
 
 // laterPart is a reader without its first bytes.
 type laterPart struct {
+	src  *source
 	r    io.Reader
 	skip int64
 }
 
 func (l *laterPart) Read(p []byte) (int, error) {
-	if l.skip > 0 {
-		n, err := io.CopyN(io.Discard, l.r, l.skip)
+	for l.skip > 0 {
+		if err := l.src.ctx.Err(); err != nil {
+			return 0, err // content may be much longer than what it is decoded from
+		}
+		n, err := io.CopyN(io.Discard, l.r, min(l.skip, pieceStep))
 		if l.skip -= n; err != nil {
 			return 0, noEOF(err)
 		}
 	}
 	return l.r.Read(p)
 }
+
+// pieceStep is how much is decoded between two looks at whether it is still
+// wanted, in bytes: some hundredths of a second.
+const pieceStep = 1 << 20
 
 // block puts the block that comes next, whose header has n bytes, into p as a
 // file of its own. It reports false if it must be decoded with the others.
@@ -286,8 +295,11 @@ func (z *xzBlocks) decoder() (func(*piece) error, func(), error) {
 			return err
 		}
 		p.content = p.content[:p.size]
-		if _, err := io.ReadFull(d, p.content); err != nil {
-			return xzDamageOr(err)
+		for at := 0; at < p.size && !p.unwanted(); {
+			n, err := io.ReadFull(d, p.content[at:min(at+pieceStep, p.size)])
+			if at += n; err != nil {
+				return xzDamageOr(err)
+			}
 		}
 		var more [1]byte
 		switch n, err := d.Read(more[:]); {

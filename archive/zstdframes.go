@@ -24,7 +24,7 @@ type zstdFrames struct {
 
 // readFrames starts decoding r. No decoder allocates a window above memory bytes.
 func readFrames(r io.Reader, memory int64) *pieces {
-	return readPieces(&zstdFrames{bufio.NewReaderSize(r, readBuffer), memory}, framesAtOnce)
+	return readPieces(&zstdFrames{bufio.NewReaderSize(r, readBuffer), memory}, framesAtOnce, 2*maxFrame)
 }
 
 func (z *zstdFrames) cut(p *piece) (rest io.Reader, free func(), err error) {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
 
 	"github.com/cordonlabs/cordon"
@@ -134,6 +135,31 @@ func TestDamageOnTheWayIsNotTheUploaders(t *testing.T) {
 			b.mustBeTidy()
 		})
 	}
+}
+
+// What passes a limit because a bit flipped on the way is no matter for whoever
+// sets limits.
+func TestDamageThatPassesALimitIsNotTheOperators(t *testing.T) {
+	enc, err := zstd.NewWriter(nil, zstd.WithSingleSegment(false), zstd.WithWindowSize(1<<20))
+	must(t, err)
+	var packed bytes.Buffer
+	enc.Reset(&packed)
+	_, err = enc.Write(random(3, 500_000))
+	must(t, err)
+	must(t, enc.Close())
+	body := packed.Bytes()
+	sum := sha256.Sum256(body)
+	bad := bytes.Clone(body)
+	bad[5] = 0xf8 // the window's size, behind magic and descriptor
+	b := newBench(t)
+	b.put("T", body)
+	b.opts.Store = lying{b.store.Source, bad, func(i target.Info) target.Info { i.SHA256 = hex.EncodeToString(sum[:]); return i }}
+	b.cache = b.open()
+	mustBeKind(t, b.getErr("T", "R", cordon.Isolated), cordon.IntegrityMismatch)
+	b.opts.Store = lying{b.store.Source, bad, func(i target.Info) target.Info { i.SHA256 = ""; return i }}
+	b.cache = b.open()
+	mustBeKind(t, b.getErr("T", "R", cordon.Isolated), cordon.TargetTooLarge)
+	b.mustBeTidy()
 }
 
 // stating is a store that states a digest of its own making.

@@ -48,10 +48,11 @@ func (c *Cache) fetch(ctx context.Context, s *staging, info target.Info, policy 
 	}
 	defer object.close()
 	m, err := c.unpack(ctx, s, object, policy, st)
-	// An archive that is refused may be damaged on its way: that it is what was
-	// uploaded has to be known before its uploader is told. Other errors need no
-	// more bytes.
-	if err == nil || cordon.KindOf(err) == cordon.ArchiveRejected {
+	// An archive that is refused may have been damaged on its way: that it is what
+	// was uploaded has to be known, where it can be, before its uploader is told.
+	// Other errors need no more bytes.
+	kind := cordon.KindOf(err)
+	if err == nil || kind == cordon.ArchiveRejected || kind == cordon.TargetTooLarge && info.SHA256 != "" {
 		if aerr := object.wait(); aerr != nil {
 			err = aerr
 		}
@@ -65,7 +66,7 @@ func (c *Cache) fetch(ctx context.Context, s *staging, info target.Info, policy 
 // unpack extracts the object while it arrives, if it is an archive.
 func (c *Cache) unpack(ctx context.Context, s *staging, object *arrival, policy archive.Policy, st *step) (made, error) {
 	size := object.info.Size
-	format, err := archive.Detect(object, size, policy)
+	format, err := archive.Detect(object, size, policy, c.limits)
 	if err != nil {
 		return made{}, err
 	}

@@ -76,7 +76,7 @@ func (a *app) inspect(ctx context.Context, path string, p archive.Policy, l arch
 	}
 	defer f.Close() // only read
 	found := inspected{Path: path, Size: size}
-	format, err := archive.Detect(f, size, p)
+	format, err := archive.Detect(f, size, p, l)
 	if err == nil && format.IsArchive() {
 		b := a.newBar("reading", a.now)
 		found.Report, err = archive.Inspect(ctx, f, size, archive.Options{Policy: p, Limits: l, Progress: func(n int64) { b.update(n, size) }})

@@ -135,14 +135,23 @@ func (r *reader) atEnd() error {
 // the file holds in one instant; that it is the version that was opened is
 // looked at afterwards. After an error the reader is as it was, and f empty.
 func (r *reader) CloneTo(f *os.File) error {
-	if err := unix.IoctlFileClone(int(f.Fd()), int(r.f.Fd())); err != nil {
+	from, err := r.f.SyscallConn() // somebody may close the reader meanwhile
+	if err != nil {
+		return failure("clone target", r.info.ID.String(), err)
+	}
+	var cloned error
+	err = from.Control(func(fd uintptr) { cloned = unix.IoctlFileClone(int(f.Fd()), int(fd)) })
+	if err = cmp.Or(err, cloned); err != nil {
 		return failure("clone target", r.info.ID.String(), err)
 	}
 	fi, err := r.f.Stat()
 	if err == nil && versionOf(fi).sameContent(r.start) {
 		return nil
 	}
-	return cmp.Or(err, f.Truncate(0), target.Replaced(r.info.ID, r.info.ETag))
+	if terr := f.Truncate(0); terr != nil {
+		return failure("clone target", r.info.ID.String(), terr)
+	}
+	return cmp.Or(err, target.Replaced(r.info.ID, r.info.ETag))
 }
 
 func (r *reader) Close() error { return r.f.Close() }
