@@ -154,6 +154,9 @@ func (m *multipart) sendPart(ctx context.Context, number int, b []byte) error {
 		})
 		p, err := m.s.once.PutObjectPart(ctx, m.s.bucket, key(m.id), m.upload, number, o, int64(len(b)), minio.PutObjectPartOptions{})
 		flowed = o.end(err == nil).Sub(began)
+		if minio.ToErrorResponse(err).StatusCode != 0 {
+			flowed = time.Since(began) // it was heard; what the kernel held was on its way until then
+		}
 		if err == nil {
 			m.done(number, p.ETag)
 		}

@@ -3,6 +3,8 @@ package s3_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -247,4 +249,116 @@ func TestTwoPutsWithResumeOfOneTargetAtOnceStoreItOrSayBusy(t *testing.T) {
 		t.Fatal("neither stored it")
 	}
 	wantStored(t, srv, cfg, "a", body)
+}
+
+func TestAContinuedUploadNeverHasTheDigestOfTheOneThatBeganIt(t *testing.T) {
+	t.Parallel()
+	srv := miniotest.Start(t)
+	first, second := numbered(upload5), numbered(upload5)
+	second[upload5-1] ^= 1
+	digest := func(b []byte) string {
+		sum := sha256.Sum256(b)
+		return hex.EncodeToString(sum[:])
+	}
+	for name, c := range map[string]struct {
+		stated  string // of the second
+		refuses bool   // to copy
+	}{
+		"another digest":                    {stated: digest(second)},
+		"none":                              {},
+		"another, and it cannot be changed": {stated: digest(second), refuses: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := made(t, srv)
+			f := newFront(t, srv.Endpoint, holdingBack(2, func(w http.ResponseWriter, _ *http.Request) { answer(w, 403, "AccessDenied") }))
+			if _, err := uploader(t, through(cfg, f.url)).Put(t.Context(), parse(t, "a"), bytes.NewReader(first), target.PutOptions{Size: upload5, SHA256: digest(first), Resume: true}); err == nil {
+				t.Fatal("it did not break off")
+			}
+			f = newFront(t, srv.Endpoint, func(w http.ResponseWriter, r *http.Request, _ request, _ int, pass http.HandlerFunc) {
+				if c.refuses && r.Header.Get("X-Amz-Copy-Source") != "" {
+					answer(w, 403, "AccessDenied")
+					return
+				}
+				pass(w, r)
+			})
+			s := uploader(t, through(cfg, f.url))
+			opts := target.PutOptions{Size: upload5, SHA256: c.stated, Resume: true}
+			info, err := s.Put(t.Context(), parse(t, "a"), bytes.NewReader(second), opts)
+			if n := len(f.seen("PUT part")); n != 3 {
+				t.Errorf("%d parts were sent", n)
+			}
+			if c.refuses {
+				if cordon.KindOf(err) != cordon.Busy {
+					t.Errorf("Put = %+v, %v", info, err)
+				}
+				if _, err := s.Stat(t.Context(), parse(t, "a")); cordon.KindOf(err) != cordon.TargetNotFound {
+					t.Errorf("Stat = %v", err)
+				}
+				info, err = s.Put(t.Context(), parse(t, "a"), bytes.NewReader(second), opts)
+			}
+			stat, serr := s.Stat(t.Context(), parse(t, "a"))
+			if err != nil || serr != nil || info.SHA256 != c.stated || stat != info {
+				t.Errorf("Put = %+v, %v; Stat = %+v, %v", info, err, stat, serr)
+			}
+			wantStored(t, srv, cfg, "a", second)
+		})
+	}
+}
+
+func TestAnUploadThatSomebodyMayBeAtWorkOnIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	srv := miniotest.Start(t)
+	cfg := made(t, srv)
+	body, other := numbered(upload5), numbered(upload5)
+	other[5] ^= 1
+	breakOff(t, srv, cfg, "a", body, 3)
+	s := uploader(t, cfg)
+	_, err := s.Put(t.Context(), parse(t, "a"), bytes.NewReader(other), target.PutOptions{Size: upload5, Resume: true})
+	if cordon.KindOf(err) != cordon.Busy || !strings.Contains(err.Error(), "left alone") {
+		t.Errorf("Put = %v", err)
+	}
+	if left := unfinishedUploads(t, srv, cfg.Bucket, "a"); len(left) != 1 {
+		t.Errorf("%d uploads are left", len(left))
+	}
+	if _, err := s.Put(t.Context(), parse(t, "a"), bytes.NewReader(other), target.PutOptions{Size: upload5}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := readAll(t, s, "a")
+	wantContent(t, got, other, err)
+	f := newFront(t, srv.Endpoint, pass)
+	if _, err := uploader(t, through(cfg, f.url)).Put(t.Context(), parse(t, "a"), bytes.NewReader(body), target.PutOptions{Size: upload5, Resume: true}); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(f.seen("PUT part")); n != 2 {
+		t.Errorf("%d parts were sent; three of five were there already", n)
+	}
+	wantStored(t, srv, cfg, "a", body)
+}
+
+func TestPartsAreKeptAlsoWhereTheFirstIsNotAmongThem(t *testing.T) {
+	t.Parallel()
+	srv := miniotest.Start(t)
+	cfg := made(t, srv)
+	body := numbered(upload5)
+	core := minio.Core{Client: srv.Client(t)}
+	upload, err := core.NewMultipartUpload(t.Context(), cfg.Bucket, "a/target", minio.PutObjectOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := core.PutObjectPart(t.Context(), cfg.Bucket, "a/target", upload, 5, bytes.NewReader(body[4*partBytes:]), upload5-4*partBytes, minio.PutObjectPartOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	f := newFront(t, srv.Endpoint, func(w http.ResponseWriter, r *http.Request, q request, _ int, pass http.HandlerFunc) {
+		if q.what == "PUT part" {
+			answer(w, 403, "AccessDenied")
+			return
+		}
+		pass(w, r)
+	})
+	if _, err := uploader(t, through(cfg, f.url)).Put(t.Context(), parse(t, "a"), bytes.NewReader(body), target.PutOptions{Size: upload5, Resume: true}); cordon.KindOf(err) != cordon.PermissionDenied {
+		t.Errorf("Put = %v", err)
+	}
+	if left := unfinishedUploads(t, srv, cfg.Bucket, "a"); len(left) != 1 || left[0] != upload {
+		t.Errorf("the uploads %q are left", left)
+	}
 }

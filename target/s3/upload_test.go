@@ -145,22 +145,43 @@ func TestAServerThatStaysBusyFailsAPutAndOnlyOneWithResumeLeavesParts(t *testing
 	}
 }
 
-func TestAServerThatDoesNotListUploadsIsSentAllParts(t *testing.T) {
+func TestAServerThatDoesNotListUploadsOrTheirPartsIsSentAllParts(t *testing.T) {
+	t.Parallel()
+	srv := miniotest.Start(t)
+	for _, hidden := range []string{"list uploads", "list parts"} {
+		cfg := made(t, srv)
+		body := numbered(upload5)
+		breakOff(t, srv, cfg, "a", body, 1)
+		f := newFront(t, srv.Endpoint, func(w http.ResponseWriter, r *http.Request, q request, _ int, pass http.HandlerFunc) {
+			if q.what == hidden {
+				answer(w, 403, "AccessDenied")
+				return
+			}
+			pass(w, r)
+		})
+		if _, err := uploader(t, through(cfg, f.url)).Put(t.Context(), parse(t, "a"), bytes.NewReader(body), target.PutOptions{Size: upload5, Resume: true}); err != nil {
+			t.Fatalf("%s: %v", hidden, err)
+		}
+		if n := len(f.seen("PUT part")); n != 5 {
+			t.Errorf("%s: %d parts were sent", hidden, n)
+		}
+		got, err := readAll(t, open(t, cfg), "a")
+		wantContent(t, got, body, err)
+	}
+}
+
+func TestWhatFillsOnePartIsOneRequestWhereItsSizeIsKnown(t *testing.T) {
 	t.Parallel()
 	srv := miniotest.Start(t)
 	cfg := made(t, srv)
-	body := numbered(upload5)
-	f := newFront(t, srv.Endpoint, func(w http.ResponseWriter, r *http.Request, q request, _ int, pass http.HandlerFunc) {
-		if q.what == "list uploads" {
-			answer(w, 403, "AccessDenied")
-			return
-		}
-		pass(w, r)
-	})
-	if _, err := uploader(t, through(cfg, f.url)).Put(t.Context(), parse(t, "a"), bytes.NewReader(body), target.PutOptions{Size: upload5, Resume: true}); err != nil {
+	f := newFront(t, srv.Endpoint, pass)
+	body := numbered(16 << 20)
+	if _, err := open(t, through(cfg, f.url)).Put(t.Context(), parse(t, "a"), bytes.NewReader(body), target.PutOptions{Size: 16 << 20}); err != nil {
 		t.Fatal(err)
 	}
-	wantStored(t, srv, cfg, "a", body)
+	if n := len(f.seen("PUT")); n != 1 || len(f.seen("begin")) != 0 {
+		t.Errorf("%d requests, and %d uploads in parts", n, len(f.seen("begin")))
+	}
 }
 
 func TestAnAnswerThatIsLostAfterThePartsWereJoinedHarmsNothing(t *testing.T) {

@@ -67,6 +67,25 @@ var writing = []behaviour{
 			wantBytes(t, got, body)
 		}
 	}},
+	{"Put tells how many bytes have gone out, from one goroutine at a time, and in the end all", func(t *testing.T, h Harness) {
+		for _, n := range []int{1, 1000, big} {
+			var told []int64 // the race detector finds calls at once
+			over := false
+			opts := target.PutOptions{Size: int64(n), Sent: func(bytes int64) {
+				told = append(told, bytes)
+				if over {
+					t.Error("it is told after the end")
+				}
+			}}
+			if _, err := h.Store.Put(t.Context(), id(t, "a"), bytes.NewReader(content(1, n)), opts); err != nil {
+				t.Fatal(err)
+			}
+			over = true
+			if len(told) == 0 || told[len(told)-1] != int64(n) || n == big && len(told) < 10 {
+				t.Errorf("of %d bytes it was told %v", n, told)
+			}
+		}
+	}},
 	{"ids of every legal spelling are keys of their own", func(t *testing.T, h Harness) {
 		names := []string{"sha256-00ff", "a b", "a+b", "a%20b", "größe", "名", "q?x=1&y#z", "a:b@c", strings.Repeat("x", cordon.MaxIDBytes), "~", "con'\"`$"}
 		for i, name := range names {
