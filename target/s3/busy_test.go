@@ -41,6 +41,7 @@ func TestAServerThatIsBusyForAWhileIsWaitedForFromTheFirstRequestOn(t *testing.T
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
+			t.Parallel()
 			f := newFront(t, srv.Endpoint, func(w http.ResponseWriter, r *http.Request, q request, nth int, pass http.HandlerFunc) {
 				if q.what == what && nth <= 5 { // more than minio-go's own tries
 					_, _ = io.Copy(io.Discard, r.Body) // the client may break off

@@ -82,9 +82,7 @@ func transient(err error) bool {
 	resp := minio.ToErrorResponse(err)
 	switch resp.StatusCode {
 	case 0:
-		if resp.Code == "" {
-			return true
-		}
+		return resp.Code == "" // else it is minio-go's own verdict
 	case 408, 429, 499, 500, 502, 503, 504, 520: // 499 and 520 are what proxies say of a connection that broke
 		return true
 	}
@@ -93,7 +91,7 @@ func transient(err error) bool {
 		"InternalError": // in an answer that began as a success
 		return true
 	}
-	return busy(err) // what is left is minio-go's own verdict, or final
+	return busy(err)
 }
 
 // busy reports whether a server refused for having too much to do, or for not
