@@ -115,7 +115,7 @@ func TestFewDescriptorsAreEnough(t *testing.T) {
 }
 
 func extractWithFewDescriptors(t *testing.T, dir string) {
-	const n = 1000
+	const n = 400
 	var plain, sparse []hdr
 	var zipped []zent
 	for i := range n {
@@ -128,7 +128,7 @@ func extractWithFewDescriptors(t *testing.T, dir string) {
 	}
 	must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 80, Max: 80}))
 	for name, b := range (blobs{"plain": tarOf(plain...), "sparse": tarOf(sparse...), "zip": zipOf(zipped...)}) {
-		for round := range 3 {
+		for round := range 2 {
 			at := filepath.Join(dir, fmt.Sprint(name, round))
 			must(t, os.Mkdir(at, 0o700))
 			root, err := os.OpenRoot(at)
