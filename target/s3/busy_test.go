@@ -73,18 +73,20 @@ func TestAServerThatIsBusyInAnAnswerThatBeganAsASuccessIsAskedAgain(t *testing.T
 	srv := miniotest.Start(t)
 	cfg := made(t, srv)
 	body := numbered(upload5)
-	codes := []string{"SlowDown", "SlowDownWrite", "SlowDownRead", "Throttling", "ServiceUnavailable", "InternalError"}
-	f := newFront(t, srv.Endpoint, func(w http.ResponseWriter, r *http.Request, q request, nth int, pass http.HandlerFunc) {
-		if q.what == "complete" && nth <= len(codes) {
-			answer(w, 200, codes[nth-1])
-			return
+	// Of few at a time, for the pauses between tries grow.
+	for _, codes := range [][]string{{"SlowDown", "SlowDownWrite", "SlowDownRead"}, {"Throttling", "ServiceUnavailable", "InternalError"}} {
+		f := newFront(t, srv.Endpoint, func(w http.ResponseWriter, r *http.Request, q request, nth int, pass http.HandlerFunc) {
+			if q.what == "complete" && nth <= len(codes) {
+				answer(w, 200, codes[nth-1])
+				return
+			}
+			pass(w, r)
+		})
+		if _, err := uploader(t, through(cfg, f.url)).Put(t.Context(), parse(t, "a"), bytes.NewReader(body), target.PutOptions{Size: upload5}); err != nil {
+			t.Fatal(err)
 		}
-		pass(w, r)
-	})
-	if _, err := uploader(t, through(cfg, f.url)).Put(t.Context(), parse(t, "a"), bytes.NewReader(body), target.PutOptions{Size: upload5}); err != nil {
-		t.Fatal(err)
+		wantStored(t, srv, cfg, "a", body)
 	}
-	wantStored(t, srv, cfg, "a", body)
 }
 
 // slowly reads r as a slow link does, for so long.
@@ -101,10 +103,10 @@ func TestAnUploadIsNotGivenUpWhileBytesFlow(t *testing.T) {
 	t.Parallel()
 	srv := miniotest.Start(t)
 	cfg := made(t, srv)
-	const patience, link = 500 * time.Millisecond, 1500 * time.Millisecond
+	const patience, link = 500 * time.Millisecond, 1200 * time.Millisecond
 	var tries atomic.Int32
 	f := newFront(t, srv.Endpoint, func(w http.ResponseWriter, r *http.Request, q request, _ int, pass http.HandlerFunc) {
-		if q.what == "PUT part" && q.part == 1 && tries.Add(1) <= 3 {
+		if q.what == "PUT part" && q.part == 1 && tries.Add(1) <= 2 {
 			slowly(r.Body, link)
 			answer(w, 503, "SlowDown")
 			return

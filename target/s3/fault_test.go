@@ -77,7 +77,7 @@ func TestWhatAServerAnswersDecidesTheKind(t *testing.T) {
 				_, _ = io.WriteString(w, c.body) // the client may not want it
 			}))
 			t.Cleanup(srv.Close)
-			s := impatient(t, s3.Config{Endpoint: srv.URL, AccessKey: "k", SecretKey: "s"}, s3.Patience{Progress: time.Second})
+			s := impatient(t, s3.Config{Endpoint: srv.URL, AccessKey: "k", SecretKey: "s"}, s3.Patience{Progress: 200 * time.Millisecond})
 			_, _, err := s.Open(t.Context(), parse(t, "fw"), "")
 			if cordon.KindOf(err) != c.want || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%v has kind %q; want %q and the words %q", err, cordon.KindOf(err), c.want, c.says)

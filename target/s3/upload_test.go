@@ -134,7 +134,7 @@ func TestAServerThatStaysBusyFailsAPutAndOnlyOneWithResumeLeavesParts(t *testing
 			}
 			pass(w, r)
 		})
-		s := s3.WithLeastParts(impatient(t, through(cfg, f.url), s3.Patience{Progress: time.Second}))
+		s := s3.WithLeastParts(impatient(t, through(cfg, f.url), s3.Patience{Progress: 300 * time.Millisecond}))
 		_, err := s.Put(t.Context(), parse(t, "a"), bytes.NewReader(numbered(upload5)), target.PutOptions{Size: upload5, Resume: resume})
 		if cordon.KindOf(err) != cordon.StorageUnavailable || !strings.Contains(err.Error(), "SlowDown") {
 			t.Errorf("Put = %v", err)
