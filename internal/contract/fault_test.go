@@ -57,7 +57,10 @@ func (b *bystander) stored() tree {
 // afterwards, is looked at.
 var isolated = []string{"isolated"}
 
-const soon = 15 * time.Second // at once, on a busy machine
+const (
+	soon    = 15 * time.Second // at once, on a busy machine
+	patient = 55 * time.Second // after the 45 s that a busy server is asked again for
+)
 
 var faults = []fault{
 	{name: "each connection is cut after 300,000 bytes", toxic: cutAt(300_000), modes: isolated},
@@ -96,10 +99,10 @@ var faults = []fault{
 		}
 		v.pass(v)
 	}},
-	{name: "the server is busy from the beginning, for ever", want: cordon.StorageUnavailable, says: "(503)", soon: soon, door: func(_ *bystander, v visit) {
+	{name: "the server is busy from the beginning, for ever", modes: isolated, want: cordon.StorageUnavailable, says: "(503)", soon: patient, door: func(_ *bystander, v visit) {
 		v.answers(http.StatusServiceUnavailable, "SlowDown")
 	}},
-	{name: "the server is busy whenever the object is asked for, for ever", modes: isolated, want: cordon.StorageUnavailable, says: "SlowDown", soon: soon, door: func(_ *bystander, v visit) {
+	{name: "the server is busy whenever the object is asked for, for ever", modes: isolated, want: cordon.StorageUnavailable, says: "SlowDown", soon: patient, door: func(_ *bystander, v visit) {
 		if v.get > 0 {
 			v.answers(http.StatusServiceUnavailable, "SlowDown")
 			return
