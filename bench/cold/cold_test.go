@@ -393,3 +393,19 @@ func TestTheTableOfADiskHasBothTimesAndRatiosOfEach(t *testing.T) {
 		t.Errorf("%v; the JSON has not every sample in its order: %s", err, b)
 	}
 }
+
+func TestEachRoundBeginsWithAnother(t *testing.T) {
+	all := []*contestant{{name: "a"}, {name: "b"}, {name: "c"}}
+	for i, want := range []string{"abc", "bca", "cab", "abc"} {
+		got := ""
+		for _, c := range turn(all, i) {
+			got += c.name
+		}
+		if got != want {
+			t.Errorf("round %d goes %s, want %s", i, got, want)
+		}
+	}
+	if turn(nil, 1) != nil {
+		t.Error("nobody takes turns with nobody")
+	}
+}

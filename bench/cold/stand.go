@@ -155,10 +155,21 @@ func (s *stand) all() (all []*contestant) {
 	return slices.DeleteFunc(all, func(c *contestant) bool { return !s.bench.opts.wants(c.name) })
 }
 
+// turn returns all contestants in the order of round i, each of which begins with
+// another one: who comes first may find a machine that has just given memory back
+// to its host, and pays for taking it again.
+func turn(all []*contestant, i int) []*contestant {
+	if len(all) == 0 {
+		return nil
+	}
+	first := i % len(all)
+	return slices.Concat(all[first:], all[:first])
+}
+
 // round takes a sample of every contestant. One that fails is out, and its row
 // says why; the error is the end of everything.
 func (s *stand) round(ctx context.Context, i, n int) error {
-	for _, c := range slices.Clone(s.contestants) {
+	for _, c := range turn(s.contestants, i) {
 		s.bench.rep.say("%s on %s: round %d of %d: %s%s", s.in.name, s.place, i+1, n, c.name, from(c.store))
 		a, err := s.sample(ctx, c, i == 0)
 		if ctx.Err() != nil {
