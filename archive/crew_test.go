@@ -2,15 +2,12 @@ package archive
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -74,30 +71,6 @@ func TestAPanicOfADecoderIsAnError(t *testing.T) {
 	}
 	if _, err := readAll(readFrames(panicking{}, 1<<20)); err == nil || !strings.Contains(err.Error(), "in the decoder") {
 		t.Errorf("in pieces: %v", err)
-	}
-}
-
-// A block of many megabytes is not decoded to its end for nobody.
-func TestCancellingDoesNotWaitForWhatIsDecodedApart(t *testing.T) {
-	content := tarOf(file("zeros", string(make([]byte, 60<<20))))
-	for name, b := range (blobs{"xz": xzBlocksOf(content, 15<<20), "zstd": zstFrames(content, maxFrame)}) {
-		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithCancel(t.Context())
-			s := newStage(t)
-			time.AfterFunc(5*time.Millisecond, cancel)
-			_, err := Extract(ctx, bytes.NewReader(b), int64(len(b)), s.root, Options{})
-			if err != nil && !errors.Is(err, context.Canceled) {
-				t.Errorf("err = %v", err)
-			}
-		})
-	}
-	// By the piece: one that nobody wants is left alone.
-	p := blocksOf(xzBlocksOf(content[:30<<20], 15<<20))
-	p.close()
-	for fr := range p.queue {
-		if fr.err == nil && len(fr.content) > 0 && fr.content[0] != 0 {
-			t.Error("it was decoded")
-		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -172,6 +173,49 @@ func TestPiecesThatAreNotReadToTheirEndLeaveNothing(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// slowPieces is a file without end whose pieces are decoded only when let go on.
+type slowPieces struct {
+	begun atomic.Int32
+	on    chan struct{}
+}
+
+func (s *slowPieces) cut(p *piece) (io.Reader, func(), error) {
+	p.size = 1
+	return nil, nil, nil
+}
+
+func (s *slowPieces) decoder() (func(*piece) error, func(), error) {
+	return func(*piece) error {
+		s.begun.Add(1)
+		<-s.on
+		return nil
+	}, func() {}, nil
+}
+
+// What was cut and is not wanted any more is not decoded: only what was begun is
+// waited for.
+func TestClosingDoesNotDecodeWhatNobodyWants(t *testing.T) {
+	s := &slowPieces{on: make(chan struct{})}
+	p := readPieces(s, framesAtOnce, maxFrame)
+	decoders := int32(min(pieceDecoders, runtime.GOMAXPROCS(0)))
+	for deadline := time.Now().Add(10 * time.Second); s.begun.Load() < decoders; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing is decoded")
+		}
+	}
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		p.close()
+	}()
+	<-p.stop
+	close(s.on)
+	<-closed
+	if n := s.begun.Load(); n != decoders {
+		t.Errorf("%d pieces were decoded, %d of them for nobody", n, n-decoders)
 	}
 }
 

@@ -40,3 +40,6 @@ func ParseEndpoint(s string, useSSL bool) (string, error) {
 	}
 	return ep.url(), nil
 }
+
+// ContentRange is what is read of such a header.
+var ContentRange = contentRange
