@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/cordonlabs/cordon"
-	"github.com/cordonlabs/cordon/internal/mounts"
+	"github.com/cordonlabs/cordon/internal/mounts/mountstest"
 	"github.com/cordonlabs/cordon/workspace"
 )
 
@@ -273,15 +273,15 @@ func TestEmptiedUnderneath(t *testing.T) {
 		{"rm -rf cache/* cache/.cordon", func(b *bench) error { b.shell("rm -rf cache/* cache/.cordon"); return nil }},
 		{"rm -rf cache", func(b *bench) error { b.shell("rm -rf cache"); return nil }},
 		{"the same without mounts", func(b *bench) error {
-			must(b.t, mounts.UnmountBelow(b.opts.Dir))
+			mountstest.UnmountBelow(b.t, b.opts.Dir)
 			return os.RemoveAll(b.path("T"))
 		}},
 		{"everything gone, without mounts", func(b *bench) error {
-			must(b.t, mounts.UnmountBelow(b.opts.Dir))
+			mountstest.UnmountBelow(b.t, b.opts.Dir)
 			return os.RemoveAll(b.opts.Dir)
 		}},
 		{"entries replaced by empty directories", func(b *bench) error {
-			must(b.t, mounts.UnmountBelow(b.opts.Dir))
+			mountstest.UnmountBelow(b.t, b.opts.Dir)
 			for _, p := range []string{"T/R", "T/workspace", "T/shared/workspace"} {
 				if _, err := os.Stat(b.path(p)); err != nil {
 					continue

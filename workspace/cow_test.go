@@ -14,7 +14,7 @@ import (
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/internal/asuser"
 	"github.com/cordonlabs/cordon/internal/loopfs"
-	"github.com/cordonlabs/cordon/internal/mounts"
+	"github.com/cordonlabs/cordon/internal/mounts/mountstest"
 	"github.com/cordonlabs/cordon/workspace"
 	"github.com/cordonlabs/cordon/workspace/driver"
 )
@@ -179,7 +179,7 @@ func TestOverlay(t *testing.T) {
 		ws := b.get("t", "one", cordon.CopyOnWrite)
 		must(t, os.WriteFile(ws.Path+"/mine", []byte("kept"), 0o644))
 		must(t, b.cache.Close())
-		must(t, mounts.UnmountBelow(b.opts.Dir))
+		mountstest.UnmountBelow(t, b.opts.Dir)
 		b.cache = b.open()
 		b.sweep()
 		if got, err := os.ReadFile(ws.Path + "/mine"); string(got) != "kept" {
@@ -194,7 +194,7 @@ func TestOverlay(t *testing.T) {
 		b := overlayBench(t)
 		ws := b.get("t", "one", cordon.CopyOnWrite)
 		must(t, os.WriteFile(ws.Path+"/mine", []byte("kept"), 0o644))
-		must(t, mounts.UnmountBelow(b.opts.Dir))
+		mountstest.UnmountBelow(t, b.opts.Dir)
 		b.get("t", "one", cordon.CopyOnWrite)
 		if got, err := os.ReadFile(ws.Path + "/mine"); string(got) != "kept" {
 			t.Errorf("what the run wrote: %q, %v", got, err)
@@ -276,7 +276,7 @@ func TestOverlay(t *testing.T) {
 		ws := b.get("t", "one", cordon.CopyOnWrite)
 		// A namespace that copied the mount keeps it alive when this one loses it.
 		leave := b.enterElsewhere(ws.Path)
-		must(t, mounts.UnmountBelow(b.opts.Dir))
+		mountstest.UnmountBelow(t, b.opts.Dir)
 		mustBeKind(t, b.getErr("t", "one", cordon.CopyOnWrite), cordon.Busy, "CACHE_COW_DRIVER")
 		leave()
 		mustBeTree(t, b.get("t", "one", cordon.CopyOnWrite).Path, project)
@@ -305,7 +305,7 @@ func (b *bench) enterElsewhere(dir string) (leave func()) {
 func (b *bench) reboot() {
 	b.t.Helper()
 	must(b.t, b.cache.Close())
-	must(b.t, mounts.UnmountBelow(b.opts.Dir))
+	mountstest.UnmountBelow(b.t, b.opts.Dir)
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	must(b.t, err)
 	for _, pattern := range []string{".cordon/records/*.json", "*/*/.overlay/*.json"} {
@@ -400,7 +400,7 @@ func TestDurability(t *testing.T) {
 			b.get("t", name("run%d", i), m)
 		}
 		must(t, b.cache.Close())
-		must(t, mounts.UnmountBelow(b.opts.Dir))
+		mountstest.UnmountBelow(t, b.opts.Dir)
 		records, err := filepath.Glob(b.path(".cordon/records/*"))
 		must(t, err)
 		for _, r := range records {

@@ -18,7 +18,7 @@ import (
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/internal/loopfs"
-	"github.com/cordonlabs/cordon/internal/mounts"
+	"github.com/cordonlabs/cordon/internal/mounts/mountstest"
 	"github.com/cordonlabs/cordon/workspace"
 	"github.com/cordonlabs/cordon/workspace/driver"
 )
@@ -62,7 +62,7 @@ func TestCleanupDuringRemount(t *testing.T) {
 	b := overlayBench(t)
 	ws := b.get("t", "one", cordon.CopyOnWrite)
 	defer b.enterElsewhere(ws.Path)()
-	must(t, mounts.UnmountBelow(b.opts.Dir))
+	mountstest.UnmountBelow(t, b.opts.Dir)
 	done := make(chan struct{})
 	go func() { defer close(done); b.sweep() }()
 	waitFor(t, func() bool { // until the sweep tries to mount it again

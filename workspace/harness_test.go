@@ -20,6 +20,7 @@ import (
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/internal/mounts"
+	"github.com/cordonlabs/cordon/internal/mounts/mountstest"
 	"github.com/cordonlabs/cordon/target"
 	"github.com/cordonlabs/cordon/target/dir"
 	"github.com/cordonlabs/cordon/workspace"
@@ -54,11 +55,7 @@ func newBench(t *testing.T, change ...func(*workspace.Options)) *bench {
 	}
 	// Mounts of runs that a test does not clean up would keep the directory from
 	// being removed.
-	t.Cleanup(func() {
-		if err := mounts.UnmountBelow(b.opts.Dir); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(func() { mountstest.UnmountBelow(t, b.opts.Dir) })
 	b.cache = b.open()
 	return b
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/cordonlabs/cordon"
-	"github.com/cordonlabs/cordon/internal/mounts"
+	"github.com/cordonlabs/cordon/internal/mounts/mountstest"
 	"github.com/cordonlabs/cordon/workspace"
 )
 
@@ -52,7 +52,7 @@ func TestForgettingLooksAgain(t *testing.T) {
 		hook.Store(&get)
 		b.sweep()
 		f.Close()
-		must(t, mounts.UnmountBelow(b.opts.Dir))
+		mountstest.UnmountBelow(t, b.opts.Dir)
 		if !inTime {
 			continue
 		}

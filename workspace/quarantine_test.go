@@ -10,7 +10,7 @@ import (
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/internal/asuser"
 	"github.com/cordonlabs/cordon/internal/loopfs"
-	"github.com/cordonlabs/cordon/internal/mounts"
+	"github.com/cordonlabs/cordon/internal/mounts/mountstest"
 	"github.com/cordonlabs/cordon/workspace"
 )
 
@@ -53,7 +53,7 @@ func TestNewFileAtTheTop(t *testing.T) {
 	b.put("t", project.tarball(t))
 	ws := b.get("t", "one", cordon.Shared)
 	b.cleanup(ws.Path, "one")
-	must(t, mounts.UnmountBelow(b.opts.Dir))
+	mountstest.UnmountBelow(t, b.opts.Dir)
 	info, err := os.Stat(ws.Path)
 	must(t, err)
 	must(t, os.WriteFile(ws.Path+"/conftest.py", []byte("evil"), 0o644))
@@ -149,7 +149,7 @@ func TestCoarseTimes(t *testing.T) {
 		b := newBench(t, func(o *workspace.Options) { o.Dir = filepath.Join(dir, name("cache%d", i)) })
 		b.put("t", project.tarball(t))
 		ws := b.get("t", "one", cordon.Shared)
-		must(t, mounts.UnmountBelow(b.opts.Dir))
+		mountstest.UnmountBelow(t, b.opts.Dir)
 		f, err := os.OpenFile(ws.Path+"/main.py", os.O_WRONLY, 0)
 		must(t, err)
 		_, _ = f.WriteString("IMPORT")

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/cordonlabs/cordon"
-	"github.com/cordonlabs/cordon/internal/mounts"
+	"github.com/cordonlabs/cordon/internal/mounts/mountstest"
 	"github.com/cordonlabs/cordon/workspace"
 )
 
@@ -17,7 +17,7 @@ import (
 // modes nor mounts stop.
 func (b *bench) tamper(path string) {
 	b.t.Helper()
-	must(b.t, mounts.UnmountBelow(b.opts.Dir))
+	mountstest.UnmountBelow(b.t, b.opts.Dir)
 	must(b.t, os.Chmod(path, 0o644))
 	must(b.t, os.WriteFile(path, []byte("tampered"), 0o644))
 }
@@ -91,7 +91,7 @@ func TestTampering(t *testing.T) {
 			b := newBench(t)
 			b.put("t", project.tarball(t))
 			ws := b.get("t", "one", cordon.Shared)
-			must(t, mounts.UnmountBelow(b.opts.Dir))
+			mountstest.UnmountBelow(t, b.opts.Dir)
 			must(t, change(ws.Path))
 			b.cleanup(ws.Path, "one")
 			mustBeTree(t, b.get("t", "two", cordon.Shared).Path, project)
@@ -203,12 +203,12 @@ func TestSharedTreeIsMountedReadOnly(t *testing.T) {
 	}
 	mustBeTree(t, ws.Path, project)
 	b.get("t", "three", cordon.Shared)
-	must(t, mounts.UnmountBelow(b.opts.Dir))
+	mountstest.UnmountBelow(t, b.opts.Dir)
 	b.get("t", "three", cordon.Shared)
 	if len(b.mounts()) != 1 {
 		t.Error("a mount that somebody took away was not put back")
 	}
-	must(t, mounts.UnmountBelow(b.opts.Dir))
+	mountstest.UnmountBelow(t, b.opts.Dir)
 	b.sweep()
 	if len(b.mounts()) != 1 {
 		t.Error("the sweep did not put the mount of a held tree back")

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/cordonlabs/cordon/internal/mounts"
+	"github.com/cordonlabs/cordon/internal/mounts/mountstest"
 	"github.com/cordonlabs/cordon/workspace/driver"
 )
 
@@ -38,11 +39,7 @@ func overlayStage(t *testing.T, dir ...string) *stage {
 	}
 	s.must(p.Err)
 	s.d = p.Driver
-	s.Cleanup(func() {
-		if err := mounts.UnmountBelow(s.top); err != nil {
-			s.Error(err)
-		}
-	})
+	s.Cleanup(func() { mountstest.UnmountBelow(t, s.top) })
 	s.must(s.d.MakeBase(root, "base"))
 	s.base = s.open("base")
 	s.write("base/file", "base")
