@@ -35,6 +35,25 @@ type Options struct {
 	MaxSize cordon.Size   // the ceiling of what the cache writes (CACHE_MAX_SIZE); zero: 10 GB
 	TTL     time.Duration // how long an entry that nobody uses stays (CACHE_TTL); 0: no limit
 
+	// MinFree is what the cache leaves free on its file system (CACHE_MIN_FREE);
+	// zero: a twentieth, or 10 GB where that is less. Of the inodes it leaves the
+	// same share, or a twentieth where MinFree is no share, but no more than 100,000.
+	// FillDisk leaves nothing free.
+	MinFree  cordon.Size
+	FillDisk bool
+
+	// WorkspaceMax is the most that one run's own workspace may take
+	// (CACHE_WORKSPACE_MAX), if its Request does not say; zero: no limit.
+	WorkspaceMax cordon.Size
+
+	// Runs, if not nil, is asked whether runs are over. Without it, what runs hold
+	// ends by Cleanup or expiry alone.
+	Runs Runs
+
+	// Grace is how long what a run holds stays after the run is over (CACHE_GRACE);
+	// 0: DefaultGrace, less: none.
+	Grace time.Duration
+
 	// ProcessBound says that the runs this process asks for end with it, as they do
 	// under a Temporal server inside of it: their holds count as long as it lives,
 	// and no longer.

@@ -20,6 +20,14 @@ type Request struct {
 	// Extract decides what happens to archives; empty means archive.Auto.
 	Extract archive.Policy
 
+	// MaxSize is the most that the run's own workspace may take (workspace_max_size
+	// in metadata.yaml); zero: Options.WorkspaceMax.
+	MaxSize cordon.Size
+
+	// KeepOnFailure keeps the run's own workspace until its time to live where the
+	// run fails, for people to look at (CONTRACT §8.12).
+	KeepOnFailure bool
+
 	// Progress, if not nil, is called from Get's own goroutine every now and
 	// then (at most twice a second) while Get waits or works.
 	Progress func(Progress)
