@@ -78,6 +78,7 @@ type Cache struct {
 	dir     string // as the user named it, absolute
 	store   target.Source
 	maxSize cordon.Size
+	minFree cordon.Size
 	ttl     time.Duration
 	limits  archive.Limits
 	log     *slog.Logger
@@ -96,6 +97,7 @@ type Cache struct {
 	unguarded atomic.Bool  // this process may not mount
 	network   bool
 	bound     bool
+	fillDisk  bool
 
 	rooted atomic.Pointer[os.Root]
 
@@ -135,7 +137,7 @@ func Open(opts Options) (*Cache, error) {
 		return nil, err
 	}
 	c := &Cache{
-		dir: dir, store: opts.Store, maxSize: opts.MaxSize, ttl: opts.TTL, limits: opts.Limits,
+		dir: dir, store: opts.Store, maxSize: opts.MaxSize, minFree: opts.MinFree, fillDisk: opts.FillDisk, ttl: opts.TTL, limits: opts.Limits,
 		log: cmp.Or(opts.Logger, slog.Default()), now: opts.Now, network: opts.AllowNetworkFS, bound: opts.ProcessBound,
 		leases: map[string]*os.File{}, deleting: make(chan struct{}, deleters),
 	}

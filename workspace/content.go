@@ -253,7 +253,7 @@ func (c *Cache) obtain(ctx context.Context, s *staging, req Request, info conten
 	if err != nil {
 		return made{}, err
 	}
-	if err := s.need(ctx, list.disk()); err != nil {
+	if err := s.need(ctx, amount{list.disk(), 1}); err != nil {
 		return made{}, err
 	}
 	m.manifest, m.bytes = true, m.bytes+list.disk()

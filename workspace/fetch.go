@@ -38,7 +38,7 @@ func blocks(size int64) int64 { return (size + 4095) / 4096 * 4096 }
 // it there while it arrives if it is an archive.
 func (c *Cache) fetch(ctx context.Context, s *staging, info target.Info, policy archive.Policy, st *step) (made, error) {
 	st.begin("waiting for room in the cache", 0)
-	if err := s.need(ctx, blocks(info.Size)); err != nil {
+	if err := s.needObject(ctx, info.Size); err != nil {
 		return made{}, err
 	}
 	c.log.Info("Cache MISS", "target", info.ID, "etag", info.ETag, "bytes", info.Size)
@@ -77,7 +77,7 @@ func (c *Cache) unpack(ctx context.Context, s *staging, object *arrival, policy 
 }
 
 func (c *Cache) extract(ctx context.Context, s *staging, object *arrival, policy archive.Policy, st *step) (made, error) {
-	if err := s.need(ctx, blocks(1)); err != nil { // the tree's own directory
+	if err := s.need(ctx, amount{blocks(1), 1}); err != nil { // the tree's own directory
 		return made{}, err
 	}
 	makeTree := driver.Copy{}.MakeBase // a plain directory
@@ -96,7 +96,7 @@ func (c *Cache) extract(ctx context.Context, s *staging, object *arrival, policy
 	rep, err := archive.Extract(ctx, object, object.info.Size, tree, archive.Options{
 		Policy:  policy,
 		Limits:  c.limits,
-		Reserve: func(bytes, _ int64) error { return s.need(ctx, bytes) },
+		Reserve: func(bytes, inodes int64) error { return s.need(ctx, amount{bytes, inodes}) },
 		Progress: func(n int64) {
 			if object.landed.Load() { // until then the download's progress is told
 				begun.Do(func() { st.begin("extracting", object.info.Size) })

@@ -36,6 +36,9 @@ var errThrashing = &cordon.Error{Kind: cordon.Busy, Op: "use cached target",
 func (c *Cache) Get(ctx context.Context, req Request) (Workspace, error) {
 	req.Extract = cmp.Or(req.Extract, archive.Auto)
 	ws, err := c.get(ctx, req)
+	if full(err) && c.relieve(ctx) {
+		ws, err = c.get(ctx, req)
+	}
 	if err != nil {
 		err = diskError("use cache", c.dir, err)
 		return Workspace{}, &cordon.Error{Kind: cordon.KindOf(err), Op: "get target", Name: fmt.Sprintf("%q", req.Target.String()), Err: err}

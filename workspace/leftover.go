@@ -6,7 +6,6 @@ import (
 	"os"
 	"path"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -190,29 +189,14 @@ func (s *sweep) tempFiles() error {
 	})
 }
 
-// trash deletes what was taken away, by whomever, with bounded workers.
+// trash deletes what was taken away, by whomever.
 func (s *sweep) trash() error {
 	if s.opts.DryRun {
 		return nil
 	}
-	names, err := s.c.list(trashDir)
-	if err != nil {
-		return err
+	stuck, err := s.c.emptyTrash(s.ctx)
+	for n, err := range stuck {
+		s.report.Deferred = append(s.report.Deferred, Removal{Path: s.c.abs(path.Join(trashDir, n)), Reason: err.Error()})
 	}
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	slots := make(chan struct{}, deleters)
-	for _, n := range names {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			if err := s.c.delete(s.ctx, n); err != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				s.report.Deferred = append(s.report.Deferred, Removal{Path: s.c.abs(path.Join(trashDir, n)), Reason: err.Error()})
-			}
-		})
-	}
-	wg.Wait()
-	return nil
+	return err
 }

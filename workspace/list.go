@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/cordonlabs/cordon/internal/flock"
-	"github.com/cordonlabs/cordon/internal/fsinfo"
 	"github.com/cordonlabs/cordon/internal/mounts"
 	"github.com/cordonlabs/cordon/workspace/driver"
 )
@@ -94,15 +93,11 @@ func (c *Cache) usage() (Usage, error) {
 		return Usage{}, err
 	}
 	defer lock.Unlock()
-	a, err := c.account(nil, true)
+	a, err := c.account(nil, true, nil)
 	if err != nil {
 		return Usage{}, err
 	}
-	space, err := fsinfo.SpaceAt(c.dir)
-	if err != nil {
-		return Usage{}, err
-	}
-	_, _, reclaimable, err := c.evictable(a.records)
+	reclaimable, err := c.reclaimable(a.records)
 	if err != nil {
 		return Usage{}, err
 	}
@@ -111,8 +106,10 @@ func (c *Cache) usage() (Usage, error) {
 		return Usage{}, err
 	}
 	u := Usage{
-		Dir: c.dir, MaxSize: a.limit, Recorded: a.recorded, Reserved: a.reserved, Reclaimable: reclaimable, Tampered: c.tampered.Load(), Trash: len(trash),
-		DiskFree: space.Free, DiskTotal: space.Total, Entries: map[Kind]int{}, ByKind: map[Kind]int64{},
+		Dir: c.dir, MaxSize: a.limit, Recorded: a.recorded.bytes, RecordedInodes: a.recorded.inodes, Reserved: a.reserved,
+		Reclaimable: reclaimable.bytes, Tampered: c.tampered.Load(), Trash: len(trash), TrashBytes: a.trash.bytes,
+		DiskFree: a.space.Free, DiskTotal: a.space.Total, MinFree: a.floor.bytes,
+		InodesFree: a.space.FreeInodes, InodesTotal: a.space.Inodes, MinFreeInodes: a.floor.inodes, Entries: map[Kind]int{}, ByKind: map[Kind]int64{},
 	}
 	for _, r := range a.records {
 		if r.State == complete {

@@ -42,6 +42,7 @@ func (c *Cache) publish(s *staging, r *record) error {
 		_ = c.root().Remove(recordFile(r.Key)) // if it stays it says "publishing", which the sweep clears
 		return err
 	}
+	s.published = true
 	c.settle(r)
 	now := c.now()
 	return c.root().Chtimes(recordFile(r.Key), now, now)

@@ -70,6 +70,15 @@ type view struct {
 func (r *record) version() version { return version{r.ETag, r.Policy} }
 func (r *record) total() int64     { return r.Bytes + r.Object }
 
+// size returns what the entry takes of the disk.
+func (r *record) size() amount {
+	s := amount{r.total(), r.Inodes}
+	if r.Object > 0 {
+		s.inodes++
+	}
+	return s
+}
+
 // path returns what is handed out, relative to the cache directory.
 func (r *record) path() string { return path.Join(r.Place, r.Content) }
 

@@ -130,18 +130,24 @@ type Holder struct {
 
 // Usage is the cache's account of the disk.
 type Usage struct {
-	Dir         string         `json:"dir"`
-	MaxSize     int64          `json:"max_size"`
-	Recorded    int64          `json:"recorded"` // sum over the records
-	Reserved    int64          `json:"reserved"` // promised to work under way
-	Reclaimable int64          `json:"reclaimable"`
-	Tampered    int64          `json:"tampered"` // trees that this process found to be tampered with
-	Trash       int            `json:"trash"`    // things that wait for their deletion
-	OnDisk      int64          `json:"on_disk,omitempty"`
-	Entries     map[Kind]int   `json:"entries"`
-	ByKind      map[Kind]int64 `json:"bytes_by_kind"`
-	DiskFree    int64          `json:"disk_free"`
-	DiskTotal   int64          `json:"disk_total"`
+	Dir            string         `json:"dir"`
+	MaxSize        int64          `json:"max_size"`
+	Recorded       int64          `json:"recorded"` // sum over the records
+	RecordedInodes int64          `json:"recorded_inodes"`
+	Reserved       int64          `json:"reserved"` // promised to work under way
+	Reclaimable    int64          `json:"reclaimable"`
+	Tampered       int64          `json:"tampered"`    // trees that this process found to be tampered with
+	Trash          int            `json:"trash"`       // things that wait for their deletion
+	TrashBytes     int64          `json:"trash_bytes"` // what is known of their size
+	OnDisk         int64          `json:"on_disk,omitempty"`
+	Entries        map[Kind]int   `json:"entries"`
+	ByKind         map[Kind]int64 `json:"bytes_by_kind"`
+	DiskFree       int64          `json:"disk_free"`
+	DiskTotal      int64          `json:"disk_total"`
+	MinFree        int64          `json:"min_free"`        // of the disk, stays free (CACHE_MIN_FREE)
+	InodesFree     int64          `json:"inodes_free"`     // this and the total are 0 where the file
+	InodesTotal    int64          `json:"inodes_total"`    // system makes them as it needs them
+	MinFreeInodes  int64          `json:"min_free_inodes"` // stay free
 }
 
 // Removal is one thing that a sweep removed, or would remove.

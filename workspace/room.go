@@ -4,63 +4,76 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
+	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/internal/flock"
-	"github.com/cordonlabs/cordon/internal/fsinfo"
 )
-
-// defaultMaxSize is the seed's default for CACHE_MAX_SIZE.
-const defaultMaxSize = 10 * cordon.GB
-
-// lowWatermark is how much of the limit an eviction frees beyond what is asked
-// for, so that the next few requests need none: a twentieth.
-const lowWatermark = 20
 
 // roomPoll is how often somebody who waits for others to give disk back looks again.
 const roomPoll = 50 * time.Millisecond
 
-// limit returns the most bytes that the cache may take.
-func (c *Cache) limit() (int64, error) {
-	if c.maxSize.IsZero() {
-		return defaultMaxSize, nil
-	}
-	space, err := fsinfo.SpaceAt(c.dir)
-	if err != nil {
-		return 0, err
-	}
-	return c.maxSize.Of(space.Total), nil
+// freeing is how long the disk may take until it shows as free what was deleted:
+// somebody else may have been deleting the same, and be in the middle of a large
+// file. Nothing more is evicted meanwhile.
+const freeing = time.Second
+
+// underWay is how much of what was promised before the last time may not be
+// written yet: extraction asks for an entry when it reads it, and has up to so
+// much in its workers' hands.
+var underWay = amount{8 << 20, 512}
+
+// need reserves more for s, evicting what nobody holds where CACHE_MAX_SIZE or
+// CACHE_MIN_FREE ask for it. Both are hard: what does not fit is NoSpace before it
+// is written, and TargetTooLarge if it could not fit into an empty cache.
+func (s *staging) need(ctx context.Context, more amount) error {
+	return s.reserve(ctx, more, 0)
 }
 
-// need reserves bytes more for s, evicting what nobody holds where the limit
-// asks for it. The ceiling is hard: what does not fit is NoSpace before it is
-// written, and TargetTooLarge if it could not fit into an empty cache.
-func (s *staging) need(ctx context.Context, more int64) error {
+// needObject is need for an object of size bytes that arrives in the entry's file.
+func (s *staging) needObject(ctx context.Context, size int64) error {
+	return s.reserve(ctx, amount{blocks(size), 1}, blocks(size))
+}
+
+func (s *staging) reserve(ctx context.Context, more amount, object int64) error {
+	stuck := map[string]error{} // in the trash, and cannot be deleted
+	var emptied time.Time
 	for {
-		short, err := s.tryNeed(ctx, more)
-		if err != nil || short == nil {
+		short, err := s.tryReserve(ctx, more, object, stuck, time.Since(emptied) < freeing)
+		switch {
+		case err != nil || short == nil:
 			return err
-		}
-		if !short.wait {
+		case short.deleting:
+			s.c.freeTrash(ctx, stuck)
+			emptied = time.Now()
+		case !short.wait:
 			return short.err
+		default:
+			select {
+			case <-ctx.Done():
+			case <-time.After(roomPoll):
+			}
 		}
-		select {
-		case <-ctx.Done():
+		if ctx.Err() != nil {
 			return context.Cause(ctx)
-		case <-time.After(roomPoll):
 		}
 	}
 }
 
+// shortage is why a reservation cannot be made now.
 type shortage struct {
-	err  error
-	wait bool // somebody else may give room back
+	err      error
+	wait     bool // somebody else may give room back
+	deleting bool // there will be room once the trash is deleted
 }
 
-func (s *staging) tryNeed(ctx context.Context, more int64) (*shortage, error) {
+// tryReserve is one attempt of reserve. With patient, a disk that has too little
+// free is about to have more.
+func (s *staging) tryReserve(ctx context.Context, more amount, object int64, stuck map[string]error, patient bool) (*shortage, error) {
 	c := s.c
 	lock, err := flock.Acquire(ctx, c.root(), janitorLock, flock.Exclusive, nil)
 	if err != nil {
@@ -68,203 +81,112 @@ func (s *staging) tryNeed(ctx context.Context, more int64) (*shortage, error) {
 	}
 	defer lock.Unlock()
 
-	want := s.note.Bytes + more
+	want := s.note
+	want.Bytes += more.bytes
+	want.Inodes += more.inodes
+	want.Object += object
+	lag := amount{min(s.note.Recent, underWay.bytes), min(s.note.RecentInodes, underWay.inodes)}
+	want.Recent, want.RecentInodes = more.bytes-object+lag.bytes, more.inodes+lag.inodes
+	// What is promised and not written besides what is asked for now.
+	writing := more.plus(lag).plus(c.unwritten(s.note))
+
 	// What the records say is enough where there is room. Whether their entries are
 	// all in place is only looked at where there is none.
-	a, err := c.account(s, false)
-	if err == nil && a.used()+want > a.limit {
-		a, err = c.account(s, true)
+	a, err := c.account(s, false, stuck)
+	if err == nil && a.used()+want.Bytes > a.limit {
+		a, err = c.account(s, true, stuck)
 	}
 	if err != nil {
 		return nil, err
 	}
-	over := a.used() + want - a.limit
-	if over > 0 {
-		freed, err := c.evict(a.records, over, over+a.limit/lowWatermark, "room for "+s.what)
+	over, disk := a.used()+want.Bytes-a.limit, a.disk(writing)
+	if patient && over <= 0 && disk.any() && !a.trash.covers(disk) {
+		return &shortage{wait: true}, nil
+	}
+	least := amount{max(over, disk.bytes-a.trash.bytes), disk.inodes - a.trash.inodes}
+	if least.any() {
+		freed, err := c.evict(a.records, least, over+a.limit/lowWatermark, "room for "+s.what)
 		if err != nil {
 			return nil, err
 		}
-		over -= freed
-	}
-	if over <= 0 {
-		return nil, s.promise(want)
-	}
-	return a.shortage(s, want, over), nil
-}
-
-// account is what the records and reservations of all processes add up to.
-type account struct {
-	limit    int64
-	records  []*record
-	recorded int64
-	others   []reservation
-	reserved int64
-}
-
-func (a *account) used() int64 { return a.recorded + a.reserved }
-
-// account adds everything up but what s itself has reserved. An exact account
-// leaves out what somebody removed by hand. The caller has the janitor's lock.
-func (c *Cache) account(s *staging, exact bool) (*account, error) {
-	a := &account{}
-	var err error
-	if a.limit, err = c.limit(); err != nil {
-		return nil, err
-	}
-	// Reservations before records: work that is done meanwhile shows up twice, and
-	// is told by its staging id. The other way round it would show up not at all.
-	all, err := c.reservations()
-	if err != nil {
-		return nil, err
-	}
-	records, _, err := c.records()
-	if err != nil {
-		return nil, err
-	}
-	// What somebody removed by hand takes no disk and cannot be evicted.
-	a.records = slices.DeleteFunc(records, func(r *record) bool { return exact && r.State == complete && c.missing(r) != "" })
-	published := map[string]bool{}
-	for _, r := range a.records {
-		if r.State == complete {
-			a.recorded += r.total()
-			published[r.Staging] = true
+		if !freed.covers(least) {
+			return c.shortage(a, s, want, over, disk)
 		}
 	}
-	for _, o := range all {
-		if o.Bytes > 0 && (s == nil || o.ID != s.id) && !published[o.ID] {
-			a.others = append(a.others, o)
-			a.reserved += o.Bytes
-		}
+	if disk.any() {
+		return &shortage{deleting: true}, nil
 	}
-	return a, nil
+	return nil, s.promise(want)
 }
 
-func (a *account) shortage(s *staging, want, over int64) *shortage {
+func (c *Cache) shortage(a *account, s *staging, want reservation, over int64, disk amount) (*shortage, error) {
 	size := cordon.FormatBytes
-	if want > a.limit {
+	if want.Bytes > a.limit {
 		return &shortage{err: &cordon.Error{Kind: cordon.TargetTooLarge, Op: "reserve disk",
-			Err: fmt.Errorf("needs %s or more, and the whole cache may take %s", size(want), size(a.limit)),
-			Fix: "raise CACHE_MAX_SIZE"}}
+			Err: fmt.Errorf("needs %s or more, and the whole cache may take %s", size(want.Bytes), size(a.limit)),
+			Fix: "raise CACHE_MAX_SIZE"}}, nil
+	}
+	e := &cordon.Error{Kind: cordon.NoSpace, Op: "reserve disk"}
+	if over > 0 {
+		e.Err = fmt.Errorf("needs %s, of which %s do not fit: of %s (CACHE_MAX_SIZE) runs hold %s and work under way has reserved %s",
+			size(want.Bytes), size(over), size(a.limit), size(a.recorded.bytes), size(a.reserved))
+		e.Fix = "wait for runs to end, clean up their workspaces ('cordon cache ls' shows who holds what), or raise CACHE_MAX_SIZE"
+	} else {
+		free := amount{a.space.Free, a.space.FreeInodes}
+		e.Err = fmt.Errorf("%s more are short of %s on the disk: %s bytes and %d inodes are free, of which %s and %d stay free (CACHE_MIN_FREE) and %s and %d are promised to work under way; runs hold %s",
+			amount{want.Bytes, want.Inodes}, amount{max(disk.bytes, 0), max(disk.inodes, 0)},
+			size(free.bytes), free.inodes, size(a.floor.bytes), a.floor.inodes, size(a.pending.bytes), a.pending.inodes, size(a.recorded.bytes))
+		e.Fix = "free the disk of what is not the cache's, wait for runs to end, clean up their workspaces ('cordon cache ls' shows who holds what), or lower CACHE_MIN_FREE"
+	}
+	most, err := c.largestHeld(a.records, 3)
+	if err != nil {
+		return nil, err
+	}
+	if len(most) > 0 {
+		var who []string
+		for _, h := range most {
+			who = append(who, size(h.record.total())+" by "+h.holder.who())
+		}
+		e.Err = fmt.Errorf("%w; the most is held %s", e.Err, strings.Join(who, ", "))
 	}
 	eldest := !slices.ContainsFunc(a.others, func(o reservation) bool { return o.elder(s.note) })
-	return &shortage{
-		wait: len(a.others) > 0 && (s.note.Bytes == 0 || eldest),
-		err: &cordon.Error{Kind: cordon.NoSpace, Op: "reserve disk",
-			Err: fmt.Errorf("needs %s, of which %s do not fit: of %s (CACHE_MAX_SIZE) runs hold %s and work under way has reserved %s",
-				size(want), size(over), size(a.limit), size(a.recorded), size(a.reserved)),
-			Fix: "wait for runs to end, clean up their workspaces ('cordon cache ls' shows who holds what), or raise CACHE_MAX_SIZE"},
-	}
+	return &shortage{wait: len(a.others) > 0 && (s.note.Bytes == 0 || eldest), err: e}, nil
 }
 
-// evict makes room: first by the objects that are kept beside trees, which can do
-// without them, then by entries that nobody holds, whole; each the least recently
-// used first. It does nothing unless it can free least bytes; once it has, it
-// goes on only with entries that do not take it past enough. The caller has the
-// janitor's lock.
-func (c *Cache) evict(records []*record, least, enough int64, why string) (freed int64, err error) {
-	objects, entries, sum, err := c.evictable(records)
-	if err != nil || sum < least {
-		return 0, err
+// who names a hold's run, for people.
+func (h *hold) who() string {
+	if h.Owner.WorkflowID != "" {
+		return "workflow " + h.Owner.WorkflowID + " (run " + h.Run + ")"
 	}
-	for _, r := range objects {
-		if freed >= least {
-			return freed, nil
-		}
-		freed += c.evictObject(r, why)
-	}
-	for _, r := range entries {
-		if freed >= least && freed+r.total() > enough {
-			break
-		}
-		freed += c.evictEntry(r, why)
-	}
-	return freed, nil
+	return "run " + h.Run
 }
 
-// evictable returns the entries that have an object beside a tree, those that
-// nobody holds, both the least recently used first, and what could be freed.
-// Objects in a run's own directory are the run's.
-func (c *Cache) evictable(records []*record) (objects, entries []*record, sum int64, err error) {
-	for _, r := range records {
-		if r.State != complete {
-			continue
-		}
-		h, err := c.held(r.Key)
-		if err != nil {
-			return nil, nil, 0, err
-		}
-		spare := r.Object > 0 && r.Kind != KindRun
-		if spare {
-			objects = append(objects, r)
-		}
-		switch {
-		case h == nil:
-			entries = append(entries, r)
-			sum += r.total()
-		case spare:
-			sum += r.Object
-		}
-	}
-	byUse := func(a, b *record) int { return a.lastUsed.Compare(b.lastUsed) }
-	slices.SortFunc(objects, byUse)
-	slices.SortFunc(entries, byUse)
-	return objects, entries, sum, nil
-}
+// relief is what is freed when the disk itself was full: a stranger fills it, and
+// what the cache writes for its own use, outside of every reservation, has no
+// room. It is plenty for that.
+var relief = amount{1 << 20, 64}
 
-func (c *Cache) evictEntry(r *record, why string) (freed int64) {
-	return c.withRecord(r, flock.Exclusive, func(now *record) (int64, error) {
-		if h, err := c.held(now.Key); h != nil || err != nil {
-			return 0, err
-		}
-		if err := c.remove(now, why); err != nil {
-			return 0, err
-		}
-		c.log.Info("Evicted from cache", "path", c.abs(now.path()), "target", now.Target, "bytes", now.total(), "reason", why)
-		return now.total(), nil
-	})
-}
-
-// evictObject needs the entry's lock shared only: whoever reads a kept object has
-// it exclusively, and whoever evicts one has the janitor's.
-func (c *Cache) evictObject(r *record, why string) (freed int64) {
-	return c.withRecord(r, flock.Shared, func(now *record) (int64, error) {
-		bytes, used, name := now.Object, now.lastUsed, path.Join(now.Place, objectName)
-		if err := c.unlinkObject(now); err != nil {
-			return 0, err
-		}
-		// The file first: a record of an object that is gone only counts too much.
-		c.trash(name)
-		now.Object = 0
-		if err := c.writeRecord(now); err != nil {
-			return 0, err
-		}
-		// A rewritten record would look freshly used.
-		if err := c.root().Chtimes(recordFile(now.Key), used, used); err != nil {
-			return 0, err
-		}
-		c.event(event{Action: "evict object", Key: now.Key, Path: name, Bytes: bytes, Reason: why})
-		c.log.Info("Evicted from cache", "path", c.abs(name), "target", now.Target, "bytes", bytes, "reason", "the kept object goes first: "+why)
-		return bytes, nil
-	})
-}
-
-// withRecord calls do with r's record as it is once the entry's lock is taken, and
-// returns what it freed. Busy means in use: it never waits. That one entry cannot
-// be evicted is no reason to keep others.
-func (c *Cache) withRecord(r *record, mode flock.Mode, do func(*record) (int64, error)) (freed int64) {
-	lock, err := flock.Try(c.root(), r.lock(), mode)
-	if lock != nil {
-		defer lock.Unlock()
-		var now *record
-		if now, err = c.readRecord(r.Key); errors.Is(err, errUnreadable) {
-			return 0
-		}
-		if err == nil && now != nil && now.State == complete && now.Staging == r.Staging {
-			freed, err = do(now)
-		}
-	}
+// relieve makes room after the disk refused a write, and reports whether it could.
+func (c *Cache) relieve(ctx context.Context) bool {
+	lock, err := flock.Acquire(ctx, c.root(), janitorLock, flock.Exclusive, nil)
 	if err != nil {
-		c.log.Warn("cannot evict from cache", "path", c.abs(r.path()), "error", err)
+		return false
 	}
-	return freed
+	a, err := c.account(nil, true, nil)
+	var freed amount
+	if err == nil {
+		freed, err = c.evict(a.records, relief, 0, "the disk is full")
+	}
+	lock.Unlock()
+	if err != nil || !freed.any() && !a.trash.any() {
+		return false
+	}
+	c.freeTrash(ctx, map[string]error{})
+	return ctx.Err() == nil
+}
+
+// full reports whether err is the disk's own word that nothing more fits, and not
+// the cache's.
+func full(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
 }

@@ -27,15 +27,25 @@ type staging struct {
 	note reservation
 	root *os.Root // of the entry that is being made
 
+	published bool // what is left in the directory is next to nothing
+
 	makeTree func(dir *os.Root, name string) error // makes the tree's directory, where that has to be a special one
 }
 
 // reservation is a promise of disk to work under way. It is counted against
 // the limit beside the records.
 type reservation struct {
-	ID    string    `json:"id"`    // of the staging directory; once a record names it, the record counts
-	Bytes int64     `json:"bytes"` // promised so far
-	Since time.Time `json:"since"`
+	ID     string    `json:"id"`    // of the staging directory; once a record names it, the record counts
+	Bytes  int64     `json:"bytes"` // promised so far
+	Inodes int64     `json:"inodes"`
+	Since  time.Time `json:"since"`
+
+	// What is promised and written shows in the disk's free space. Of an object that
+	// is on its way the file tells how much that is; of the rest, all but what was
+	// promised last, and a little more, counts as written.
+	Object       int64 `json:"object,omitempty"`
+	Recent       int64 `json:"recent,omitempty"`
+	RecentInodes int64 `json:"recent_inodes,omitempty"`
 }
 
 // elder reports whether r was there before o. The elder of two that grow into
@@ -106,9 +116,7 @@ func (s *staging) clear() error {
 }
 
 // promise writes down how much is reserved. The caller has the janitor's lock.
-func (s *staging) promise(bytes int64) error {
-	note := s.note
-	note.Bytes = bytes
+func (s *staging) promise(note reservation) error {
 	b, err := json.Marshal(note)
 	if err != nil {
 		return err
@@ -133,9 +141,26 @@ func (s *staging) discard() {
 		_ = s.root.Close() // a directory's descriptor; nothing to lose
 		s.root = nil
 	}
-	s.c.trash(s.dir())
+	size := amount{s.note.Bytes, s.note.Inodes}
+	if s.published {
+		size = amount{}
+	}
+	s.c.trashSized(s.dir(), size, nil)
 	_ = s.c.root().Remove(s.file()) // if it stays, the lock on it is gone with the next line, which is what counts
 	s.lock.Unlock()
+}
+
+// unwritten returns what o's object still takes when all of it has arrived.
+func (c *Cache) unwritten(o reservation) amount {
+	if o.Object == 0 {
+		return amount{}
+	}
+	info := lstat(c.root(), path.Join(stagingDir, o.ID, entryDir, objectName))
+	if info == nil {
+		return amount{bytes: o.Object}
+	}
+	_, _, arrived := allocation(info)
+	return amount{bytes: max(o.Object-arrived, 0)}
 }
 
 // reservations returns the promises of living processes. The caller has the

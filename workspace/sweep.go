@@ -262,7 +262,8 @@ func (s *sweep) strayHolds() error {
 	return nil
 }
 
-// shrink evicts down to the limit, or to what the caller wants to keep.
+// shrink evicts down to the limit, or to what the caller wants to keep, and until
+// the disk has free what is to stay free: as evict, objects first.
 func (s *sweep) shrink() error {
 	c := s.c
 	lock, err := flock.Acquire(s.ctx, c.root(), janitorLock, flock.Exclusive, nil)
@@ -270,7 +271,7 @@ func (s *sweep) shrink() error {
 		return err
 	}
 	defer lock.Unlock()
-	a, err := c.account(nil, true)
+	a, err := c.account(nil, true, nil)
 	if err != nil {
 		return err
 	}
@@ -278,32 +279,66 @@ func (s *sweep) shrink() error {
 	if s.opts.Shrink {
 		keep, why = s.opts.KeepBytes, "asked to shrink to "+cordon.FormatBytes(s.opts.KeepBytes)
 	}
-	left := slices.DeleteFunc(a.records, func(r *record) bool { return s.gone[r.Key] })
-	over := -keep + a.reserved
+	left := slices.DeleteFunc(a.records, func(r *record) bool { return s.gone[r.Key] || r.State != complete })
+	slices.SortFunc(left, func(a, b *record) int { return a.lastUsed.Compare(b.lastUsed) })
+	over := a.reserved - keep
 	for _, r := range left {
-		if r.State == complete {
-			over += r.total()
+		over += r.total()
+	}
+	disk := a.disk(amount{}).minus(a.trash)
+	for key := range s.gone { // of a dry run: they would be in the trash
+		if r, err := c.readRecord(key); r != nil && err == nil {
+			disk = disk.minus(r.size())
 		}
 	}
 	if over <= 0 {
-		return nil
+		why = "the disk has less free than is to stay free (CACHE_MIN_FREE)"
 	}
-	_, entries, _, err := c.evictable(left)
-	if err != nil {
-		return err
-	}
-	for _, r := range entries {
-		if over <= 0 {
-			break
+	need := amount{max(over, disk.bytes), disk.inodes}
+	spared := map[key]bool{}
+	for _, r := range left {
+		if !need.any() {
+			return nil
 		}
-		err := s.did(Removal{Key: string(r.Key), Path: c.abs(r.path()), Reason: why, Bytes: r.total()}, func() (bool, error) {
-			return c.evictEntry(r, why) > 0, nil
+		if !r.spareObject() {
+			continue
+		}
+		gone := false
+		err := s.did(Removal{Path: c.abs(path.Join(r.Place, objectName)), Reason: "the kept object goes first: " + why, Bytes: r.Object}, func() (bool, error) {
+			gone = c.evictObject(r, why).any()
+			return gone, nil
+		})
+		if err != nil {
+			return err
+		}
+		if gone || s.opts.DryRun {
+			spared[r.Key] = true
+			need = need.minus(amount{r.Object, 1})
+		}
+	}
+	for _, r := range left {
+		if !need.any() {
+			return nil
+		}
+		h, err := c.held(r.Key)
+		if err != nil {
+			return err
+		}
+		if h != nil {
+			continue
+		}
+		size := r.size()
+		if spared[r.Key] {
+			size = size.minus(amount{r.Object, 1})
+		}
+		err = s.did(Removal{Key: string(r.Key), Path: c.abs(r.path()), Reason: why, Bytes: size.bytes}, func() (bool, error) {
+			return c.evictEntry(r, why).any(), nil
 		})
 		if err != nil {
 			return err
 		}
 		if s.gone[r.Key] {
-			over -= r.total()
+			need = need.minus(size)
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 	"strings"
@@ -27,13 +28,14 @@ const closePatience = 3 * time.Second
 // trash takes name away at once, by renaming it, and begins to delete it. What
 // is in the trash counts as freed. A name that does not exist is left alone.
 // It reports whether name is gone.
-func (c *Cache) trash(name string) bool { return c.trashThen(name, nil) }
+func (c *Cache) trash(name string) bool { return c.trashSized(name, amount{}, nil) }
 
-// trashThen is trash, and calls then once name is deleted, unless the process ends
-// before.
-func (c *Cache) trashThen(name string, then func()) bool {
+// trashSized is trash for something whose size is known: whoever needs the disk
+// waits for its deletion instead of evicting more. It calls then, if that is not
+// nil, once name is deleted, unless the process ends before.
+func (c *Cache) trashSized(name string, size amount, then func()) bool {
 	root := c.root()
-	to := path.Join(trashDir, strings.ToLower(rand.Text()))
+	to := path.Join(trashDir, fmt.Sprintf("%s.%d.%d", strings.ToLower(rand.Text()), max(size.bytes, 0), max(size.inodes, 0)))
 	err := root.Rename(name, to)
 	if errors.Is(err, fs.ErrPermission) && c.free(name) {
 		err = root.Rename(name, to)
@@ -147,14 +149,16 @@ func (c *Cache) remove(r *record, why string) error {
 	if r.View != nil {
 		unhold = func() { c.drop(holdName(r.View.Base, r.Staging)) }
 	}
+	size := r.size()
 	for _, p := range r.parts() {
 		// What stands there now may be somebody else's: then it stays.
 		if id, err := c.idOf(p.name); err != nil || id != p.id {
 			continue
 		}
-		if !c.trashThen(p.name, unhold) {
+		if !c.trashSized(p.name, size, unhold) {
 			return &fs.PathError{Op: "remove", Path: c.abs(p.name), Err: errors.New("cannot be moved to the trash")}
 		}
+		size = amount{} // all of it is in the first part's name
 	}
 	c.tidy(r)
 	c.dropAll(r.Key)

@@ -59,8 +59,8 @@ func (c *Cache) viewBy(ctx context.Context, d driver.Driver, s *staging, base *r
 		Progress: func(n int64) { st.done.Store(n) },
 	}
 	st.begin("waiting for room in the cache", 0)
-	price := d.Price(job.Size).Bytes
-	if err := s.need(ctx, price); err != nil {
+	price := d.Price(job.Size)
+	if err := s.need(ctx, amount{price.Bytes, price.Inodes}); err != nil {
 		return made{}, err
 	}
 	traits := d.Traits()
@@ -81,7 +81,7 @@ func (c *Cache) viewBy(ctx context.Context, d driver.Driver, s *staging, base *r
 			}
 		}()
 	}
-	st.begin("copying", price)
+	st.begin("copying", price.Bytes)
 	u, err := d.Create(ctx, job)
 	m.bytes, m.inodes = u.Bytes, u.Inodes
 	return m, err
@@ -91,7 +91,7 @@ func (c *Cache) viewBy(ctx context.Context, d driver.Driver, s *staging, base *r
 // file system can. Whoever calls has r's content lock.
 func (c *Cache) clone(ctx context.Context, s *staging, r *record, readOnly bool, st *step) (made, error) {
 	st.begin("waiting for room in the cache", 0)
-	if err := s.need(ctx, r.Bytes); err != nil {
+	if err := s.need(ctx, amount{r.Bytes, r.Inodes}); err != nil {
 		return made{}, err
 	}
 	st.begin("copying", r.Bytes)

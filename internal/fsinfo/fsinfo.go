@@ -9,9 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Space is what statfs(2) says. Sizes are in bytes.
+// Space is what statfs(2) says.
 type Space struct {
-	Total, Free int64 // Free is what an unprivileged writer may still use
+	Total, Free int64 // bytes; Free is what an unprivileged writer may still use
+
+	// Inodes and FreeInodes are 0 where the file system makes inodes as it needs
+	// them: then they are unknown, not used up.
+	Inodes, FreeInodes int64
 }
 
 // SpaceAt returns the space of the file system that holds path.
@@ -24,7 +28,11 @@ func SpaceAt(path string) (Space, error) {
 	if unit == 0 {
 		unit = st.Bsize
 	}
-	return Space{Total: int64(st.Blocks) * unit, Free: int64(st.Bavail) * unit}, nil
+	s := Space{Total: int64(st.Blocks) * unit, Free: int64(st.Bavail) * unit}
+	if st.Files > 0 {
+		s.Inodes, s.FreeInodes = int64(st.Files), int64(st.Ffree)
+	}
+	return s, nil
 }
 
 // networkFS names the file systems on which flock(2) may hang or lie, by the
