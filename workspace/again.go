@@ -68,6 +68,7 @@ func (c *Cache) handedShared(ctx context.Context, req Request) (*Workspace, erro
 	if held, err := c.renew(ctx, holdFile(k, req.Run)); !held || err != nil {
 		return nil, err
 	}
+	defer c.letGo(k, req)
 	return c.answer(now, req, false), c.guard(ctx, now)
 }
 
@@ -89,9 +90,10 @@ func (c *Cache) ownEntry(ctx context.Context, req Request) (*Workspace, error) {
 	case r.Mode != req.Mode:
 		c.log.Warn("the run has a workspace of this target already, made in another mode", "path", c.abs(r.path()), "mode", r.Mode, "asked", req.Mode)
 	}
-	if err := c.hold(ctx, r.Key, req.Run, req.Owner); err != nil {
+	if err := c.hold(ctx, r.Key, req); err != nil {
 		return nil, err
 	}
+	c.letGo(r.Key, req)
 	return c.answer(r, req, false), nil
 }
 

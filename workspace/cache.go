@@ -80,6 +80,8 @@ type Cache struct {
 	maxSize cordon.Size
 	minFree cordon.Size
 	ttl     time.Duration
+	grace   time.Duration
+	states  Runs // or nil
 	limits  archive.Limits
 	log     *slog.Logger
 	now     func() time.Time
@@ -142,6 +144,7 @@ func Open(opts Options) (*Cache, error) {
 		leases: map[string]*os.File{}, deleting: make(chan struct{}, deleters),
 	}
 	c.drivers.setting = opts.CowDriver
+	c.states, c.grace = opts.Runs, max(cmp.Or(opts.Grace, DefaultGrace), 0)
 	if opts.FetchLimit > 0 {
 		c.throttle = newThrottle(opts.FetchLimit)
 	}

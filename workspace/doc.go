@@ -31,7 +31,7 @@
 //	  staging/{id}/entry/                    what is being made
 //	  reservations/{id}                      disk promised to it; locked by who makes it
 //	  tombstones/{run key}                   cleaned up while it was being made
-//	  trash/{random}/                        renamed away, being deleted
+//	  trash/{random}.{bytes}.{inodes}        renamed away, being deleted
 //	  manifests/{id}                         what a tree was when it was published; see manifest.go
 //	  settled/{id}                           it has reached the disk; see settle.go
 //	  quarantine/{key}/                      trees that somebody tampered with
@@ -66,9 +66,16 @@
 //	janitor  the accounts: reserving, evicting                        for an instant; its holder
 //	                                                                  takes others by trying only
 //
-// A hold is not one of them: the lock on its file says that a process which
-// asked for the entry still lives, and the file outlives the process. A hold on a
-// base by a view is another kind: it counts as long as the view's entry exists.
+// A hold is not one of them: the lock on its file says that somebody works in the
+// entry, and the file outlives him. It counts until Cleanup, until Options.Runs says
+// that its run is over and a grace has passed, or until nobody could say for as long
+// as the time to live. A hold on a base by a view is another kind: it counts as
+// long as the view's entry exists.
+//
+// Disk is promised before it is written, in bytes and inodes, to all processes
+// together: CACHE_MAX_SIZE is kept by what is recorded and promised, the part of the
+// disk that stays free by what is free and promised but not written. What is in the
+// trash counts as gone for the former, and is waited for by the latter.
 //
 // # What is safe, and what is not
 //

@@ -29,6 +29,11 @@ type hold struct {
 	// Bound says that the run cannot outlive the processes that asked for it.
 	Bound bool `json:"process_bound,omitempty"`
 
+	// KeepOnFailure is the run's wish to keep its workspace if it fails, and Kept what
+	// became of it: the run is not asked about any more.
+	KeepOnFailure bool  `json:"keep_on_failure,omitempty"`
+	Kept          *kept `json:"kept,omitempty"`
+
 	// Entry and View, on a base, are the entry that cannot be without it, and the
 	// staging id it was made under: the hold counts as long as that is there, and
 	// after it until the view is unmounted.
@@ -51,8 +56,11 @@ func (c *Cache) holdLife() time.Duration {
 }
 
 func (c *Cache) expired(h *hold) bool {
-	if h.Entry != "" {
+	switch {
+	case h.Entry != "":
 		return !h.live && !c.hasView(h)
+	case h.Kept != nil:
+		return !h.live && c.now().After(h.Kept.Until)
 	}
 	return !h.live && (h.Bound || c.now().Sub(h.renewed) > c.holdLife())
 }
@@ -72,11 +80,28 @@ func holdName(k key, holder string) string {
 	return path.Join(holdsDir, string(k), string(hashed("run", holder))+".json")
 }
 
-// hold makes run hold the entry k, or renews the hold that it has. The caller
+// hold makes req's run hold the entry k, or renews the hold that it has. The caller
 // has the entry's lock, shared at least: nobody may remove the entry between the
-// look at its record and the hold.
-func (c *Cache) hold(ctx context.Context, k key, run cordon.RunID, owner Owner) error {
-	return c.take(ctx, holdFile(k, run), hold{Run: run.String(), Owner: owner, Bound: c.bound})
+// look at its record and the hold. Once the entry is there, it calls letGo.
+func (c *Cache) hold(ctx context.Context, k key, req Request) error {
+	return c.take(ctx, holdFile(k, req.Run), hold{Run: req.Run.String(), Owner: req.Owner, Bound: c.bound, KeepOnFailure: req.KeepOnFailure})
+}
+
+// letGo takes this process's lock off the run's hold, where somebody else knows
+// whether the run is over: then the lock must not say that it is not, for as long
+// as the process lives. Whoever works in the entry has a lock of his own (Use).
+func (c *Cache) letGo(k key, req Request) {
+	if !c.known(req.Owner) || c.bound {
+		return
+	}
+	name := holdFile(k, req.Run)
+	c.mu.Lock()
+	f := c.leases[name]
+	delete(c.leases, name)
+	c.mu.Unlock()
+	if f != nil {
+		_ = f.Close() // nothing was written to it that is not synced elsewhere
+	}
 }
 
 // holdFor makes the view that is made in staging for req's run hold the base k, for

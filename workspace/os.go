@@ -69,6 +69,14 @@ func ignoreBusy(err error) error {
 	return err
 }
 
+// ignoreGone drops the error of something that is not there any more.
+func ignoreGone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
 // list returns the names in a directory of the cache's own, without temporary ones.
 func (c *Cache) list(dir string) ([]string, error) {
 	d, err := c.root().Open(dir)

@@ -145,9 +145,10 @@ func (c *Cache) publishRun(ctx context.Context, s *staging, r *record, req Reque
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	err := c.hold(ctx, r.Key, req.Run, req.Owner)
+	err := c.hold(ctx, r.Key, req)
 	if err == nil {
 		err = c.publish(s, r)
+		c.letGo(r.Key, req)
 	}
 	if err != nil {
 		c.dropAll(r.Key)

@@ -56,9 +56,10 @@ func (c *Cache) holdShared(ctx context.Context, req Request, info contentInfo, s
 	if ok, err := c.sound(ctx, r); !ok || err != nil {
 		return nil, err
 	}
-	if err := c.hold(ctx, k, req.Run, req.Owner); err != nil {
+	if err := c.hold(ctx, k, req); err != nil {
 		return nil, err
 	}
+	defer c.letGo(k, req)
 	c.syncSoon(holdFile(k, req.Run))
 	return r, c.guard(ctx, r)
 }

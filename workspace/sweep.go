@@ -37,9 +37,9 @@ func (c *Cache) Sweep(ctx context.Context, opts SweepOptions) (SweepReport, erro
 		return SweepReport{Busy: true}, nil
 	}
 	defer lock.Unlock()
-	s := &sweep{c: c, ctx: ctx, opts: opts}
+	s := &sweep{c: c, ctx: ctx, opts: opts, keeps: map[string]bool{}}
 	var problems []error // of one part; the others do theirs all the same
-	for _, part := range []func() error{s.entries, s.strayHolds, s.deadStaging, s.mounts, s.tombstones, s.tampering, s.shrink, s.quarantined, s.lockFiles, s.tempFiles, s.notes, s.settleRest, s.trash} {
+	for _, part := range []func() error{s.ask, s.entries, s.strayHolds, s.deadStaging, s.mounts, s.tombstones, s.tampering, s.shrink, s.quarantined, s.lockFiles, s.tempFiles, s.notes, s.settleRest, s.trash} {
 		if err := part(); err != nil {
 			problems = append(problems, err)
 		}
@@ -56,6 +56,9 @@ type sweep struct {
 	opts   SweepOptions
 	report SweepReport
 	gone   map[key]bool // entries that were, or in a dry run would be, removed
+	fates  map[Owner]Fate
+	asked  time.Time       // when the fates were asked for: what was held again since then counts
+	keeps  map[string]bool // holds of failed runs that keep their workspace
 }
 
 // did notes a removal and carries it out unless this is a dry run. do reports
@@ -161,12 +164,14 @@ func (s *sweep) doomed(r *record) (string, error) {
 	if err := c.attached(r); errors.Is(err, driver.ErrBroken) {
 		return err.Error(), nil
 	}
-	h, err := c.held(r.Key)
-	if h != nil || err != nil {
+	held, over, err := s.held(r.Key)
+	if held || err != nil {
 		return "", err
 	}
 	idle := c.now().Sub(r.lastUsed)
 	switch {
+	case r.Kind == KindRun && over != "":
+		return over, nil
 	case r.Kind == KindRun:
 		return "no run holds it any more", nil
 	case c.ttl > 0 && idle > c.ttl+useSlack:
@@ -219,6 +224,9 @@ func (s *sweep) strayHolds() error {
 		return err
 	}
 	for _, k := range keys {
+		if s.gone[key(k)] {
+			continue // its holds go, or went, with it
+		}
 		all, err := c.holds(key(k))
 		if err != nil {
 			return err
@@ -229,8 +237,10 @@ func (s *sweep) strayHolds() error {
 		}
 		for name, h := range all {
 			why := ""
-			doomed := c.expired
+			doomed := func(h *hold) bool { return !s.counts(h) }
 			switch {
+			case s.keeps[name]:
+				continue
 			case h.live && h.Entry != "" && unmounted && !c.hasView(h):
 				// Another process than the one that made the view cleaned it up, and the
 				// view was in use then: nobody was left to end this.
@@ -241,8 +251,12 @@ func (s *sweep) strayHolds() error {
 				continue
 			case h.live:
 				continue
-			case c.expired(h):
-				why = "the hold of run " + h.Run + " has expired"
+			case !s.counts(h):
+				if why = s.over(h); why != "" {
+					why = "run " + h.Run + " holds it, and " + why
+				} else {
+					why = "the hold of run " + h.Run + " has expired"
+				}
 			case r == nil:
 				// A hold is made before its entry, by a process that lives until then.
 				why = "run " + h.Run + " holds an entry that does not exist"
