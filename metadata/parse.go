@@ -11,10 +11,11 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// knownFields are the fields of CONTRACT §2, §5 and §8.12.
+// knownFields are the fields of CONTRACT §2.
 var knownFields = []string{
 	"name", "version", "vertical", "description", "author", "tags", "workspace_isolation", "parameters",
 	"default_parameters", "output_schema", "workflow_class", "extract", "keep_on_failure",
+	"workspace_max_size",
 }
 
 var (
@@ -108,6 +109,8 @@ func (d *document) read(w *Workflow, f field) {
 		d.extract(w, f)
 	case "keep_on_failure":
 		d.keepOnFailure(w, f)
+	case "workspace_max_size":
+		d.workspaceMaxSize(w, f)
 	default:
 		if w.Extra == nil {
 			w.Extra = make(map[string]any)
@@ -175,6 +178,24 @@ func (d *document) keepOnFailure(w *Workflow, f field) {
 	default:
 		d.fail(f.val, "use true or false", "keep_on_failure must be a boolean, not %s", kindOf(f.val))
 	}
+}
+
+// workspaceMaxSize reads a size as CACHE_MAX_SIZE spells it, where a bare number
+// means gigabytes.
+func (d *document) workspaceMaxSize(w *Workflow, f field) {
+	n := follow(f.val)
+	switch {
+	case n.Kind != yaml.ScalarNode || n.ShortTag() == "!!bool":
+		d.fail(f.val, "use "+cordon.SizeForms, "workspace_max_size must be a size, not %s", kindOf(n))
+		return
+	case n.ShortTag() == "!!null":
+		return
+	}
+	size, err := cordon.ParseSize(n.Value)
+	if err != nil {
+		d.fail(f.val, "", "workspace_max_size: %w", err)
+	}
+	w.WorkspaceMaxSize = size
 }
 
 // checkDefaults warns of default_parameters that no parameter takes up.

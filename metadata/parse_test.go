@@ -49,6 +49,7 @@ output_schema:
   type: object
 extract: tar
 keep_on_failure: true
+workspace_max_size: 20GB
 `
 
 func parse(t *testing.T, text string) metadata.Workflow {
@@ -81,10 +82,19 @@ func TestParseReadsEveryField(t *testing.T) {
 		Author: "Cordon", Tags: []string{"fuzzing", "python"}, Isolation: cordon.Isolated, IsolationSet: true,
 		DefaultParameters: map[string]any{"timeout_seconds": int64(1800)}, OutputSchema: map[string]any{"type": "object"},
 		Class: "AtherisFuzzingWorkflow", Extract: metadata.ExtractTar, KeepOnFailure: true,
-		File: "workflows/atheris_fuzzing/metadata.yaml",
+		WorkspaceMaxSize: cordon.BytesOf(20 * cordon.GB),
+		File:             "workflows/atheris_fuzzing/metadata.yaml",
 	}
 	if !reflect.DeepEqual(w, want) {
 		t.Errorf("got  %+v\nwant %+v", w, want)
+	}
+}
+
+func TestASizeIsReadAsCacheMaxSizeIs(t *testing.T) {
+	for text, want := range map[string]string{"10": "10.0 GB", "1.5": "1.50 GB", "500MB": "500 MB", "'20%'": "20%", "20%": "20%", "": "0 B"} {
+		if got := parse(t, "name: x\nvertical: y\nworkspace_max_size: "+text+"\n").WorkspaceMaxSize.String(); got != want {
+			t.Errorf("%q is read as %s, want %s", text, got, want)
+		}
 	}
 }
 
@@ -99,8 +109,8 @@ func TestParseFillsInDefaults(t *testing.T) {
 	if w.Class != "MyNewScanWorkflow" {
 		t.Errorf("the class is %q", w.Class)
 	}
-	if w.Extract != metadata.ExtractAuto || w.KeepOnFailure {
-		t.Errorf("extract is %q, keep_on_failure %t", w.Extract, w.KeepOnFailure)
+	if w.Extract != metadata.ExtractAuto || w.KeepOnFailure || !w.WorkspaceMaxSize.IsZero() {
+		t.Errorf("extract is %q, keep_on_failure %t, workspace_max_size %v", w.Extract, w.KeepOnFailure, w.WorkspaceMaxSize)
 	}
 	if len(warnings) != 1 || !strings.Contains(warnings[0].String(), "WORKER_VERTICAL") {
 		t.Errorf("a missing vertical warns %v", warnings)
@@ -153,6 +163,10 @@ func TestParseSaysWhereAndWhatIsWrong(t *testing.T) {
 		"an enum that is no list":     {head + "parameters: {properties: {a: {enum: low}}}\n", "f.yaml:3:37", "enum must be a list"},
 		"an unknown extract policy":   {head + "extract: maybe\n", "f.yaml:3:10", "use auto, tar or never"},
 		"keep_on_failure as text":     {head + "keep_on_failure: maybe\n", "f.yaml:3:18", "use true or false"},
+		"a size that is text":         {head + "workspace_max_size: huge\n", "f.yaml:3:21", "workspace_max_size: \"huge\" is not a size; accepted: 10 (GB), 500MB"},
+		"a size of nothing":           {head + "workspace_max_size: 0\n", "f.yaml:3:21", "accepted: 10 (GB), 500MB"},
+		"a size that is a boolean":    {head + "workspace_max_size: true\n", "f.yaml:3:21", "20% of the disk"},
+		"a size that is a list":       {head + "workspace_max_size: [1GB]\n", "f.yaml:3:21", "not a list; use 10 (GB), 500MB"},
 		"a class that is no name":     {head + "workflow_class: 1st thing\n", "f.yaml:3:17", "not a type name"},
 		"broken YAML":                 {head + "tags: [a\n", "f.yaml:", "not valid YAML"},
 		"an infinite number":          {head + "default_parameters: {a: .inf}\n", "f.yaml:3:25", "finite"},

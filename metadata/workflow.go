@@ -70,6 +70,9 @@ type Workflow struct {
 	Extract Extract
 	// KeepOnFailure keeps a failed run's workspace (CONTRACT §8.12: false unless set).
 	KeepOnFailure bool
+	// WorkspaceMaxSize is the most that one run's workspace may take; zero where the
+	// file sets no limit, which means the worker's own (CACHE_WORKSPACE_MAX).
+	WorkspaceMaxSize cordon.Size
 
 	// Extra holds the fields that this package does not know, as plain values.
 	Extra map[string]any

@@ -15,6 +15,7 @@ import (
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/archive"
+	"github.com/cordonlabs/cordon/workspace"
 	"github.com/cordonlabs/cordon/workspace/driver"
 )
 
@@ -23,6 +24,8 @@ const (
 	DefaultCacheDir = "/cache"
 	// DefaultTTL is how long an entry stays without being used (CONTRACT §4).
 	DefaultTTL = 7 * 24 * time.Hour
+	// DefaultGrace is how long what a run holds stays after its end (CONTRACT §4).
+	DefaultGrace = workspace.DefaultGrace
 	// DefaultSweepEvery is the interval of the periodic sweep (CONTRACT §4).
 	DefaultSweepEvery = 30 * time.Minute
 	// DefaultActivities is the number of activities at once (CONTRACT §4).
@@ -43,6 +46,17 @@ type Worker struct {
 	MaxSize   cordon.Size    // CACHE_MAX_SIZE
 	TTL       time.Duration  // CACHE_TTL; 0 means none
 	CowDriver driver.Setting // CACHE_COW_DRIVER
+
+	// Grace is CACHE_GRACE, how long what a run holds stays after the run is over; as
+	// in workspace.Options, less than zero means no time at all.
+	Grace time.Duration
+	// MinFree is CACHE_MIN_FREE, what the cache leaves free on its disk; zero where it is not set.
+	MinFree cordon.Size
+	// FillDisk says that CACHE_MIN_FREE is 0: nothing is left free.
+	FillDisk bool
+	// WorkspaceMax is CACHE_WORKSPACE_MAX, the most that one run's workspace may
+	// take; zero means no limit.
+	WorkspaceMax cordon.Size
 
 	// FetchLimit is CACHE_FETCH_LIMIT, in bytes per second; 0 means none.
 	FetchLimit int64
@@ -86,11 +100,17 @@ type S3 struct {
 // in it.
 func FromEnv(getenv func(string) string) (Worker, error) {
 	e := &env{getenv: getenv}
+	free := read(e, "CACHE_MIN_FREE", "", parseMinFree)
 	w := Worker{
 		CacheDir:  e.path("CACHE_DIR", DefaultCacheDir),
 		MaxSize:   read(e, "CACHE_MAX_SIZE", defaultMaxSize, cordon.ParseSize),
 		TTL:       read(e, "CACHE_TTL", DefaultTTL.String(), cordon.ParseDuration),
 		CowDriver: read(e, "CACHE_COW_DRIVER", "auto", driver.ParseSetting),
+
+		Grace:        read(e, "CACHE_GRACE", DefaultGrace.String(), parseGrace),
+		MinFree:      free.size,
+		FillDisk:     free.none,
+		WorkspaceMax: read(e, "CACHE_WORKSPACE_MAX", "0", parseLimit),
 
 		FetchLimit:    read(e, "CACHE_FETCH_LIMIT", "0", parseRate),
 		ExtractLimits: read(e, "CORDON_EXTRACT_LIMITS", "", archive.ParseLimits),
@@ -217,6 +237,46 @@ func parseSweepEvery(s string) (time.Duration, error) {
 		return 0, fmt.Errorf("%q is not an interval; accepted: %s or more, such as 90s, 30m, 1d", s, minSweepEvery)
 	}
 	return d, nil
+}
+
+func parseGrace(s string) (time.Duration, error) {
+	d, err := cordon.ParseDuration(s)
+	if err == nil && d == 0 {
+		d = -1
+	}
+	return d, err
+}
+
+// minFree is what is left free: nothing, or size, which is zero where nobody said.
+type minFree struct {
+	size cordon.Size
+	none bool
+}
+
+func parseMinFree(s string) (minFree, error) {
+	switch strings.TrimSpace(s) {
+	case "":
+		return minFree{}, nil
+	case "0":
+		return minFree{none: true}, nil
+	}
+	size, err := cordon.ParseSize(s)
+	if err != nil {
+		err = fmt.Errorf("%w; 0 to leave nothing free", err)
+	}
+	return minFree{size: size}, err
+}
+
+// parseLimit reads a size, or 0, which is none.
+func parseLimit(s string) (cordon.Size, error) {
+	if strings.TrimSpace(s) == "0" {
+		return cordon.Size{}, nil
+	}
+	size, err := cordon.ParseSize(s)
+	if err != nil {
+		err = fmt.Errorf("%w; 0 for no limit", err)
+	}
+	return size, err
 }
 
 // minFetchLimit is what lets a target of a megabyte arrive within ten minutes;

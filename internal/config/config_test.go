@@ -29,7 +29,7 @@ func from(t *testing.T, vars map[string]string) config.Worker {
 
 func TestAnEmptyEnvironmentMeansTheContractsDefaults(t *testing.T) {
 	want := config.Worker{
-		CacheDir: "/cache", MaxSize: cordon.BytesOf(10 * cordon.GB), TTL: 7 * 24 * time.Hour,
+		CacheDir: "/cache", MaxSize: cordon.BytesOf(10 * cordon.GB), TTL: 7 * 24 * time.Hour, Grace: 10 * time.Minute,
 		MaxConcurrentActivities: 5, LogLevel: slog.LevelInfo, SweepEvery: 30 * time.Minute,
 	}
 	if got := from(t, nil); !reflect.DeepEqual(got, want) {
@@ -44,7 +44,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 	}
 	got := from(t, map[string]string{
 		"CACHE_DIR": "c/../cache", "CACHE_MAX_SIZE": "20%", "CACHE_TTL": "0", "CACHE_COW_DRIVER": "Reflink,copy!",
-		"CACHE_FETCH_LIMIT": "12.5MB/s", "CORDON_EXTRACT_LIMITS": "inodes=7",
+		"CACHE_GRACE": "90s", "CACHE_MIN_FREE": "1.5GB", "CACHE_WORKSPACE_MAX": "500MB", "CACHE_FETCH_LIMIT": "12.5MB/s", "CORDON_EXTRACT_LIMITS": "inodes=7",
 		"S3_ENDPOINT": "http://minio:9000", "S3_USE_SSL": "Yes", "S3_ACCESS_KEY": "a", "S3_SECRET_KEY": "s",
 		"S3_BUCKET": "b", "S3_REGION": "r", "CORDON_STORE": "/store", "WORKER_VERTICAL": "rust",
 		"MAX_CONCURRENT_ACTIVITIES": "12", "LOG_LEVEL": "warning", "CORDON_WORKFLOWS": "/a::b", "CORDON_SWEEP_INTERVAL": "90s",
@@ -58,7 +58,8 @@ func TestEveryVariableIsRead(t *testing.T) {
 	}
 	got.CowDriver = driver.Setting{}
 	want := config.Worker{
-		CacheDir: filepath.Join(wd, "cache"), TTL: 0,
+		CacheDir: filepath.Join(wd, "cache"), TTL: 0, Grace: 90 * time.Second,
+		MinFree: cordon.BytesOf(1_500_000_000), WorkspaceMax: cordon.BytesOf(500 * cordon.MB),
 		S3:       config.S3{Endpoint: "http://minio:9000", UseSSL: true, AccessKey: "a", SecretKey: "s", Bucket: "b", Region: "r"},
 		StoreDir: "/store", Vertical: "rust", TaskQueue: "rust-queue", MaxConcurrentActivities: 12,
 		LogLevel: slog.LevelWarn, WorkflowDirs: []string{"/a", filepath.Join(wd, "b")}, SweepEvery: 90 * time.Second,
@@ -66,6 +67,16 @@ func TestEveryVariableIsRead(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %#v\nwant %#v", got, want)
+	}
+}
+
+func TestNothingIsASettingToo(t *testing.T) {
+	got := from(t, map[string]string{"CACHE_GRACE": "0", "CACHE_MIN_FREE": " 0 ", "CACHE_WORKSPACE_MAX": "0"})
+	if got.Grace >= 0 || !got.FillDisk || !got.MinFree.IsZero() || !got.WorkspaceMax.IsZero() {
+		t.Errorf("grace %v, fill the disk %v, leave %v free, workspaces of %v", got.Grace, got.FillDisk, got.MinFree, got.WorkspaceMax)
+	}
+	if got := from(t, map[string]string{"CACHE_MIN_FREE": "5%"}); got.FillDisk || got.MinFree.Of(1000) != 50 {
+		t.Errorf("5%% of 1000 bytes is %d", got.MinFree.Of(1000))
 	}
 }
 
@@ -81,6 +92,11 @@ func TestAValueThatCannotBeReadIsNamedWithItsForms(t *testing.T) {
 		"a size of nothing":          {"CACHE_MAX_SIZE", "0", "10GiB"},
 		"a duration":                 {"CACHE_TTL", "fortnight", "7d"},
 		"a duration without unit":    {"CACHE_TTL", "7", "7d"},
+		"a grace":                    {"CACHE_GRACE", "10", "90m"},
+		"a grace before the end":     {"CACHE_GRACE", "-1m", "0 for none"},
+		"too much to leave free":     {"CACHE_MIN_FREE", "120%", "0 to leave nothing free"},
+		"no number to leave free":    {"CACHE_MIN_FREE", "some", "20% of the disk"},
+		"a workspace of no size":     {"CACHE_WORKSPACE_MAX", "huge", "0 for no limit"},
 		"a driver":                   {"CACHE_COW_DRIVER", "hardlink", "auto, overlay, snapshot, reflink, copy"},
 		"a driver beside a good one": {"CACHE_COW_DRIVER", "reflink,zfs!", "nothing else will do"},
 		"a rate without unit":        {"CACHE_FETCH_LIMIT", "50", "50MB"},
