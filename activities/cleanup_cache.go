@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"path/filepath"
+	"strings"
 
 	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/sdk/activity"
@@ -15,13 +17,17 @@ import (
 
 var cleanupCacheSignature = arguments.Signature{
 	Op:    CleanupCacheName,
-	Names: []string{"target_path", "workspace_isolation"},
-	Usage: "call it with target_path (string), workspace_isolation (string, default isolated)",
+	Names: []string{"target_path", "workspace_isolation", "run_failed"},
+	Usage: "call it with target_path (string), workspace_isolation (string, default isolated), run_failed (boolean, default false)",
 }
 
 // cleanupCounter counts the cleanups by their outcome: one of
-// workspace.Outcome, "invalid" for a call whose argument is none, or "failed".
+// workspace.Outcome, "invalid" for a call whose argument is none, "kept on failure",
+// or "failed".
 const cleanupCounter = "cordon_cleanups"
+
+// keptOnFailure is the outcome of a cleanup that left a failed run's workspace alone.
+const keptOnFailure = "kept on failure"
 
 // null is the activity's result: an explicit null, as other workers give it,
 // and not a result that is missing.
@@ -33,21 +39,31 @@ var null = converter.NewRawValue(&commonpb.Payload{
 // What happens depends on what the cache recorded about the path alone; the mode
 // that callers pass is checked by nobody (CONTRACT §1.4). It never fails, so
 // that no workflow fails for having tidied up.
-func (a *Activities) CleanupCache(ctx context.Context, targetPath, isolation converter.RawValue) (converter.RawValue, error) {
+//
+// A run that is about to fail says so by run_failed. If its metadata then asks for
+// keep_on_failure, its own workspace stays for people to look at, and the result
+// is the workspace's path (CONTRACT §8.12). That is decided here and not in the
+// workflow, because editing metadata.yaml is to be enough, and a workflow's code
+// must not read files.
+func (a *Activities) CleanupCache(ctx context.Context, targetPath, isolation, failed converter.RawValue) (converter.RawValue, error) {
 	info := activity.GetInfo(ctx)
-	outcome := a.cleanup(ctx, a.caller(info), info, targetPath, isolation)
+	outcome, kept := a.cleanup(ctx, a.caller(info), info, targetPath, isolation, failed)
 	activity.GetMetricsHandler(ctx).WithTags(map[string]string{"outcome": outcome}).Counter(cleanupCounter).Inc(1)
-	return null, nil
+	if kept == "" {
+		return null, nil
+	}
+	path, err := converter.GetDefaultDataConverter().ToPayload(kept)
+	return converter.NewRawValue(path), err
 }
 
-func (a *Activities) cleanup(ctx context.Context, log *slog.Logger, info activity.Info, targetPath, isolation converter.RawValue) (outcome string) {
+func (a *Activities) cleanup(ctx context.Context, log *slog.Logger, info activity.Info, targetPath, isolation, failed converter.RawValue) (outcome, kept string) {
 	defer func() {
 		if p := recover(); p != nil {
 			log.Error("cleanup_cache failed; the sweep will remove what is left", "error", fmt.Sprint("internal error: ", p))
 			outcome = "failed"
 		}
 	}()
-	args, err := arguments.Decode(cleanupCacheSignature, targetPath, isolation)
+	args, err := arguments.Decode(cleanupCacheSignature, targetPath, isolation, failed)
 	path := ""
 	if err == nil {
 		path, err = args.Text("target_path")
@@ -57,18 +73,36 @@ func (a *Activities) cleanup(ctx context.Context, log *slog.Logger, info activit
 	}
 	if err != nil {
 		log.Warn("cleanup_cache was called with a wrong argument; nothing was deleted", "error", err)
-		return "invalid"
+		return "invalid", ""
+	}
+	// What is no boolean is of a caller who knows of no such argument.
+	if failed, err := args.Bool("run_failed", false); err == nil && failed && a.keeps(log, info, path) {
+		log.Warn("the run fails, and its workspace is kept (keep_on_failure)", "path", path)
+		return keptOnFailure, path
 	}
 	by := workspace.Caller{Run: info.WorkflowExecution.RunID, Owner: a.runs.of(ctx, info).owner}
 	cleaned, err := a.cache.Cleanup(ctx, path, by)
 	if err != nil {
 		log.Error("cleanup_cache failed; the sweep will remove what is left", "path", path, "error", err)
-		return "failed"
+		return "failed", ""
 	}
 	level := slog.LevelInfo
 	if cleaned.Outcome == workspace.Unknown {
 		level = slog.LevelWarn
 	}
 	log.Log(ctx, level, "cleanup_cache", "path", path, "outcome", cleaned.Outcome, "reason", cleaned.Reason, "bytes", cleaned.Bytes)
-	return string(cleaned.Outcome)
+	return string(cleaned.Outcome), ""
+}
+
+// keeps reports whether path is the calling run's own workspace, and its metadata
+// says that it stays if the run fails. A shared tree stays anyway, for as long as
+// the cache sees fit.
+func (a *Activities) keeps(log *slog.Logger, info activity.Info, path string) bool {
+	w, ok := lookup(a.catalog, log, class(info))
+	if !ok || !w.KeepOnFailure || a.checkWorkspace(CleanupCacheName, path) != nil {
+		return false
+	}
+	const own = 3 // {target}/{run}/{workspace or target}, where what is shared has one less (CONTRACT §1.2)
+	rel, err := filepath.Rel(a.cache.Dir(), path)
+	return err == nil && len(strings.Split(rel, "/")) == own
 }

@@ -131,3 +131,59 @@ func TestCleanupCacheEndsTheCallingRunsHold(t *testing.T) {
 		t.Errorf("the hold's owner is %+v", owner)
 	}
 }
+
+// CONTRACT §8.12: the metadata decides, at the time of the failure, and about the
+// run's own workspace alone.
+func TestAFailedRunsWorkspaceStaysIfTheMetadataSaysSo(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	writeMetadata(t, folder, "isolated\nkeep_on_failure: true")
+	h := open(t, options{catalog: []string{folder}})
+	h.put("project", map[string]string{"a.txt": "a"})
+	yes, no := arg{Data: "true"}, arg{Data: "false"}
+	own := func(run string) string { return h.in("project", run, "workspace") }
+	for _, tc := range []struct {
+		name  string
+		class string // EditedWorkflow's metadata says keep_on_failure
+		run   string
+		mode  string
+		args  func(path string) []arg
+		kept  bool
+		stays bool
+	}{
+		{"the run fails", "EditedWorkflow", "r1", "isolated", func(p string) []arg { return []arg{text(p), null, yes} }, true, true},
+		{"the run fails, as one object", "EditedWorkflow", "r2", "isolated", func(p string) []arg {
+			return []arg{{Data: `{"target_path":"` + blob(p) + `","run_failed":true}`}}
+		}, true, true},
+		{"the run does not fail", "EditedWorkflow", "r3", "isolated", func(p string) []arg { return []arg{text(p), null, no} }, false, false},
+		{"the run says nothing", "EditedWorkflow", "r4", "isolated", func(p string) []arg { return []arg{text(p)} }, false, false},
+		{"a third argument of another meaning", "EditedWorkflow", "r5", "isolated", func(p string) []arg { return []arg{text(p), null, text("true")} }, false, false},
+		{"another workflow's run fails", "CallWorkflow", "r6", "isolated", func(p string) []arg { return []arg{text(p), null, yes} }, false, false},
+		{"the workspace is shared", "EditedWorkflow", "r7", "shared", func(p string) []arg { return []arg{text(p), null, yes} }, false, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			memo := map[string]any{activities.MemoIsolation: tc.mode}
+			path := h.result(h.start(tc.class, memo, call{Activity: activities.GetTargetName, Args: []arg{text("project"), text(tc.run)}}))
+			if tc.mode == "isolated" && path != own(tc.run) {
+				t.Fatalf("the path is %s", path)
+			}
+			run := h.start(tc.class, nil, call{Activity: activities.CleanupCacheName, Args: tc.args(path)})
+			var a answer
+			if err := h.wait(run, &a); err != nil {
+				t.Fatalf("a cleanup failed a workflow: %v", err)
+			}
+			if tc.kept && h.path(a, nil) != path || !tc.kept && a.Encoding != "binary/null" {
+				t.Errorf("the result is %+v; kept: %v", a, tc.kept)
+			}
+			if exists(path) != tc.stays {
+				t.Errorf("%s is there: %v", path, exists(path))
+			}
+		})
+	}
+	for _, p := range []string{"/etc", h.cache.Dir(), h.in("project", "r99", "workspace")} {
+		a := answer{}
+		if err := h.wait(h.start("EditedWorkflow", nil, call{Activity: activities.CleanupCacheName, Args: []arg{text(p), null, yes}}), &a); err != nil || a.Encoding != "binary/null" {
+			t.Errorf("%s: %+v, %v", p, a, err)
+		}
+	}
+}

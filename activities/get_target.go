@@ -43,13 +43,10 @@ func (a *Activities) getTarget(ctx context.Context, report func(Progress), targe
 	log = log.With("target_id", req.Target, "run_id", req.Run)
 
 	caller := a.runs.of(ctx, info)
-	class := ""
-	if info.WorkflowType != nil {
-		class = info.WorkflowType.Name
-	}
-	holds := resolve(a.catalog, log, class, caller.mode, arg)
+	holds := resolve(a.catalog, log, class(info), caller.mode, arg)
 	req.Mode = holds.mode
 	req.Extract = archive.Policy(holds.extract)
+	req.MaxSize, req.KeepOnFailure = holds.maxSize, holds.keepOnFailure
 	req.Owner = caller.owner
 	req.Progress = func(p workspace.Progress) {
 		report(Progress{Stage: p.Stage, Done: p.Done, Total: p.Total, Unit: Bytes})

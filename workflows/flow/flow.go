@@ -62,7 +62,9 @@ type run struct {
 
 // Run executes def on a target, and answers ProgressQuery. A tool that fails is
 // a failed step, and what the others find stands; if all of them fail, so does
-// the run. However it ends, cancelled too, its workspace is cleaned up.
+// the run. However it ends, cancelled too, its workspace is cleaned up; only where
+// it fails and the workflow's metadata says keep_on_failure does the workspace
+// stay, and the error says where.
 func Run(ctx workflow.Context, target cordon.TargetID, def Definition) (activities.Result, error) {
 	r := &run{ctx: ctx, target: target, progress: Progress{Of: len(def.Tools) + 3}} // and get_target, report_findings, cleanup_cache
 	started := workflow.Now(ctx)
@@ -70,12 +72,13 @@ func Run(ctx workflow.Context, target cordon.TargetID, def Definition) (activiti
 		return activities.Result{}, err
 	}
 	result, err := r.analyse(def, started)
+	kept := ""
 	if r.path != "" {
-		r.cleanup()
+		kept = r.cleanup(err != nil && !temporal.IsCanceledError(err))
 	}
 	r.progress = Progress{Index: r.progress.Of, Of: r.progress.Of, Started: workflow.Now(ctx)}
 	if err != nil {
-		return activities.Result{}, flatten(err)
+		return activities.Result{}, flatten(err, kept)
 	}
 	result.Steps = r.steps
 	return result, nil
@@ -112,13 +115,22 @@ func (r *run) analyse(def Definition, started time.Time) (activities.Result, err
 	return result, err
 }
 
-// cleanup runs although the workflow may have been cancelled.
-func (r *run) cleanup() {
+// cleanup runs although the workflow may have been cancelled. It returns the path
+// of a workspace that was kept because the run failed, or "".
+func (r *run) cleanup(failed bool) (kept string) {
 	ctx, cancel := workflow.NewDisconnectedContext(r.ctx)
 	defer cancel()
 	// cleanup_cache never fails; if no worker was there to run it, the sweep
 	// finds the workspace of a closed run.
-	_ = r.step(ctx, activities.CleanupCacheName, cleanupTimeout, cleanupAttempts, nil, r.path)
+	args := []any{r.path}
+	if failed {
+		args = append(args, nil, true)
+	}
+	var answer *string
+	if err := r.step(ctx, activities.CleanupCacheName, cleanupTimeout, cleanupAttempts, &answer, args...); err == nil && answer != nil {
+		kept = *answer
+	}
+	return kept
 }
 
 // step runs one activity, and records how it went.
@@ -161,11 +173,20 @@ func reason(err error) string {
 // flatten makes the activity's error the workflow's own. Temporal looks at the
 // outermost failure alone to decide whether a workflow is retried; wrapped in
 // the activity's, a target that does not exist would be looked for three times
-// (CONTRACT §7, row 14).
-func flatten(err error) error {
-	var app *temporal.ApplicationError
-	if temporal.IsCanceledError(err) || !errors.As(err, &app) {
-		return err
+// (CONTRACT §7, row 14). It also says where the workspace is, if that was kept.
+func flatten(err error, kept string) error {
+	note := ""
+	if kept != "" {
+		note = "; the run's workspace is kept at " + kept + " until its time to live is over (CACHE_TTL)"
 	}
-	return temporal.NewApplicationErrorWithOptions(app.Message(), app.Type(), temporal.ApplicationErrorOptions{NonRetryable: app.NonRetryable()})
+	var app *temporal.ApplicationError
+	switch {
+	case temporal.IsCanceledError(err):
+		return err
+	case errors.As(err, &app):
+		return temporal.NewApplicationErrorWithOptions(app.Message()+note, app.Type(), temporal.ApplicationErrorOptions{NonRetryable: app.NonRetryable()})
+	case note != "":
+		return temporal.NewApplicationErrorWithCause(reason(err)+note, "", err)
+	}
+	return err
 }

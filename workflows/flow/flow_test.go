@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
@@ -26,6 +27,8 @@ type world struct {
 	env     *testsuite.TestWorkflowEnvironment
 	calls   []string
 	cleaned []string
+	failed  []bool // what each cleanup was told
+	keep    bool   // the metadata says keep_on_failure
 	report  activities.ReportRequest
 
 	getTarget     error
@@ -59,9 +62,12 @@ func newWorld(t *testing.T) *world {
 		w.report = req
 		return activities.Result{Status: activities.Completed, TargetID: req.TargetID}, nil
 	})
-	register(activities.CleanupCacheName, func(p string) error {
-		w.cleaned = append(w.cleaned, p)
-		return nil
+	register(activities.CleanupCacheName, func(p string, _ *string, failed bool) (*string, error) {
+		w.cleaned, w.failed = append(w.cleaned, p), append(w.failed, failed)
+		if failed && w.keep {
+			return &p, nil
+		}
+		return nil, nil
 	})
 	w.env.RegisterWorkflow(twoTools)
 	return w
@@ -113,8 +119,8 @@ func TestARunFetchesAnalysesReportsAndCleansUp(t *testing.T) {
 	if want := []string{"get_target project", "first " + path, "second " + path, "report"}; !slices.Equal(w.calls, want) {
 		t.Errorf("called %v, want %v", w.calls, want)
 	}
-	if !slices.Equal(w.cleaned, []string{path}) {
-		t.Errorf("cleaned %v", w.cleaned)
+	if !slices.Equal(w.cleaned, []string{path}) || w.failed[0] {
+		t.Errorf("cleaned %v, failed %v", w.cleaned, w.failed)
 	}
 	want := []string{"get_target completed", "first completed", "second completed", "report_findings completed", "cleanup_cache completed"}
 	if got := steps(result.Steps); !slices.Equal(got, want) {
@@ -220,10 +226,39 @@ func TestACancelledRunIsCleanedUp(t *testing.T) {
 	if !temporal.IsCanceledError(err) {
 		t.Errorf("got %v, want a cancellation", err)
 	}
-	if !slices.Equal(w.cleaned, []string{path}) {
-		t.Errorf("cleaned %v", w.cleaned)
+	if !slices.Equal(w.cleaned, []string{path}) || w.failed[0] {
+		t.Errorf("cleaned %v, failed %v", w.cleaned, w.failed)
 	}
 	if slices.Contains(w.calls, "second "+path) || slices.Contains(w.calls, "report") {
 		t.Errorf("it went on after the cancellation: %v", w.calls)
+	}
+}
+
+func TestAFailedRunSaysWhereItsWorkspaceIsKept(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		keep bool
+		err  error // of both tools
+		kind string
+		says string
+	}{
+		{"it is kept", true, failing(cordon.TargetTooLarge)(nil), string(cordon.TargetTooLarge), "it broke; the run's workspace is kept at " + path},
+		{"it is not", false, failing(cordon.TargetTooLarge)(nil), string(cordon.TargetTooLarge), "it broke"},
+		{"it is kept after an error of no kind", true, temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_START_TO_CLOSE, nil), "", "took too long (StartToClose); the run's workspace is kept at " + path},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.keep = tc.keep
+			w.first = func(context.Context) error { return tc.err }
+			w.second = w.first
+			_, err := w.run(t)
+			var app *temporal.ApplicationError
+			if !errors.As(err, &app) || app.Type() != tc.kind || !strings.Contains(app.Message(), tc.says) || strings.Contains(app.Message(), "kept at") != tc.keep {
+				t.Errorf("the run failed with %v", err)
+			}
+			if !slices.Equal(w.failed, []bool{true}) {
+				t.Errorf("the cleanup was told %v", w.failed)
+			}
+		})
 	}
 }
