@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -18,6 +19,7 @@ import (
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/activities"
 	"github.com/cordonlabs/cordon/internal/config"
+	"github.com/cordonlabs/cordon/internal/liveness"
 	"github.com/cordonlabs/cordon/metadata"
 	"github.com/cordonlabs/cordon/workflows"
 	"github.com/cordonlabs/cordon/workspace"
@@ -53,6 +55,7 @@ type Worker struct {
 	activities *activities.Activities
 
 	client   client.Client
+	asked    atomic.Pointer[client.Client] // client, for the cache, whose sweeps ask which runs are over
 	workers  []sdkworker.Worker
 	failed   chan error
 	sweeping sync.WaitGroup
@@ -109,6 +112,11 @@ func New(opts Options) (*Worker, error) {
 		Logger:  w.log,
 
 		CowDriver:    opts.Config.CowDriver,
+		MinFree:      opts.Config.MinFree,
+		FillDisk:     opts.Config.FillDisk,
+		WorkspaceMax: opts.Config.WorkspaceMax,
+		Runs:         liveness.New(w.temporal, w.log),
+		Grace:        opts.Config.Grace,
 		FetchLimit:   opts.Config.FetchLimit,
 		Limits:       opts.Config.ExtractLimits,
 		ProcessBound: opts.ProcessBound,
@@ -120,6 +128,14 @@ func New(opts Options) (*Worker, error) {
 		return nil, errors.Join(err, w.cache.Close())
 	}
 	return w, nil
+}
+
+// temporal returns the worker's own client.
+func (w *Worker) temporal(context.Context) (client.Client, error) {
+	if c := w.asked.Load(); c != nil {
+		return *c, nil
+	}
+	return nil, errors.New("this worker has not reached Temporal yet")
 }
 
 // chooseDriver tries at the start what copy-on-write workspaces can be made by,
@@ -176,6 +192,7 @@ func (w *Worker) Start(ctx context.Context) error {
 		return err
 	}
 	w.client = c
+	w.asked.Store(&c)
 	w.activities = activities.New(activities.Options{
 		Cache: w.cache, Results: w.store, Catalog: w.catalog, Client: c, Version: w.opts.Version, Logger: w.log,
 	})

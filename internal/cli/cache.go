@@ -166,6 +166,7 @@ func (a *app) cacheCollect() *cobra.Command {
 	cmd.Long = `Gc does at once what workers do every half hour: it removes entries past their time
 to live, runs' directories whose holds have expired and what crashes left, and
 evicts down to CACHE_MAX_SIZE. It never touches what somebody holds.`
+	addTemporal(cmd.Flags(), &a.temporal)
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say what would go, touch nothing")
 	cmd.Flags().StringVar(&keep, "keep", "", "evict what nobody holds until no more than `SIZE` is left (0, 500MB, 2GB …)")
 	return cmd

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/internal/config"
 )
 
 // app is one invocation of the program.
@@ -21,6 +22,8 @@ type app struct {
 	getenv  func(string) string
 	now     func() time.Time
 	version Version
+
+	temporal config.TemporalFlags // of the commands on a cache, which ask Temporal about its holds
 }
 
 // Main runs the command line args (without the program's name) and returns its

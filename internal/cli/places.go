@@ -117,17 +117,23 @@ func defaultData() (string, error) {
 
 // openCache opens the cache for a command that acts on it beside its workers.
 func (a *app) openCache(cfg config.Worker, store worker.Store, log *slog.Logger) (*workspace.Cache, error) {
-	opts := workspace.Options{
-		Dir: cfg.CacheDir, MaxSize: cfg.MaxSize, TTL: cfg.TTL, CowDriver: cfg.CowDriver,
-		FetchLimit: cfg.FetchLimit, Limits: cfg.ExtractLimits, Logger: log, Now: a.now,
-	}
+	opts := a.cacheOptions(cfg, log)
 	if store != nil {
 		opts.Store = store
 	}
 	return workspace.Open(opts)
 }
 
-// existingCache opens a cache that is there already: looking must not make one.
+func (a *app) cacheOptions(cfg config.Worker, log *slog.Logger) workspace.Options {
+	return workspace.Options{
+		Dir: cfg.CacheDir, MaxSize: cfg.MaxSize, TTL: cfg.TTL, CowDriver: cfg.CowDriver,
+		MinFree: cfg.MinFree, FillDisk: cfg.FillDisk, WorkspaceMax: cfg.WorkspaceMax, Grace: cfg.Grace,
+		FetchLimit: cfg.FetchLimit, Limits: cfg.ExtractLimits, Logger: log, Now: a.now,
+	}
+}
+
+// existingCache opens a cache that is there already, for a command that looks
+// after it: looking must not make one. Temporal is asked which runs are over.
 func (a *app) existingCache(cfg config.Worker, log *slog.Logger) (*workspace.Cache, error) {
 	if _, err := os.Stat(cfg.CacheDir); errors.Is(err, os.ErrNotExist) {
 		fix := "set CACHE_DIR, or name it with --cache-dir or --data"
@@ -138,5 +144,7 @@ func (a *app) existingCache(cfg config.Worker, log *slog.Logger) (*workspace.Cac
 		}
 		return nil, &codeError{&cordon.Error{Op: "open cache", Name: fmt.Sprintf("%q", cfg.CacheDir), Err: errors.New("there is none"), Fix: fix}, ExitNotFound}
 	}
-	return a.openCache(cfg, nil, log)
+	opts := a.cacheOptions(cfg, log)
+	opts.Runs = a.liveness(log)
+	return workspace.Open(opts)
 }
