@@ -1,10 +1,8 @@
 package liveness_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"sync"
 	"testing"
@@ -184,28 +182,9 @@ func remove(t *testing.T, id, runID string) {
 	}, "run %s of %s is still there", runID, id)
 }
 
-// journal is a log that can be read while it is written.
-type journal struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.String()
-}
-
 // asker asks the server, and counts its calls.
 type asker struct {
 	*liveness.Runs
-	log *journal
 
 	mu     sync.Mutex
 	calls  map[string]int // by the method's full name
@@ -222,15 +201,13 @@ const (
 // newAsker asks a server in which the methods of broken do what is said there instead.
 func newAsker(t *testing.T, broken map[string]func(context.Context) error) *asker {
 	t.Helper()
-	a := &asker{log: &journal{}, calls: map[string]int{}, broken: broken}
+	a := &asker{calls: map[string]int{}, broken: broken}
 	c := server().NewClientWithOptions(client.Options{Logger: quiet{}, ConnectionOptions: client.ConnectionOptions{
 		DialOptions: []grpc.DialOption{grpc.WithChainUnaryInterceptor(a.intercept)},
 	}})
-	a.Runs = liveness.New(func(context.Context) (client.Client, error) { return c, nil }, a.logger())
+	a.Runs = liveness.New(func(context.Context) (client.Client, error) { return c, nil }, nil)
 	return a
 }
-
-func (a *asker) logger() *slog.Logger { return slog.New(slog.NewTextHandler(a.log, nil)) }
 
 func (a *asker) intercept(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, do grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	a.mu.Lock()

@@ -13,7 +13,6 @@ package liveness
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -56,8 +55,8 @@ type Runs struct {
 
 var _ workspace.Runs = (*Runs)(nil)
 
-// New returns what asks the server that dial reaches. A server that cannot be asked
-// is logged as a warning, once in each Fates; log may be nil.
+// New returns what asks the server that dial reaches. What keeps it from an answer
+// is in the fates; log is told the details, for debugging, and may be nil.
 func New(dial Dial, log *slog.Logger) *Runs {
 	return &Runs{dial: dial, log: cmp.Or(log, slog.Default()), dialing: make(chan struct{}, 1)}
 }
@@ -77,32 +76,24 @@ func (r *Runs) Fates(ctx context.Context, owners []workspace.Owner) []workspace.
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("Temporal has not answered everything within %v", patience))
 	defer cancel()
-	found, trouble := r.ask(ctx, slices.Collect(maps.Keys(places)))
-	unknown := 0
-	for o, fate := range found {
+	for o, fate := range r.ask(ctx, slices.Collect(maps.Keys(places))) {
 		for _, i := range places[o] {
 			fates[i] = fate
 		}
-		if fate.State == workspace.RunUnknown {
-			unknown++
-		}
-	}
-	if trouble != nil && !errors.Is(ctx.Err(), context.Canceled) {
-		r.log.Warn("cannot ask Temporal which runs are over; what they hold stays until its expiry, or until Temporal can be asked",
-			"runs", unknown, "of", len(places), "error", trouble)
 	}
 	return fates
 }
 
-// ask returns the fate of each of owners, and what kept it from finding out.
-func (r *Runs) ask(ctx context.Context, owners []workspace.Owner) (map[workspace.Owner]workspace.Fate, error) {
+// ask returns the fate of each of owners.
+func (r *Runs) ask(ctx context.Context, owners []workspace.Owner) map[workspace.Owner]workspace.Fate {
+	began := time.Now()
 	fates := make(map[workspace.Owner]workspace.Fate, len(owners))
 	service, cluster, err := r.connect(ctx)
 	if err != nil {
 		for _, o := range owners {
 			fates[o] = workspace.Fate{Why: err}
 		}
-		return fates, err
+		return fates
 	}
 	namespaces := map[string][]workspace.Owner{}
 	for _, o := range owners {
@@ -112,15 +103,12 @@ func (r *Runs) ask(ctx context.Context, owners []workspace.Owner) (map[workspace
 		}
 		namespaces[o.Namespace] = append(namespaces[o.Namespace], o)
 	}
-	var problems []error
 	for _, name := range slices.Sorted(maps.Keys(namespaces)) {
 		n := namespace{service: service, name: name, log: r.log}
-		trouble := n.ask(ctx, namespaces[name], fates)
-		if trouble != nil {
-			problems = append(problems, fmt.Errorf("namespace %s: %w", name, trouble))
-		}
+		n.ask(ctx, namespaces[name], fates)
 	}
-	return fates, errors.Join(problems...)
+	r.log.Debug("asked Temporal which runs are over", "runs", len(owners), "namespaces", len(namespaces), "took", time.Since(began).Round(time.Millisecond))
+	return fates
 }
 
 // connect returns the server and its cluster id, dialling if need be. The id is

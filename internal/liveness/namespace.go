@@ -34,14 +34,13 @@ type namespace struct {
 	log     *slog.Logger
 }
 
-// ask fills in the fates of owners, who are all of this namespace and cluster,
-// and returns what kept it from finding out.
+// ask fills in the fates of owners, who are all of this namespace and cluster.
 //
 // Most runs that hold something are open, and the visibility store says so of a
 // hundred at once. It lags, so that its word counts for open runs alone: a run
 // that has just closed stays until the next sweep. The others are asked about one
 // by one, which is consistent.
-func (n namespace) ask(ctx context.Context, owners []workspace.Owner, fates map[workspace.Owner]workspace.Fate) error {
+func (n namespace) ask(ctx context.Context, owners []workspace.Owner, fates map[workspace.Owner]workspace.Fate) {
 	if len(owners) > atOnce { // fewer are asked about at once anyway
 		open, err := n.open(ctx, owners)
 		if err != nil {
@@ -58,8 +57,7 @@ func (n namespace) ask(ctx context.Context, owners []workspace.Owner, fates map[
 	defer giveUp(nil)
 	var (
 		mu       sync.Mutex // guards all below, and fates
-		first    error
-		failures int // in a row
+		failures int        // in a row
 	)
 	note := func(o workspace.Owner, fate workspace.Fate) {
 		mu.Lock()
@@ -68,9 +66,6 @@ func (n namespace) ask(ctx context.Context, owners []workspace.Owner, fates map[
 		if fate.Why == nil {
 			failures = 0
 			return
-		}
-		if first == nil {
-			first = fate.Why
 		}
 		// One run may be busy or damaged; a server that is gone fails for all. As many
 		// failures in a row as there are calls at once say that it is.
@@ -96,7 +91,6 @@ func (n namespace) ask(ctx context.Context, owners []workspace.Owner, fates map[
 	}
 	close(next)
 	asking.Wait()
-	return first
 }
 
 // ofAll reports whether err is about the namespace and not about one run in it.
