@@ -55,14 +55,19 @@ func newDesk(t *testing.T) *desk {
 // newDeskOn has a store of its own choice.
 func newDeskOn(t *testing.T, s shelf) *desk { return newDeskIn(t, mountstest.Dir(t), s) }
 
-// newDeskIn may be one of several in a directory, as several workers are.
-func newDeskIn(t *testing.T, top string, s shelf) *desk {
+// newDeskIn may be one of several in a directory, as several workers are. Its
+// cache is one of change's making.
+func newDeskIn(t *testing.T, top string, s shelf, change ...func(*workspace.Options)) *desk {
 	t.Helper()
 	d := &desk{t: t, top: top, cacheDir: filepath.Join(top, "cache"), shelf: s, log: &journal{}}
 	d.logger = slog.New(slog.NewTextHandler(d.log, nil))
 	store, err := s.open(d.logger)
 	must(t, err)
-	d.cache, err = workspace.Open(workspace.Options{Dir: d.cacheDir, Store: store, Logger: d.logger})
+	opts := workspace.Options{Dir: d.cacheDir, Store: store, Logger: d.logger}
+	for _, f := range change {
+		f(&opts)
+	}
+	d.cache, err = workspace.Open(opts)
 	must(t, err)
 	t.Cleanup(func() { d.cache.Close() })
 	must(t, os.MkdirAll(filepath.Join(d.top, "workflows/scan"), 0o755))
@@ -206,6 +211,10 @@ func (d *desk) processes(n, runs int, id, mode string, want tree) (downloads int
 const childEnv = "CORDON_TEST_TOP"
 
 func TestMain(m *testing.M) {
+	if job := os.Getenv(workerEnv); job != "" {
+		fmt.Fprintln(os.Stderr, workerProcess(job))
+		os.Exit(1)
+	}
 	if top := os.Getenv(childEnv); top != "" {
 		if err := child(top); err != nil {
 			fmt.Fprintln(os.Stderr, err)
