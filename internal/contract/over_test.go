@@ -392,3 +392,25 @@ func TestRow12_KeepOnFailure(t *testing.T) {
 		})
 	}
 }
+
+// Callers may give the id that they like: then a retry has what the attempt before
+// it had, and not just until that one's grace has passed.
+func TestRow12_ARetryUnderTheSameRunIDKeepsWhatItHas(t *testing.T) {
+	t.Parallel()
+	retry := client.StartWorkflowOptions{RetryPolicy: &temporal.RetryPolicy{InitialInterval: time.Millisecond, MaximumAttempts: 3}}
+	for _, mode := range modes {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t).works()
+			run, path := s.start(retry, plan{Run: "mine", Mode: mode, Then: []string{"fails once"}})
+			if again := s.path(run.GetID(), s.next(run.GetID(), run.GetRunID())); again != path {
+				t.Errorf("the second attempt has %s, the first had %s", again, path)
+			}
+			s.pass(workspace.DefaultGrace + time.Minute)
+			s.mustStay("the second attempt's", path, project)
+			must(t, s.client.TerminateWorkflow(t.Context(), run.GetID(), "", "a test"))
+			s.pass(workspace.DefaultGrace)
+			s.mustGo(path, "terminated")
+		})
+	}
+}
