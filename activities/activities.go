@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"time"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
@@ -27,6 +28,9 @@ type Cache interface {
 	// Cleanup ends the caller's claim on a path that Get returned, and removes
 	// what nobody else claims. A path that Get never returned is not an error.
 	Cleanup(ctx context.Context, path string, by workspace.Caller) (workspace.Cleaned, error)
+	// Keep makes the workspace of a run that fails stay until a time that it returns;
+	// the zero time means that there is nothing to keep at path.
+	Keep(ctx context.Context, path string) (until time.Time, err error)
 }
 
 // Options say what the activities work on.

@@ -4,8 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"path/filepath"
-	"strings"
+	"time"
 
 	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/sdk/activity"
@@ -42,7 +41,7 @@ var null = converter.NewRawValue(&commonpb.Payload{
 //
 // A run that is about to fail says so by run_failed. If its metadata then asks for
 // keep_on_failure, its own workspace stays for people to look at, and the result
-// is the workspace's path (CONTRACT §8.12). That is decided here and not in the
+// says where and until when (CONTRACT §8.12). That is decided here and not in the
 // workflow, because editing metadata.yaml is to be enough, and a workflow's code
 // must not read files.
 func (a *Activities) CleanupCache(ctx context.Context, targetPath, isolation, failed converter.RawValue) (converter.RawValue, error) {
@@ -76,9 +75,14 @@ func (a *Activities) cleanup(ctx context.Context, log *slog.Logger, info activit
 		return "invalid", ""
 	}
 	// What is no boolean is of a caller who knows of no such argument.
-	if failed, err := args.Bool("run_failed", false); err == nil && failed && a.keeps(log, info, path) {
-		log.Warn("the run fails, and its workspace is kept (keep_on_failure)", "path", path)
-		return keptOnFailure, path
+	if failed, err := args.Bool("run_failed", false); err == nil && failed && a.keepsOnFailure(log, info) {
+		until, err := a.cache.Keep(ctx, path)
+		if err != nil {
+			log.Warn("the workspace of a failed run cannot be kept (keep_on_failure)", "path", path, "error", err)
+		}
+		if !until.IsZero() {
+			return keptOnFailure, fmt.Sprintf("%s until %s", path, until.UTC().Format(time.RFC3339))
+		}
 	}
 	by := workspace.Caller{Run: info.WorkflowExecution.RunID, Owner: a.runs.of(ctx, info).owner}
 	cleaned, err := a.cache.Cleanup(ctx, path, by)
@@ -94,15 +98,9 @@ func (a *Activities) cleanup(ctx context.Context, log *slog.Logger, info activit
 	return string(cleaned.Outcome), ""
 }
 
-// keeps reports whether path is the calling run's own workspace, and its metadata
-// says that it stays if the run fails. A shared tree stays anyway, for as long as
-// the cache sees fit.
-func (a *Activities) keeps(log *slog.Logger, info activity.Info, path string) bool {
+// keepsOnFailure reports whether the calling workflow's metadata says that the
+// run's own workspace stays if the run fails.
+func (a *Activities) keepsOnFailure(log *slog.Logger, info activity.Info) bool {
 	w, ok := lookup(a.catalog, log, class(info))
-	if !ok || !w.KeepOnFailure || a.checkWorkspace(CleanupCacheName, path) != nil {
-		return false
-	}
-	const own = 3 // {target}/{run}/{workspace or target}, where what is shared has one less (CONTRACT §1.2)
-	rel, err := filepath.Rel(a.cache.Dir(), path)
-	return err == nil && len(strings.Split(rel, "/")) == own
+	return ok && w.KeepOnFailure
 }

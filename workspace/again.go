@@ -65,7 +65,7 @@ func (c *Cache) handedShared(ctx context.Context, req Request) (*Workspace, erro
 	if now == nil || err != nil || now.Staging != r.Staging {
 		return nil, err
 	}
-	if held, err := c.renew(ctx, holdFile(k, req.Run)); !held || err != nil {
+	if held, err := c.renew(ctx, holdFile(k, req.Run), c.holdOf(req)); !held || err != nil {
 		return nil, err
 	}
 	defer c.letGo(k, req)

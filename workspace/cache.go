@@ -104,7 +104,7 @@ type Cache struct {
 	rooted atomic.Pointer[os.Root]
 
 	mu     sync.Mutex
-	leases map[string]*os.File // locked hold files by name: what this process has asked for
+	leases map[string]lease // by the hold's name
 	shut   bool
 
 	stopping context.Context // done once Close has begun
@@ -141,7 +141,7 @@ func Open(opts Options) (*Cache, error) {
 	c := &Cache{
 		dir: dir, store: opts.Store, maxSize: opts.MaxSize, minFree: opts.MinFree, fillDisk: opts.FillDisk, ttl: opts.TTL, limits: opts.Limits,
 		log: cmp.Or(opts.Logger, slog.Default()), now: opts.Now, network: opts.AllowNetworkFS, bound: opts.ProcessBound,
-		leases: map[string]*os.File{}, deleting: make(chan struct{}, deleters),
+		leases: map[string]lease{}, deleting: make(chan struct{}, deleters),
 	}
 	c.drivers.setting = opts.CowDriver
 	c.states, c.grace = opts.Runs, max(cmp.Or(opts.Grace, DefaultGrace), 0)
@@ -201,8 +201,8 @@ func (c *Cache) Close() error {
 	}
 
 	c.mu.Lock()
-	for _, f := range c.leases {
-		_ = f.Close() // nothing was written to it
+	for _, l := range c.leases {
+		_ = l.file.Close() // what was written to it is synced elsewhere
 	}
 	c.mu.Unlock()
 	c.relaxAll()

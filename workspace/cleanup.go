@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/cordonlabs/cordon"
@@ -23,11 +24,13 @@ func (by Caller) has(h *hold) bool {
 	if by.Run != "" && h.Run == by.Run {
 		return true
 	}
-	o, w := by.Owner, h.Owner
-	if o.Cluster != w.Cluster || o.Namespace != w.Namespace {
-		return false
-	}
-	return o.RunID != "" && o.RunID == w.RunID || o.FirstRunID != "" && o.FirstRunID == w.FirstRunID
+	o := by.Owner
+	return slices.ContainsFunc(h.owners(), func(w Owner) bool {
+		if o.Cluster != w.Cluster || o.Namespace != w.Namespace {
+			return false
+		}
+		return o.RunID != "" && o.RunID == w.RunID || o.FirstRunID != "" && o.FirstRunID == w.FirstRunID
+	})
 }
 
 // Cleanup ends what a run has at path. What happens depends on what the cache

@@ -5,9 +5,11 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,9 +24,13 @@ import (
 // (CONTRACT §8.2). The file's modification time is when the run last asked.
 type hold struct {
 	Run   string    `json:"run_id"`
-	Owner Owner     `json:"owner"`
+	Owner Owner     `json:"owner"` // who asked last
 	Host  string    `json:"host"`
 	Since time.Time `json:"since"`
+
+	// Earlier are other executions that asked for the same run id before, as the
+	// attempts of a workflow do that names its runs itself: the last ones first.
+	Earlier []Owner `json:"earlier_owners,omitempty"`
 
 	// Bound says that the run cannot outlive the processes that asked for it.
 	Bound bool `json:"process_bound,omitempty"`
@@ -43,6 +49,13 @@ type hold struct {
 	renewed time.Time
 	live    bool // a living process has it locked
 }
+
+// maxEarlier is how many executions a hold remembers that asked before: all that
+// may be open at once, and some more.
+const maxEarlier = 16
+
+// owners returns every execution that h is of.
+func (h *hold) owners() []Owner { return append([]Owner{h.Owner}, h.Earlier...) }
 
 // holdLife is how long a hold that no living process has counts when the cache
 // has no time to live (CONTRACT §8.2).
@@ -84,7 +97,12 @@ func holdName(k key, holder string) string {
 // has the entry's lock, shared at least: nobody may remove the entry between the
 // look at its record and the hold. Once the entry is there, it calls letGo.
 func (c *Cache) hold(ctx context.Context, k key, req Request) error {
-	return c.take(ctx, holdFile(k, req.Run), hold{Run: req.Run.String(), Owner: req.Owner, Bound: c.bound, KeepOnFailure: req.KeepOnFailure})
+	return c.take(ctx, holdFile(k, req.Run), c.holdOf(req))
+}
+
+// holdOf returns what req's run writes into a hold of its own.
+func (c *Cache) holdOf(req Request) hold {
+	return hold{Run: req.Run.String(), Owner: req.Owner, Bound: c.bound, KeepOnFailure: req.KeepOnFailure, Host: c.host, Since: c.now().UTC()}
 }
 
 // letGo takes this process's lock off the run's hold, where somebody else knows
@@ -96,11 +114,11 @@ func (c *Cache) letGo(k key, req Request) {
 	}
 	name := holdFile(k, req.Run)
 	c.mu.Lock()
-	f := c.leases[name]
+	l := c.leases[name]
 	delete(c.leases, name)
 	c.mu.Unlock()
-	if f != nil {
-		_ = f.Close() // nothing was written to it that is not synced elsewhere
+	if l.file != nil {
+		_ = l.file.Close() // what was written to it is synced elsewhere
 	}
 }
 
@@ -108,13 +126,15 @@ func (c *Cache) letGo(k key, req Request) {
 // as long as the entry exists that it becomes, and until it is unmounted. The
 // caller has the base's lock, shared at least.
 func (c *Cache) holdFor(ctx context.Context, k key, staging string, entry key, req Request) error {
-	return c.take(ctx, holdName(k, staging), hold{Run: req.Run.String(), Owner: req.Owner, Entry: entry, View: staging})
+	h := c.holdOf(req)
+	h.Bound, h.KeepOnFailure = false, false // it ends with the view
+	h.Entry, h.View = entry, staging
+	return c.take(ctx, holdName(k, staging), h)
 }
 
 func (c *Cache) take(ctx context.Context, name string, h hold) error {
-	h.Host, h.Since = c.host, c.now().UTC()
 	for {
-		if renewed, err := c.renew(ctx, name); renewed || err != nil {
+		if renewed, err := c.renew(ctx, name, h); renewed || err != nil {
 			return err
 		}
 		err := c.newHold(name, h)
@@ -154,7 +174,7 @@ func (c *Cache) newHold(name string, h hold) error {
 		f.Close()
 		return err
 	}
-	c.keep(name, f)
+	c.keep(name, lease{f, h.Owner})
 	return nil
 }
 
@@ -185,8 +205,8 @@ func (c *Cache) createIn(dir, name string) (f *os.File, err error) {
 }
 
 // renew reports whether the hold exists already, and if so makes this process
-// one of those that have it.
-func (c *Cache) renew(ctx context.Context, name string) (bool, error) {
+// one of those that have it, and h's owner the one who asked last.
+func (c *Cache) renew(ctx context.Context, name string, h hold) (bool, error) {
 	root := c.root()
 	info, err := root.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -195,7 +215,7 @@ func (c *Cache) renew(ctx context.Context, name string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if f := c.kept(name); f == nil || !sameFile(f, info) {
+	if l := c.kept(name); l.file == nil || l.owner != h.Owner || !sameFile(l.file, info) {
 		f, err := root.OpenFile(name, os.O_RDWR, 0)
 		if errors.Is(err, fs.ErrNotExist) {
 			return false, nil
@@ -213,7 +233,11 @@ func (c *Cache) renew(ctx context.Context, name string) (bool, error) {
 			f.Close()
 			return false, nil
 		}
-		c.keep(name, f)
+		if err := c.amend(name, f, h); err != nil {
+			f.Close()
+			return false, err
+		}
+		c.keep(name, lease{f, h.Owner})
 	}
 	if now := c.now(); now.Sub(info.ModTime()) >= stampGrain {
 		err := root.Chtimes(name, now, now)
@@ -225,15 +249,46 @@ func (c *Cache) renew(ctx context.Context, name string) (bool, error) {
 	return true, nil
 }
 
+// amend writes into f, the hold name, that h's owner asked for it too, if it was
+// another one so far. The run lives on if it was kept for having failed.
+func (c *Cache) amend(name string, f *os.File, h hold) error {
+	old, err := decodeHold(f)
+	if err != nil || old.Entry != "" || old.Owner == h.Owner && old.Kept == nil {
+		return err
+	}
+	h.Since, h.Bound = old.Since, old.Bound && h.Bound
+	h.Earlier = slices.DeleteFunc(old.owners(), func(o Owner) bool { return o == h.Owner })
+	h.Earlier = h.Earlier[:min(len(h.Earlier), maxEarlier)]
+	if err := rewriteHold(f, h); err != nil {
+		return err
+	}
+	c.syncSoon(name)
+	return nil
+}
+
+// rewriteHold changes a hold in place, for the locks are on this very file. Who
+// reads it meanwhile, or after a crash, reads one value and ignores what is behind
+// it. The caller has it locked, shared at least.
+func rewriteHold(f *os.File, h hold) error {
+	b, err := json.Marshal(h)
+	if err != nil {
+		return err
+	}
+	if _, err := f.WriteAt(b, 0); err != nil {
+		return err
+	}
+	return f.Truncate(int64(len(b)))
+}
+
 // drop ends a hold and reports whether it existed.
 func (c *Cache) drop(name string) bool {
 	c.mu.Lock()
-	f := c.leases[name]
+	l := c.leases[name]
 	delete(c.leases, name)
 	c.mu.Unlock()
 	err := c.root().Remove(name)
-	if f != nil {
-		_ = f.Close() // nothing was written to it; closing drops the lock
+	if l.file != nil {
+		_ = l.file.Close() // it is gone; closing drops the lock
 	}
 	return err == nil
 }
@@ -275,26 +330,32 @@ func (c *Cache) prune() {
 	root := c.root()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for name, f := range c.leases {
-		if !sameFile(f, lstat(root, name)) {
+	for name, l := range c.leases {
+		if !sameFile(l.file, lstat(root, name)) {
 			delete(c.leases, name)
-			_ = f.Close() // nothing was written to it
+			_ = l.file.Close() // it is gone
 		}
 	}
 }
 
-// keep remembers a lock that this process has for as long as it lives.
-func (c *Cache) keep(name string, f *os.File) {
+// lease is a locked hold: this process has asked for what it holds.
+type lease struct {
+	file  *os.File
+	owner Owner // for whom it was asked last
+}
+
+// keep remembers a lease for as long as the process lives.
+func (c *Cache) keep(name string, l lease) {
 	c.mu.Lock()
 	old := c.leases[name]
-	c.leases[name] = f
+	c.leases[name] = l
 	c.mu.Unlock()
-	if old != nil {
-		_ = old.Close() // the new descriptor holds the lock now
+	if old.file != nil {
+		_ = old.file.Close() // the new descriptor holds the lock now
 	}
 }
 
-func (c *Cache) kept(name string) *os.File {
+func (c *Cache) kept(name string) lease {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.leases[name]
@@ -351,7 +412,7 @@ func decodeHold(f *os.File) (*hold, error) {
 		return nil, err
 	}
 	h := &hold{}
-	if json.NewDecoder(f).Decode(h) != nil {
+	if json.NewDecoder(io.NewSectionReader(f, 0, info.Size())).Decode(h) != nil {
 		h = &hold{Run: "(unreadable)"}
 	}
 	h.renewed = info.ModTime()

@@ -251,3 +251,97 @@ func TestKeepOnFailure(t *testing.T) {
 	mustBeGone(t, bad.Path)
 	b.mustBeTidy()
 }
+
+func TestOneRunIDOfSeveralExecutions(t *testing.T) {
+	as := func(execution string) func(*workspace.Request) {
+		return func(r *workspace.Request) {
+			r.Owner = workspace.Owner{Cluster: "c", Namespace: "default", WorkflowID: "w", FirstRunID: "first", RunID: execution}
+		}
+	}
+	for _, mode := range modes {
+		t.Run("what they have stays until the last of them is over: "+string(mode), func(t *testing.T) {
+			b, reg := newAsking(t)
+			ws := b.ask("R", mode, as("one"))
+			for _, next := range []string{"two", "three"} {
+				if again := b.ask("R", mode, as(next)); again.Path != ws.Path {
+					t.Errorf("%s has %s, the one before %s", next, again.Path, ws.Path)
+				}
+			}
+			reg.set("one", b.over(time.Hour))
+			reg.set("two", open())
+			reg.set("three", b.over(time.Hour))
+			b.pass(time.Minute)
+			b.sweep()
+			mustBeTree(t, ws.Path, project)
+			if h := b.entries()[b.rel(ws.Path)].Holders; len(h) != 1 || h[0].Owner.RunID != "three" {
+				t.Errorf("holders = %+v", h)
+			}
+			reg.set("two", b.over(time.Hour))
+			b.pass(time.Minute)
+			b.sweep()
+			if h := b.entries()[b.rel(ws.Path)].Holders; len(h) != 0 {
+				t.Errorf("holders = %+v", h)
+			}
+		})
+	}
+
+	t.Run("any of them may clean up", func(t *testing.T) {
+		b, _ := newAsking(t)
+		ws := b.ask("R", cordon.Shared, as("one"))
+		b.ask("R", cordon.Shared, as("two"))
+		by := workspace.Caller{Owner: workspace.Owner{Cluster: "c", Namespace: "default", RunID: "one"}}
+		if res, err := b.cache.Cleanup(t.Context(), ws.Path, by); err != nil || res.Outcome != workspace.Released {
+			t.Errorf("%+v, %v", res, err)
+		}
+	})
+}
+
+func TestKeep(t *testing.T) {
+	for name, bound := range map[string]bool{"a hold that outlives its process": false, "one that does not": true} {
+		t.Run(name, func(t *testing.T) {
+			b, reg := newAsking(t, func(o *workspace.Options) { o.ProcessBound, o.TTL = bound, 24*time.Hour })
+			ws := b.ask("R", cordon.Isolated)
+			reg.set("R", open())
+			until, err := b.cache.Keep(t.Context(), ws.Path)
+			must(t, err)
+			if d := until.Sub(b.opts.Now()); d < 23*time.Hour || d > 25*time.Hour {
+				t.Errorf("until %v", until)
+			}
+			must(t, b.cache.Close())
+			b.cache = b.open()
+			reg.set("R", b.over(0))
+			b.pass(23 * time.Hour)
+			b.sweep()
+			mustBeTree(t, ws.Path, project)
+			b.pass(2 * time.Hour)
+			b.sweep()
+			mustBeGone(t, ws.Path)
+		})
+	}
+
+	t.Run("a run that asks again lives on", func(t *testing.T) {
+		b, reg := newAsking(t, func(o *workspace.Options) { o.TTL = time.Hour })
+		ws := b.ask("R", cordon.Isolated)
+		_, err := b.cache.Keep(t.Context(), ws.Path)
+		must(t, err)
+		b.ask("R", cordon.Isolated)
+		reg.set("R", open())
+		b.pass(2 * time.Hour)
+		b.sweep()
+		mustBeTree(t, ws.Path, project)
+		reg.set("R", b.over(time.Hour))
+		b.pass(time.Minute)
+		b.sweep()
+		mustBeGone(t, ws.Path)
+	})
+
+	t.Run("there is nothing to keep of what is shared, unknown or elsewhere", func(t *testing.T) {
+		b, _ := newAsking(t)
+		ws := b.ask("R", cordon.Shared)
+		for _, p := range []string{ws.Path, b.path("T/nobody/workspace"), "/etc", ""} {
+			if until, err := b.cache.Keep(t.Context(), p); err != nil || !until.IsZero() {
+				t.Errorf("%s: %v, %v", p, until, err)
+			}
+		}
+	})
+}

@@ -115,8 +115,8 @@ func (r *run) analyse(def Definition, started time.Time) (activities.Result, err
 	return result, err
 }
 
-// cleanup runs although the workflow may have been cancelled. It returns the path
-// of a workspace that was kept because the run failed, or "".
+// cleanup runs although the workflow may have been cancelled. It returns where a
+// workspace is that was kept because the run failed, and until when; or "".
 func (r *run) cleanup(failed bool) (kept string) {
 	ctx, cancel := workflow.NewDisconnectedContext(r.ctx)
 	defer cancel()
@@ -177,7 +177,7 @@ func reason(err error) string {
 func flatten(err error, kept string) error {
 	note := ""
 	if kept != "" {
-		note = "; the run's workspace is kept at " + kept + " until its time to live is over (CACHE_TTL)"
+		note = "; the run's workspace is kept at " + kept
 	}
 	var app *temporal.ApplicationError
 	switch {
