@@ -18,6 +18,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/cordonlabs/cordon/internal/mounts"
 )
 
 // maxDepth is how many directories deep one descent goes, and so how many
@@ -103,10 +105,10 @@ func (r *remover) entry(dir int, name, shown string, h home, depth int) error {
 	if depth >= maxDepth && isSubvolume(dir, name) {
 		return r.raise(dir, name, shown, home{fd: r.top})
 	}
-	fd, err := openDir(dir, name)
+	fd, err := mounts.OpenDir(dir, name)
 	if errors.Is(err, unix.EACCES) {
 		makePassable(dir, name)
-		fd, err = openDir(dir, name)
+		fd, err = mounts.OpenDir(dir, name)
 	}
 	if err == unix.ENOENT {
 		return nil
@@ -255,43 +257,4 @@ func makePassable(dir int, name string) {
 	}
 	defer unix.Close(fd)
 	_ = unix.Chmod("/proc/self/fd/"+strconv.Itoa(fd), 0o700) // likewise
-}
-
-// openDir opens a directory without following a link and without crossing a
-// mount point, bind mounts of the same file system included. A mount is EXDEV.
-func openDir(dir int, name string) (int, error) {
-	const flags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
-	for {
-		fd, err := unix.Openat2(dir, name, &unix.OpenHow{
-			Flags:   flags,
-			Resolve: unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_BENEATH,
-		})
-		switch err {
-		case unix.EINTR, unix.EAGAIN:
-			continue
-		case unix.ENOSYS, unix.EPERM: // a kernel before 5.6, or a container's filter
-			return openDirSlow(dir, name, flags)
-		}
-		return fd, err
-	}
-}
-
-func openDirSlow(dir int, name string, flags int) (int, error) {
-	fd, err := unix.Openat(dir, name, flags, 0)
-	if err != nil {
-		return -1, err
-	}
-	var in, above unix.Statx_t
-	err = unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &in)
-	if err == nil {
-		err = unix.Statx(dir, "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &above)
-	}
-	if err == nil && in.Mnt_id != above.Mnt_id {
-		err = unix.EXDEV
-	}
-	if err != nil {
-		unix.Close(fd)
-		return -1, err
-	}
-	return fd, nil
 }
