@@ -31,6 +31,10 @@ type Cache interface {
 	// Keep makes the workspace of a run that fails stay until a time that it returns;
 	// the zero time means that there is nothing to keep at path.
 	Keep(ctx context.Context, path string) (until time.Time, err error)
+	// Watch measures the workspace at path until done is called. The context that it
+	// returns ends with ctx, or by a TargetTooLarge *cordon.Error as its cause when the
+	// workspace is over its limit.
+	Watch(ctx context.Context, path string) (watched context.Context, done context.CancelFunc)
 }
 
 // Options say what the activities work on.

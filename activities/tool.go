@@ -37,9 +37,14 @@ func (a *Activities) runTool(ctx context.Context, name, unit, path string, repor
 		return Part{}, err
 	}
 	defer done()
-	result, err := analyse(ctx, dir, func(done, total int) {
+	watched, enough := a.cache.Watch(ctx, path)
+	defer enough()
+	result, err := analyse(watched, dir, func(done, total int) {
 		report(Progress{Stage: "scanning", Done: int64(done), Total: int64(total), Unit: unit})
 	})
+	if err != nil && watched.Err() != nil && ctx.Err() == nil {
+		err = context.Cause(watched) // the workspace is over its limit, whatever the tool made of that
+	}
 	if err != nil {
 		return Part{}, err
 	}

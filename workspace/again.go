@@ -90,6 +90,9 @@ func (c *Cache) ownEntry(ctx context.Context, req Request) (*Workspace, error) {
 	case r.Mode != req.Mode:
 		c.log.Warn("the run has a workspace of this target already, made in another mode", "path", c.abs(r.path()), "mode", r.Mode, "asked", req.Mode)
 	}
+	if err := c.refuse(ctx, r); err != nil {
+		return nil, err
+	}
 	if err := c.hold(ctx, r.Key, req); err != nil {
 		return nil, err
 	}

@@ -75,20 +75,21 @@ type Options struct {
 // Cache hands out workspaces. It is safe for concurrent use, and beside other
 // processes that have the same directory open.
 type Cache struct {
-	dir     string // as the user named it, absolute
-	store   target.Source
-	maxSize cordon.Size
-	minFree cordon.Size
-	ttl     time.Duration
-	grace   time.Duration
-	states  Runs // or nil
-	limits  archive.Limits
-	log     *slog.Logger
-	now     func() time.Time
-	host    string
-	boot    string
-	drivers drivers
-	settler settler
+	dir          string // as the user named it, absolute
+	store        target.Source
+	maxSize      cordon.Size
+	minFree      cordon.Size
+	workspaceMax cordon.Size
+	ttl          time.Duration
+	grace        time.Duration
+	states       Runs // or nil
+	limits       archive.Limits
+	log          *slog.Logger
+	now          func() time.Time
+	host         string
+	boot         string
+	drivers      drivers
+	settler      settler
 
 	throttle *rate.Limiter // of all downloads together, or nil
 
@@ -115,6 +116,7 @@ type Cache struct {
 
 	background   sync.WaitGroup // what nobody waits for but Close
 	deletions    sync.WaitGroup
+	leaving      sync.Map // name in the trash → record of a run's entry that this process removed
 	deleting     chan struct{}
 	stopDeleting context.Context
 	giveUp       context.CancelFunc
@@ -139,7 +141,7 @@ func Open(opts Options) (*Cache, error) {
 		return nil, err
 	}
 	c := &Cache{
-		dir: dir, store: opts.Store, maxSize: opts.MaxSize, minFree: opts.MinFree, fillDisk: opts.FillDisk, ttl: opts.TTL, limits: opts.Limits,
+		dir: dir, store: opts.Store, maxSize: opts.MaxSize, minFree: opts.MinFree, workspaceMax: opts.WorkspaceMax, fillDisk: opts.FillDisk, ttl: opts.TTL, limits: opts.Limits,
 		log: cmp.Or(opts.Logger, slog.Default()), now: opts.Now, network: opts.AllowNetworkFS, bound: opts.ProcessBound,
 		leases: map[string]lease{}, deleting: make(chan struct{}, deleters),
 	}

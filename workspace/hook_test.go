@@ -1,6 +1,7 @@
 package workspace_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -39,4 +40,16 @@ func (b *bench) recordOf(key string) map[string]any {
 	m := map[string]any{}
 	must(b.t, json.Unmarshal(raw, &m))
 	return m
+}
+
+// events reads the journal.
+func (b *bench) events() (all []map[string]any) {
+	raw, err := os.ReadFile(b.path(".cordon/events.jsonl"))
+	must(b.t, err)
+	for line := range bytes.Lines(raw) {
+		m := map[string]any{}
+		must(b.t, json.Unmarshal(line, &m))
+		all = append(all, m)
+	}
+	return all
 }

@@ -2,15 +2,11 @@ package workspace
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/cordonlabs/cordon/internal/flock"
-	"github.com/cordonlabs/cordon/internal/mounts"
-	"github.com/cordonlabs/cordon/workspace/driver"
 )
 
 // Entries lists what is in the cache, by target, then by path.
@@ -35,6 +31,7 @@ func (c *Cache) Entries() ([]Entry, error) {
 			Key: string(r.Key), Kind: r.Kind, Path: c.abs(r.path()), Target: r.Target, Run: r.Run, Mode: r.Mode,
 			Driver: r.Driver, ETag: r.ETag, Bytes: r.total(), Object: r.Object, Inodes: r.Inodes,
 			Created: r.Created, LastUsed: r.lastUsed, Expires: c.expires(r, holders), Holders: holders, Tampered: r.Tampered,
+			Limit: r.Limit, OverLimit: r.Growth.Over,
 		})
 	}
 	slices.SortFunc(list, func(a, b Entry) int { return strings.Compare(a.Path, b.Path) })
@@ -118,52 +115,4 @@ func (c *Cache) usage() (Usage, error) {
 		}
 	}
 	return u, nil
-}
-
-// DiskUsage walks the cache directory and adds up what is allocated on disk, of
-// files that have several names once. It is for people who want to compare; the
-// cache itself never does it.
-func (c *Cache) DiskUsage(ctx context.Context) (int64, error) {
-	var sum int64
-	seen := map[uint64]bool{}
-	// A view shows its base, which is counted where it stands.
-	mounted := map[string]bool{}
-	real := c.realDir()
-	all, err := mounts.Below(real)
-	if err != nil {
-		return 0, diskError("measure cache", c.dir, err)
-	}
-	for _, m := range all {
-		mounted[strings.TrimPrefix(m.Point, real+"/")] = m.Source == driver.MountSource
-	}
-	err = fs.WalkDir(c.root().FS(), ".", func(p string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil // others work here too
-		}
-		if d != nil && d.IsDir() && mounted[p] {
-			return fs.SkipDir
-		}
-		if errors.Is(err, fs.ErrPermission) {
-			return nil // a run may close its directories; what is in them cannot be counted
-		}
-		if err != nil {
-			return err
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		info, err := d.Info()
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if links, ino, blocks := allocation(info); links < 2 || info.IsDir() || !seen[ino] {
-			seen[ino] = seen[ino] || links > 1
-			sum += blocks
-		}
-		return nil
-	})
-	return sum, diskError("measure cache", c.dir, err)
 }

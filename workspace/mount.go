@@ -168,8 +168,7 @@ func (s *sweep) strayMounts() error {
 		return err
 	}
 	for _, m := range all {
-		name := strings.TrimPrefix(m.Point, real+"/")
-		itself := m.FSType == here.FSType && m.Source == here.Source && m.Root == path.Join(here.Root, strings.TrimPrefix(m.Point, here.Point))
+		name, itself := mountIn(m, here, real)
 		k, lock, ok := mountedAs(name, itself, m.Source == driver.MountSource)
 		if !ok || lstat(c.root(), recordFile(k)) != nil {
 			continue

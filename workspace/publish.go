@@ -30,6 +30,10 @@ func (c *Cache) publish(s *staging, r *record) error {
 	if err == nil && r.Kind != KindRun {
 		r.Changed, err = c.changed(r.path()) // the last change that anybody makes to it
 	}
+	if err == nil && r.Kind == KindRun {
+		r.Growth.Price = r.Bytes
+		r.Growth.Since, err = c.changed(r.Place) // the rename
+	}
 	if err == nil {
 		r.State = complete
 		err = c.writeRecord(r)

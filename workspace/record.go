@@ -55,6 +55,8 @@ type record struct {
 	Manifest bool            `json:"manifest,omitempty"` // what is in it was written down; found by Staging
 	Tampered string          `json:"tampered,omitempty"` // what somebody changed in it: no new run gets it
 	View     *view           `json:"view,omitempty"`     // set where Content is a view that needs its base
+	Limit    int64           `json:"limit,omitempty"`    // the most bytes that a run's own entry may take; 0: no limit
+	Growth   growth          `json:"growth,omitzero"`    // of a run's own entry
 
 	lastUsed time.Time // not in the file: its modification time
 }
@@ -115,11 +117,16 @@ func (r *record) lock() string {
 func recordFile(k key) string { return path.Join(recordsDir, string(k)+".json") }
 
 func (c *Cache) writeRecord(r *record) error {
-	b, err := json.MarshalIndent(r, "", " ")
+	b, err := r.encode()
 	if err != nil {
 		return err
 	}
-	return durable.Replace(c.root(), recordFile(r.Key), append(b, '\n'))
+	return durable.Replace(c.root(), recordFile(r.Key), b)
+}
+
+func (r *record) encode() ([]byte, error) {
+	b, err := json.MarshalIndent(r, "", " ")
+	return append(b, '\n'), err
 }
 
 // errUnreadable is what readRecord says of a file that is no record of this

@@ -83,7 +83,7 @@ type Cleaned struct {
 	Outcome Outcome `json:"outcome"`
 	Path    string  `json:"path"`
 	Reason  string  `json:"reason"`          // for people
-	Bytes   int64   `json:"bytes,omitempty"` // disk that the removed entry took
+	Bytes   int64   `json:"bytes,omitempty"` // disk that the removed entry took when it was measured last
 }
 
 // Kind says what an entry is.
@@ -116,6 +116,9 @@ type Entry struct {
 	Expires  time.Time       `json:"expires,omitzero"` // when the sweep would remove it if nobody uses it again; zero = never
 	Holders  []Holder        `json:"holders"`
 	Tampered string          `json:"tampered,omitempty"` // what somebody changed in it; no new run gets it
+
+	Limit     int64 `json:"limit,omitempty"`      // the most bytes that it may take; 0: no limit of its own
+	OverLimit bool  `json:"over_limit,omitempty"` // it took more when it was measured last
 }
 
 // Holder is one run's claim on an entry.

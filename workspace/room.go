@@ -31,11 +31,17 @@ var underWay = amount{8 << 20, 512}
 // CACHE_MIN_FREE ask for it. Both are hard: what does not fit is NoSpace before it
 // is written, and TargetTooLarge if it could not fit into an empty cache.
 func (s *staging) need(ctx context.Context, more amount) error {
+	if err := s.within(s.note.Bytes + more.bytes); err != nil {
+		return err
+	}
 	return s.reserve(ctx, more, 0)
 }
 
 // needObject is need for an object of size bytes that arrives in the entry's file.
 func (s *staging) needObject(ctx context.Context, size int64) error {
+	if err := s.within(s.note.Bytes + blocks(size)); err != nil {
+		return err
+	}
 	return s.reserve(ctx, amount{blocks(size), 1}, blocks(size))
 }
 

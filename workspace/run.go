@@ -94,6 +94,9 @@ func (c *Cache) tryRun(ctx context.Context, req Request, st *step) (Workspace, e
 		return Workspace{}, err
 	}
 	defer s.discard()
+	if s.limit, err = c.workspaceLimit(req); err != nil {
+		return Workspace{}, err
+	}
 
 	var m made
 	if req.Mode == cordon.Isolated {
@@ -107,7 +110,7 @@ func (c *Cache) tryRun(ctx context.Context, req Request, st *step) (Workspace, e
 	st.begin("publishing", 0)
 	r := info.record(KindRun, k, req)
 	r.Run, r.Place = req.Run.String(), path.Join(req.Target.String(), req.Run.String())
-	r.ReadOnly = req.Mode == cordon.Shared
+	r.ReadOnly, r.Limit = req.Mode == cordon.Shared, s.limit
 	if err := c.publishRun(ctx, s, m.into(r), req); err != nil {
 		if m.view != nil {
 			c.drop(holdName(m.view.Base, s.id))

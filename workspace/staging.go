@@ -27,7 +27,8 @@ type staging struct {
 	note reservation
 	root *os.Root // of the entry that is being made
 
-	published bool // what is left in the directory is next to nothing
+	limit     int64 // of what is made, in bytes; 0: none. See limit.go
+	published bool  // what is left in the directory is next to nothing
 
 	makeTree func(dir *os.Root, name string) error // makes the tree's directory, where that has to be a special one
 }

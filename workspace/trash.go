@@ -34,8 +34,18 @@ func (c *Cache) trash(name string) bool { return c.trashSized(name, amount{}, ni
 // waits for its deletion instead of evicting more. It calls then, if that is not
 // nil, once name is deleted, unless the process ends before.
 func (c *Cache) trashSized(name string, size amount, then func()) bool {
+	return c.trashEntry(nil, name, size, then)
+}
+
+// trashEntry is trashSized for a name of r's entry, or for nobody's where r is nil.
+// Of an entry that grows the size is what was known last; what was freed is told
+// when it is deleted.
+func (c *Cache) trashEntry(r *record, name string, size amount, then func()) bool {
 	root := c.root()
 	to := path.Join(trashDir, fmt.Sprintf("%s.%d.%d", strings.ToLower(rand.Text()), max(size.bytes, 0), max(size.inodes, 0)))
+	if r != nil && r.grows() {
+		c.leaving.Store(path.Base(to), r)
+	}
 	err := root.Rename(name, to)
 	if errors.Is(err, fs.ErrPermission) && c.free(name) {
 		err = root.Rename(name, to)
@@ -44,6 +54,9 @@ func (c *Cache) trashSized(name string, size amount, then func()) bool {
 		if err = c.unmount(name); err == nil {
 			err = root.Rename(name, to)
 		}
+	}
+	if err != nil {
+		c.leaving.Delete(path.Base(to))
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return true
@@ -112,7 +125,7 @@ func (c *Cache) free(name string) bool {
 // delete deletes one thing in the trash: first what is mounted below it, by whom
 // ever, for no deletion goes through a mount. If something still uses that, the
 // error is mounts.ErrBusy and nothing is deleted.
-func (c *Cache) delete(ctx context.Context, name string) error {
+func (c *Cache) delete(ctx context.Context, name string) (err error) {
 	d, err := c.root().Open(trashDir)
 	if err != nil {
 		return err
@@ -123,6 +136,7 @@ func (c *Cache) delete(ctx context.Context, name string) error {
 		if err := mounts.UnmountBelow(path.Join(c.realDir(), where)); err != nil && !gone(err) { // gone: a sweep deletes it too
 			return err
 		}
+		defer c.weigh(ctx, name)(&err)
 		// An entry has its view in it, a staging directory its entry.
 		for _, at := range []string{where, path.Join(where, entryDir)} {
 			if dir, err := c.root().OpenRoot(at); err == nil {
@@ -155,7 +169,7 @@ func (c *Cache) remove(r *record, why string) error {
 		if id, err := c.idOf(p.name); err != nil || id != p.id {
 			continue
 		}
-		if !c.trashSized(p.name, size, unhold) {
+		if !c.trashEntry(r, p.name, size, unhold) {
 			return &fs.PathError{Op: "remove", Path: c.abs(p.name), Err: errors.New("cannot be moved to the trash")}
 		}
 		size = amount{} // all of it is in the first part's name

@@ -60,10 +60,14 @@ func (c *Cache) viewBy(ctx context.Context, d driver.Driver, s *staging, base *r
 	}
 	st.begin("waiting for room in the cache", 0)
 	price := d.Price(job.Size)
-	if err := s.need(ctx, amount{price.Bytes, price.Inodes}); err != nil {
+	traits := d.Traits()
+	need := s.need
+	if traits.SharesBlocks { // how much is not copied shows when it is made
+		need = func(ctx context.Context, more amount) error { return s.reserve(ctx, more, 0) }
+	}
+	if err := need(ctx, amount{price.Bytes, price.Inodes}); err != nil {
 		return made{}, err
 	}
-	traits := d.Traits()
 	m = made{content: treeName, omitted: base.Omitted, driver: d.Name(), volatile: traits.Volatile}
 	if traits.NeedsBase {
 		m.view = &view{Base: base.Key, BasePath: base.path(), BaseID: base.Identity.Content}
@@ -84,6 +88,9 @@ func (c *Cache) viewBy(ctx context.Context, d driver.Driver, s *staging, base *r
 	st.begin("copying", price.Bytes)
 	u, err := d.Create(ctx, job)
 	m.bytes, m.inodes = u.Bytes, u.Inodes
+	if err == nil {
+		err = s.within(u.Bytes)
+	}
 	return m, err
 }
 

@@ -59,6 +59,11 @@ type Traits struct {
 	// OwnBase: a view starts only from a base that the driver's own MakeBase made.
 	OwnBase bool
 
+	// SharesBlocks: the files of a view have their blocks in common with the base's
+	// until they are written to. What the kernel says that they take is not what
+	// the view takes.
+	SharesBlocks bool
+
 	// NoDirRename: renaming a directory that came from the base fails with EXDEV,
 	// as overlayfs does in a user namespace; mv(1) and the like copy it instead.
 	NoDirRename bool

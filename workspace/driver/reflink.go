@@ -23,7 +23,7 @@ type Reflink struct{}
 func (Reflink) Name() string { return "reflink" }
 
 // Traits implements Driver: a clone stands alone.
-func (Reflink) Traits() Traits { return Traits{} }
+func (Reflink) Traits() Traits { return Traits{SharesBlocks: true} }
 
 // Price implements Driver: it grows with the number of files, not with their
 // size. A directory or a long link takes a block, or what it takes in the base.

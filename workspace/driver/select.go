@@ -121,10 +121,11 @@ func Choose(set Setting, probed []Probed) (usable []Driver, why error, err error
 }
 
 // Named returns the driver of that name as far as it can be had without probing:
-// good for Check. It returns nil for a name that is none.
+// good for Check, and to tell whether its views share blocks. It returns nil for a
+// name that is none.
 func Named(name string) Driver { return unprobed[name] }
 
-var unprobed = map[string]Driver{"copy": Copy{}, "overlay": &Overlay{}}
+var unprobed = map[string]Driver{"copy": Copy{}, "overlay": &Overlay{}, "reflink": Reflink{}, "snapshot": Snapshot{}}
 
 // ByName returns what was found out about the driver of that name, or nil.
 func ByName(probed []Probed, name string) *Probed {

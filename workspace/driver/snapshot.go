@@ -24,7 +24,7 @@ var ErrUnsuitableBase = errors.New("the base is no subvolume")
 func (Snapshot) Name() string { return "snapshot" }
 
 // Traits implements Driver.
-func (Snapshot) Traits() Traits { return Traits{OwnBase: true} }
+func (Snapshot) Traits() Traits { return Traits{OwnBase: true, SharesBlocks: true} }
 
 // snapshotPrice is what a snapshot takes, in bytes: the root of its tree and its
 // entries in others, each written twice. Blocks of metadata have 16 KiB.
