@@ -77,6 +77,9 @@
 // disk that stays free by what is free and promised but not written. What is in the
 // trash counts as gone for the former, and is waited for by the latter.
 //
+// What a run writes itself is promised by nobody. Its record follows when it is
+// measured, by a sweep or by Watch, and with it what fits beside it; see growth.go.
+//
 // # What is safe, and what is not
 //
 // Safe: any call beside any other, in any process; killing any process at any
