@@ -100,7 +100,9 @@ type Cache struct {
 	unguarded atomic.Bool  // this process may not mount
 	network   bool
 	bound     bool
-	fillDisk  bool
+
+	measureBudget time.Duration // of one sweep
+	fillDisk      bool
 
 	rooted atomic.Pointer[os.Root]
 
@@ -146,6 +148,7 @@ func Open(opts Options) (*Cache, error) {
 		leases: map[string]lease{}, deleting: make(chan struct{}, deleters),
 	}
 	c.drivers.setting = opts.CowDriver
+	c.measureBudget = measureBudget
 	c.states, c.grace = opts.Runs, max(cmp.Or(opts.Grace, DefaultGrace), 0)
 	if opts.FetchLimit > 0 {
 		c.throttle = newThrottle(opts.FetchLimit)

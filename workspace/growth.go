@@ -132,11 +132,11 @@ func (c *Cache) note(r *record, e extent, whole bool) error {
 }
 
 // rewriteRecord writes r, which was read, anew, without making its entry look
-// used. The caller has the entry's lock. A record that has reached the disk is
-// replaced by one that has: a power failure must not take both.
+// used. The caller has the entry's lock. Where the old one may have reached the
+// disk, the new one does too: a power failure must not take both.
 func (c *Cache) rewriteRecord(r *record) error {
 	write := c.writeRecord
-	if r.settles() && c.settled(r) {
+	if r.settles() && !c.bound {
 		write = c.writeRecordThrough
 	}
 	if err := write(r); err != nil {
@@ -158,7 +158,8 @@ func (c *Cache) writeRecordThrough(r *record) error {
 const growthAge = 5 * time.Minute
 
 // measureBudget is how long a sweep goes on measuring one entry after the other:
-// ten million files or so. Those that it does not get round to come first next time.
+// ten million files or so, and one in any case. Those that it does not get round to
+// come first next time.
 const measureBudget = 10 * time.Second
 
 // measureLongest is how long the measuring of one entry may take. A run that keeps
@@ -177,11 +178,11 @@ func (s *sweep) grown() error {
 	}
 	var problems []error
 	begin := time.Now()
-	for _, r := range c.dueForMeasuring(records) {
-		if s.ctx.Err() != nil || time.Since(begin) > measureBudget {
+	for i, r := range c.dueForMeasuring(records) {
+		if s.ctx.Err() != nil || i > 0 && time.Since(begin) > c.measureBudget {
 			break
 		}
-		if s.rests(r) {
+		if s.rests(r) || c.missing(r) != "" {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(s.ctx, measureLongest)
@@ -207,7 +208,7 @@ func (s *sweep) grown() error {
 func (c *Cache) dueForMeasuring(records []*record) []*record {
 	now := c.now()
 	due := slices.DeleteFunc(records, func(r *record) bool {
-		return !r.grows() || now.Sub(r.sizedAt()) < growthAge || c.missing(r) != ""
+		return !r.grows() || now.Sub(r.sizedAt()) < growthAge
 	})
 	slices.SortFunc(due, func(a, b *record) int { return a.sizedAt().Compare(b.sizedAt()) })
 	return due
