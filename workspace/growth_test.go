@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -110,6 +111,9 @@ func TestTheAccountsFollowARun(t *testing.T) {
 		done := b.cleanup(ws.Path, "one")
 		mustBeNear(t, "the cleanup's answer", done.Bytes, unchanged+mb, 2*blockSlack)
 		b.mustBeTidy()
+		for begin := time.Now(); len(b.eventsOf("deleted")) == 0 && time.Since(begin) < time.Minute; { // told when it is gone
+			time.Sleep(10 * time.Millisecond)
+		}
 		if b.log.count("deleted a run's workspace") != 1 {
 			t.Errorf("the log does not say what was freed:\n%s", *b.log.buf.Load())
 		}
@@ -123,18 +127,20 @@ func TestTheAccountsFollowARun(t *testing.T) {
 	})
 }
 
-// lastEvent returns the last line of the journal with that action.
-func (b *bench) lastEvent(action string) (last map[string]any) {
+// eventsOf returns the lines of the journal with that action.
+func (b *bench) eventsOf(action string) []map[string]any {
 	b.t.Helper()
-	for _, e := range b.events() {
-		if e["action"] == action {
-			last = e
-		}
-	}
-	if last == nil {
+	return slices.DeleteFunc(b.events(), func(e map[string]any) bool { return e["action"] != action })
+}
+
+// lastEvent returns the last of them.
+func (b *bench) lastEvent(action string) map[string]any {
+	b.t.Helper()
+	all := b.eventsOf(action)
+	if len(all) == 0 {
 		b.t.Fatalf("no event %q", action)
 	}
-	return last
+	return all[len(all)-1]
 }
 
 func TestGrowth(t *testing.T) {
