@@ -182,7 +182,7 @@ func (s *sweep) grown() error {
 		if s.ctx.Err() != nil || i > 0 && time.Since(begin) > c.measureBudget {
 			break
 		}
-		if s.rests(r) || c.missing(r) != "" {
+		if c.rests(r) || c.missing(r) != "" {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(s.ctx, measureLongest)
@@ -222,16 +222,12 @@ func (r *record) sizedAt() time.Time {
 	return r.Growth.Measured
 }
 
-// rests reports whether r's entry is as it was when it was measured: everybody who
-// holds it was over by then.
-func (s *sweep) rests(r *record) bool {
-	all, err := s.c.holds(r.Key)
+// rests reports whether r's entry is as it was when it was measured: it is kept of
+// runs that had failed by then.
+func (c *Cache) rests(r *record) bool {
+	all, err := c.holds(r.Key)
 	for _, h := range all {
-		over := s.fates[h.Owner].Closed
-		if h.Kept != nil {
-			over = h.Kept.Until.Add(-s.c.holdLife())
-		}
-		if h.live || over.IsZero() || !r.Growth.Measured.After(over) {
+		if h.live || h.Kept == nil || !r.Growth.Measured.After(h.Kept.Until.Add(-c.holdLife())) {
 			return false
 		}
 	}
