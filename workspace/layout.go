@@ -87,7 +87,7 @@ func makeLayout(root *os.Root) error {
 		return err
 	}
 	if _, err := root.Lstat(tagFile); errors.Is(err, fs.ErrNotExist) {
-		if err := durable.WriteFile(root, tagFile, []byte(tag)); err != nil {
+		if err := writeTag(root); err != nil {
 			return err
 		}
 	}
@@ -95,6 +95,20 @@ func makeLayout(root *os.Root) error {
 		return writeHostID(root)
 	}
 	return nil
+}
+
+// writeTag makes the tag's file. Until it has its name it is where a sweep looks
+// for what a crash left.
+func writeTag(root *os.Root) error {
+	tmp := stateDir + "/.tmp-" + rand.Text()
+	err := root.WriteFile(tmp, []byte(tag), 0o644)
+	if err == nil {
+		err = root.Rename(tmp, tagFile)
+	}
+	if err != nil {
+		_ = root.Remove(tmp) // a leftover temporary name is swept; the first error is what matters
+	}
+	return err
 }
 
 func checkVersion(root *os.Root) error {

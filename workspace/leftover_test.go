@@ -1,12 +1,17 @@
 package workspace_test
 
 import (
+	"encoding/binary"
+	"errors"
 	"log/slog"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/internal/mounts/mountstest"
@@ -70,4 +75,66 @@ func TestForgettingKeepsTheLayout(t *testing.T) {
 	must(t, os.WriteFile(b.path(".cordon/records/aside-0123456789abcdef0123456789abcdef.json"), nil, 0o600))
 	b.sweep()
 	mustExist(t, b.path(".cordon/bases"))
+}
+
+// A process may die between the hold on a base and the view that it is for.
+func TestAHoldOfAViewThatWasNeverMade(t *testing.T) {
+	b := newBench(t)
+	b.put("T", project.tarball(t))
+	b.cleanup(b.get("T", "R", cordon.CopyOnWrite).Path, "R")
+	base := keyOf("base", "T")
+	for _, d := range []string{".cordon/staging/dead/entry", ".cordon/holds/" + base} {
+		must(t, os.MkdirAll(b.path(d), 0o700))
+	}
+	must(t, os.WriteFile(b.path(".cordon/reservations/dead"), nil, 0o600))
+	hold := `{"run_id":"R2","entry":"` + keyOf("run", "T", "R2") + `","view":"dead"}`
+	file := b.path(".cordon/holds/" + base + "/" + keyOf("run", "dead") + ".json")
+	must(t, os.WriteFile(file, []byte(hold), 0o600))
+	if h := b.entries()["T/shared/workspace"].Holders; !slices.ContainsFunc(h, func(h workspace.Holder) bool { return h.Run == "R2" }) {
+		t.Fatalf("before the sweep: %+v", h)
+	}
+	b.sweep()
+	mustBeGone(t, file)
+}
+
+// A process may die over making the cache directory what it is.
+func TestAnInterruptedOpenLeavesNothingBesideTheTargets(t *testing.T) {
+	b := newBench(t)
+	must(t, os.Remove(b.path("CACHEDIR.TAG")))
+	var seen []string
+	stop := watchNames(t, b.opts.Dir, func(name string) { seen = append(seen, name) })
+	b.open()
+	stop()
+	for _, name := range seen {
+		if strings.HasPrefix(name, ".tmp-") {
+			t.Errorf("%s was there for an instant, where no sweep looks for such files", name)
+		}
+	}
+	mustExist(t, b.path("CACHEDIR.TAG"))
+}
+
+// watchNames tells of every name that appears in dir, until it is stopped.
+func watchNames(t *testing.T, dir string, saw func(name string)) (stop func()) {
+	t.Helper()
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	must(t, err)
+	_, err = unix.InotifyAddWatch(fd, dir, unix.IN_CREATE|unix.IN_MOVED_TO)
+	must(t, err)
+	return func() {
+		defer unix.Close(fd)
+		buf := make([]byte, 64<<10)
+		for {
+			n, err := unix.Read(fd, buf)
+			if errors.Is(err, unix.EAGAIN) {
+				return // all that happened was told
+			}
+			must(t, err)
+			for at := 0; at < n; {
+				// inotify(7): wd, mask, cookie, len, and the name, padded with NULs.
+				size := int(binary.NativeEndian.Uint32(buf[at+12:]))
+				saw(strings.TrimRight(string(buf[at+16:at+16+size]), "\x00"))
+				at += 16 + size
+			}
+		}
+	}
 }

@@ -39,7 +39,8 @@ func (c *Cache) Sweep(ctx context.Context, opts SweepOptions) (SweepReport, erro
 	defer lock.Unlock()
 	s := &sweep{c: c, ctx: ctx, opts: opts, keeps: map[string]bool{}}
 	var problems []error // of one part; the others do theirs all the same
-	for _, part := range []func() error{s.ask, s.entries, s.strayHolds, s.deadStaging, s.mounts, s.tombstones, s.tampering, s.grown, s.shrink, s.quarantined, s.lockFiles, s.tempFiles, s.notes, s.settleRest, s.trash} {
+	// Holds after what dead processes were making: theirs count until that is gone.
+	for _, part := range []func() error{s.ask, s.entries, s.deadStaging, s.strayHolds, s.mounts, s.tombstones, s.tampering, s.grown, s.shrink, s.quarantined, s.lockFiles, s.tempFiles, s.notes, s.settleRest, s.trash} {
 		if err := part(); err != nil {
 			problems = append(problems, err)
 		}

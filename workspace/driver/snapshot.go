@@ -64,8 +64,8 @@ func (s Snapshot) Create(ctx context.Context, job Job) (Usage, error) {
 	defer dir.Close()
 	ok, err := isSubvolume(int(base.Fd()), ".")
 	if err == nil && !ok {
-		return Usage{}, &cordon.Error{Kind: cordon.InvalidArgument, Op: "make a snapshot", Name: fmt.Sprintf("%q", job.Base.Name()),
-			Err: ErrUnsuitableBase, Fix: "let it be evicted and made anew, as a subvolume, or choose another driver"}
+		return Usage{}, &cordon.Error{Kind: cordon.Busy, Op: "make a snapshot", Name: fmt.Sprintf("%q", job.Base.Name()),
+			Err: ErrUnsuitableBase, Fix: "wait for the runs that hold it to end: then it is made anew, as a subvolume; or choose another driver"}
 	}
 	if err == nil {
 		err = createSnapshot(int(dir.Fd()), job.Name, int(base.Fd()))
