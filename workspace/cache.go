@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -253,3 +254,11 @@ func (c *Cache) revive() error {
 	c.rooted.Store(root)
 	return nil
 }
+
+// rebuild makes what is missing of the cache's own directories, as after a removal
+// by hand that somebody interrupted.
+func (c *Cache) rebuild() error { return diskError("open cache", c.dir, makeLayout(c.root())) }
+
+// lacking reports whether err says that something of the cache's own is gone,
+// which somebody must have removed.
+func lacking(err error) bool { return errors.Is(err, fs.ErrNotExist) && cordon.KindOf(err) == "" }

@@ -49,19 +49,23 @@ func (c *Cache) Cleanup(ctx context.Context, path string, by Caller) (Cleaned, e
 	if err := c.revive(); err != nil {
 		return Cleaned{Outcome: Unknown, Path: path}, err
 	}
+	res, err := c.cleanup(path, by)
+	if lacking(err) && c.rebuild() == nil {
+		res, err = c.cleanup(path, by)
+	}
+	res.Path = path
+	return res, diskError("clean up", path, err)
+}
+
+func (c *Cache) cleanup(path string, by Caller) (Cleaned, error) {
 	k, shared, why := c.locate(path)
 	if why != "" {
 		return c.unknown(path, why), nil
 	}
-	var res Cleaned
-	var err error
 	if shared {
-		res, err = c.cleanupShared(k, path, by)
-	} else {
-		res, err = c.cleanupRun(k, path)
+		return c.cleanupShared(k, path, by)
 	}
-	res.Path = path
-	return res, diskError("clean up", path, err)
+	return c.cleanupRun(k, path)
 }
 
 func (c *Cache) unknown(path, why string) Cleaned {

@@ -280,6 +280,14 @@ func TestEmptiedUnderneath(t *testing.T) {
 			mountstest.UnmountBelow(b.t, b.opts.Dir)
 			return os.RemoveAll(b.opts.Dir)
 		}},
+		{"the cache's own directories, by an rm -rf that was interrupted", func(b *bench) error {
+			for _, d := range []string{"locks", "holds", "reservations", "staging", "records", "tombstones", "settled", "manifests", "bases"} {
+				if err := os.RemoveAll(b.path(".cordon/" + d)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}},
 		{"entries replaced by empty directories", func(b *bench) error {
 			mountstest.UnmountBelow(b.t, b.opts.Dir)
 			for _, p := range []string{"T/R", "T/workspace", "T/shared/workspace"} {

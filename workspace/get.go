@@ -36,8 +36,11 @@ var errThrashing = &cordon.Error{Kind: cordon.Busy, Op: "use cached target",
 func (c *Cache) Get(ctx context.Context, req Request) (Workspace, error) {
 	req.Extract = cmp.Or(req.Extract, archive.Auto)
 	ws, err := c.get(ctx, req)
-	if full(err) && c.relieve(ctx) {
+	if full(err) && c.relieve(ctx) || lacking(err) && c.rebuild() == nil {
 		ws, err = c.get(ctx, req)
+	}
+	if lacking(err) {
+		err = &cordon.Error{Kind: cordon.Busy, Err: err, Fix: "let whoever removes files from CACHE_DIR come to an end"}
 	}
 	if err != nil {
 		err = diskError("use cache", c.dir, err)

@@ -2,6 +2,7 @@ package workspace
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -11,7 +12,7 @@ import (
 
 // Entries lists what is in the cache, by target, then by path.
 func (c *Cache) Entries() ([]Entry, error) {
-	if err := c.revive(); err != nil {
+	if err := errors.Join(c.revive(), c.rebuild()); err != nil {
 		return nil, err
 	}
 	records, _, err := c.records()
@@ -77,7 +78,7 @@ func (c *Cache) expires(r *record, holders []Holder) time.Time {
 
 // Usage adds up what the records say; it walks no tree.
 func (c *Cache) Usage() (Usage, error) {
-	if err := c.revive(); err != nil {
+	if err := errors.Join(c.revive(), c.rebuild()); err != nil {
 		return Usage{}, err
 	}
 	u, err := c.usage()

@@ -25,7 +25,7 @@ const useSlack = time.Minute
 // a time; the others' reports say Busy. It may be interrupted at any point, and
 // running it again changes nothing.
 func (c *Cache) Sweep(ctx context.Context, opts SweepOptions) (SweepReport, error) {
-	if err := c.revive(); err != nil {
+	if err := errors.Join(c.revive(), c.rebuild()); err != nil {
 		return SweepReport{}, err
 	}
 	c.prune()
