@@ -28,6 +28,7 @@ type account struct {
 	records  []*record
 	recorded amount
 	others   []reservation
+	dead     []string // ids of what processes that died were making
 	reserved int64
 
 	space   fsinfo.Space
@@ -50,10 +51,11 @@ func (c *Cache) account(s *staging, exact bool, stuck map[string]error) (*accoun
 	a.limit, a.floor = c.limit(a.space), c.floor(a.space)
 	// Reservations before records: work that is done meanwhile shows up twice, and
 	// is told by its staging id. The other way round it would show up not at all.
-	all, err := c.reservations()
+	all, dead, err := c.reservations()
 	if err != nil {
 		return nil, err
 	}
+	a.dead = dead
 	records, _, err := c.records()
 	if err != nil {
 		return nil, err

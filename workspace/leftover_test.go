@@ -97,6 +97,28 @@ func TestAHoldOfAViewThatWasNeverMade(t *testing.T) {
 	mustBeGone(t, file)
 }
 
+// What a process died over is in nobody's account: whoever is about to write takes
+// it away, without waiting for a sweep.
+func TestWhatTheDeadWereMakingGoesBeforeOthersWrite(t *testing.T) {
+	b := newBench(t)
+	b.put("T", project.tarball(t))
+	alive := b.path(".cordon/reservations/alive")
+	for _, id := range []string{"dead", "alive"} {
+		must(t, os.MkdirAll(b.path(".cordon/staging/"+id+"/entry"), 0o700))
+		must(t, os.WriteFile(b.path(".cordon/staging/"+id+"/entry/target"), random(1, 1<<20), 0o600))
+		must(t, os.WriteFile(b.path(".cordon/reservations/"+id), []byte(`{"id":"`+id+`","bytes":1048576}`), 0o600))
+	}
+	f, err := os.Open(alive)
+	must(t, err)
+	defer f.Close()
+	must(t, unix.Flock(int(f.Fd()), unix.LOCK_EX))
+	b.get("T", "R", cordon.Isolated)
+	mustBeGone(t, b.path(".cordon/staging/dead"))
+	mustBeGone(t, b.path(".cordon/reservations/dead"))
+	mustExist(t, b.path(".cordon/staging/alive/entry/target"))
+	mustExist(t, alive)
+}
+
 // A process may die over making the cache directory what it is.
 func TestAnInterruptedOpenLeavesNothingBesideTheTargets(t *testing.T) {
 	b := newBench(t)

@@ -105,6 +105,7 @@ func (s *staging) tryReserve(ctx context.Context, more amount, object int64, stu
 	if err != nil {
 		return nil, err
 	}
+	c.clearDead(a.dead)
 	over, disk := a.used()+want.Bytes-a.limit, a.disk(writing)
 	if patient && over <= 0 && disk.any() && !a.trash.covers(disk) {
 		return &shortage{wait: true}, nil

@@ -166,12 +166,11 @@ func (c *Cache) unwritten(o reservation) amount {
 
 // reservations returns the promises of living processes. The caller has the
 // janitor's lock.
-func (c *Cache) reservations() ([]reservation, error) {
+func (c *Cache) reservations() (all []reservation, dead []string, err error) {
 	ids, err := c.list(reservationsDir)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var all []reservation
 	for _, id := range ids {
 		f, err := c.root().OpenFile(path.Join(reservationsDir, id), os.O_RDWR, 0)
 		if err != nil {
@@ -181,9 +180,30 @@ func (c *Cache) reservations() ([]reservation, error) {
 		b, err := io.ReadAll(f)
 		alive := flockNow(f, unix.LOCK_SH) != nil
 		f.Close()
-		if err == nil && alive && json.Unmarshal(b, &r) == nil {
+		switch {
+		case !alive:
+			dead = append(dead, id)
+		case err == nil && json.Unmarshal(b, &r) == nil:
 			all = append(all, r)
 		}
 	}
-	return all, nil
+	return all, dead, nil
+}
+
+// clearDead takes away what processes that died were making: nobody accounts for
+// it, so it must not be there while others write. What cannot be taken now is the
+// next one's, or the sweep's.
+func (c *Cache) clearDead(ids []string) {
+	root := c.root()
+	for _, id := range ids {
+		note := path.Join(reservationsDir, id)
+		f, err := root.OpenFile(note, os.O_RDWR, 0)
+		if err != nil {
+			continue // a sweep was quicker
+		}
+		if flockNow(f, unix.LOCK_EX) == nil && sameFile(f, lstat(root, note)) && c.trash(path.Join(stagingDir, id)) {
+			_ = root.Remove(note) // if it stays, nothing belongs to it
+		}
+		f.Close()
+	}
 }
