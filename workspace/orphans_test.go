@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -344,4 +345,23 @@ func TestKeep(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The clock goes on during a sweep: its parts must not differ about a run the grace
+// of which passes meanwhile.
+func TestAGraceThatPassesDuringASweep(t *testing.T) {
+	for n := range 20 {
+		var ticks atomic.Int64
+		b, reg := newAsking(t, func(o *workspace.Options) {
+			o.Now = func() time.Time { return time.Now().Add(time.Duration(ticks.Add(1)) * time.Second) }
+		})
+		ws := b.ask("R", cordon.Isolated, func(r *workspace.Request) { r.KeepOnFailure = true })
+		fate := b.over(workspace.DefaultGrace - time.Duration(n+1)*time.Second)
+		fate.Status, fate.Failed = "failed", true
+		reg.set("R", fate)
+		for range 2 {
+			b.sweep()
+			mustBeTree(t, ws.Path, project)
+		}
+	}
 }
