@@ -8,6 +8,7 @@ import (
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/archive"
+	"github.com/cordonlabs/cordon/internal/flock"
 	"github.com/cordonlabs/cordon/target"
 )
 
@@ -72,14 +73,36 @@ func (c *Cache) get(ctx context.Context, req Request) (Workspace, error) {
 	}
 	st := &step{stage: "waiting"}
 	return reporting(ctx, st, req.Progress, func(ctx context.Context) (Workspace, error) {
-		if req.Mode == cordon.Shared {
+		if req.Mode != cordon.Shared {
+			return c.getRun(ctx, req, st)
+		}
+		for range contentTries {
 			ws, err := c.getShared(ctx, req, st)
-			if !errors.Is(err, errPathHeld) {
+			switch {
+			case errors.Is(err, errPathHeld):
+				return c.getRun(ctx, req, st)
+			case !errors.Is(err, errRunBusy):
 				return ws, err
 			}
+			if ws, err := c.afterOther(ctx, req, st); ws != nil || err != nil {
+				return orZero(ws), err
+			}
 		}
-		return c.getRun(ctx, req, st)
+		return Workspace{}, errThrashing
 	})
+}
+
+// afterOther waits for whoever makes or removes a directory of the run's own, and
+// returns what the run has then, or nil.
+func (c *Cache) afterOther(ctx context.Context, req Request, st *step) (*Workspace, error) {
+	k := runKey(req.Target, req.Run)
+	lock, err := flock.Acquire(ctx, c.root(), runLock(k), flock.Shared, func() { st.begin("waiting for another attempt of the run", 0) })
+	if err != nil {
+		return nil, err
+	}
+	lock.Unlock()
+	c.heed(k) // a cleanup may have met the lock
+	return c.handedOut(ctx, req)
 }
 
 // makeOnce shares work between the callers of this process; a caller whose

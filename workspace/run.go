@@ -61,6 +61,11 @@ func (c *Cache) makeRunLocked(ctx context.Context, req Request, st *step) (Works
 	if ws, err := c.ownEntry(ctx, req); ws != nil || err != nil {
 		return orZero(ws), err
 	}
+	if req.Mode == cordon.Shared { // another attempt may have been given the shared path, free again meanwhile
+		if ws, err := c.handedShared(ctx, req); ws != nil || err != nil {
+			return orZero(ws), err
+		}
+	}
 	r, err := c.current(runKey(req.Target, req.Run))
 	if err != nil {
 		return Workspace{}, err

@@ -2,11 +2,13 @@ package workspace
 
 import (
 	"context"
+	"errors"
 
+	"github.com/cordonlabs/cordon/internal/flock"
 	"github.com/cordonlabs/cordon/target"
 )
 
-// getShared returns the shared tree, or errPathHeld.
+// getShared returns the shared tree, errPathHeld, or errRunBusy.
 func (c *Cache) getShared(ctx context.Context, req Request, st *step) (Workspace, error) {
 	info, err := c.describe(ctx, req)
 	if err != nil {
@@ -56,10 +58,38 @@ func (c *Cache) holdShared(ctx context.Context, req Request, info contentInfo, s
 	if ok, err := c.sound(ctx, r); !ok || err != nil {
 		return nil, err
 	}
-	if err := c.hold(ctx, k, req); err != nil {
+	if err := c.holdOnly(ctx, k, req); err != nil {
 		return nil, err
 	}
-	defer c.letGo(k, req)
 	c.syncSoon(holdFile(k, req.Run))
 	return r, c.guard(ctx, r)
+}
+
+// errRunBusy says that a directory of the run's own is being made, or removed.
+var errRunBusy = errors.New("another attempt of the run is under way")
+
+// holdOnly makes the run hold the shared tree k, unless the run has a path of its
+// own for the same content: a run gets one path. That is errPathHeld then, as where
+// the shared path is taken. The run's lock is only tried, for the caller has the
+// content lock, which comes after it: if somebody has it, that is errRunBusy.
+func (c *Cache) holdOnly(ctx context.Context, k key, req Request) error {
+	own := runKey(req.Target, req.Run)
+	lock, err := flock.Try(c.root(), runLock(own), flock.Shared)
+	if err != nil {
+		return err
+	}
+	if lock == nil {
+		return errRunBusy
+	}
+	defer c.heed(own)
+	defer lock.Unlock()
+	r, err := c.current(own)
+	if err != nil {
+		return err
+	}
+	if r != nil && r.ReadOnly {
+		return errPathHeld
+	}
+	defer c.letGo(k, req)
+	return c.hold(ctx, k, req)
 }

@@ -97,8 +97,7 @@ func (l *lane) get(round context.Context, r *run, st *stock, mode cordon.Mode, a
 		}
 	}
 	if len(has) > 1 {
-		// Where the shared path becomes free between two attempts, each gets another.
-		l.w.sum.ops.add("two paths for one run")
+		l.w.fail(own.about(), "attempts beside each other got two paths: %s and %s", own.path, shared.path)
 	}
 	if clear && l.w.calm(raid) {
 		if newOwn && !has[own] {
