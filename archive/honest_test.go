@@ -110,6 +110,7 @@ func TestRealToolsRoundTrip(t *testing.T) {
 			must(t, err)
 			sameTree(t, s.tree(), want)
 			s.counted(rep)
+			s.same(b, rep)
 			for p, what := range want {
 				if strings.HasPrefix(what, "link") {
 					continue
@@ -170,6 +171,7 @@ func TestWhatClientsReallyMake(t *testing.T) {
 		"target/debug/deps/app-0123": "exec ELF", "target/debug/app": "exec ELF",
 	})
 	s.counted(rep)
+	s.same(buf.Bytes(), rep)
 	want := []Omission{
 		{"venv/bin/python", "/usr/bin/python3", "the target is an absolute path"},
 		{"venv/bin/python3", "python", "the target leads outside through another link"},
@@ -246,6 +248,7 @@ func TestSparseFilesKeepTheirHoles(t *testing.T) {
 	rep, err := s.extract(tarOf(h), Options{Reserve: func(b, _ int64) error { reserved += b; return nil }})
 	must(t, err)
 	s.counted(rep)
+	s.same(tarOf(h), rep)
 	if rep.Bytes != size || rep.DiskBytes != 8192 || reserved > leastBytes {
 		t.Errorf("report %+v, reserved %d", rep, reserved)
 	}
