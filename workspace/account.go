@@ -136,6 +136,20 @@ func (c *Cache) largestHeld(records []*record, n int) (list []heldEntry, err err
 	return list, nil
 }
 
+// pinnedBytes adds up what is pinned, held or not.
+func (c *Cache) pinnedBytes(records []*record) (sum int64, err error) {
+	pins, err := c.pins()
+	if err != nil || len(pins) == 0 {
+		return 0, err
+	}
+	for _, r := range records {
+		if r.State == complete && pins[r.Key] != nil {
+			sum += r.total()
+		}
+	}
+	return sum, nil
+}
+
 type heldEntry struct {
 	record *record
 	holder *hold

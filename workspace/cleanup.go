@@ -172,8 +172,13 @@ func (c *Cache) tryCleanupRun(k key, path string) (*Cleaned, error) {
 		res := c.unknown(path, "the cache has no workspace there (any more)")
 		return &res, nil
 	}
-	if err := c.remove(r, "cleaned up by its run"); err != nil {
+	pin, err := c.endRun(r)
+	if err != nil {
 		return nil, err
+	}
+	if pin != nil {
+		c.log.Info("a pinned workspace stays", "path", c.abs(r.path()), "target", r.Target, "run", r.Run, "pin", pin.words())
+		return &Cleaned{Outcome: Kept, Reason: "the run's hold ended; its directory stays, " + pin.words()}, nil
 	}
 	c.log.Info("removed workspace", "path", c.abs(r.path()), "target", r.Target, "run", r.Run, "bytes", r.total())
 	return &Cleaned{Outcome: Removed, Reason: "the run's directory is gone", Bytes: r.total()}, nil

@@ -98,7 +98,7 @@ func (c *Cache) currentBase(t targetID, v version) (*record, error) {
 }
 
 // suits reports whether the views that are made here can start from the base r. A
-// base that nobody uses is better made anew than made do with.
+// base that nobody needs is better made anew than made do with.
 func (c *Cache) suits(r *record) (bool, error) {
 	if r.Content != treeName {
 		return true, nil
@@ -107,8 +107,7 @@ func (c *Cache) suits(r *record) (bool, error) {
 	if err != nil || !usable[0].Traits().OwnBase || r.Driver == usable[0].Name() {
 		return err == nil, err
 	}
-	h, err := c.held(r.Key)
-	return h != nil, err
+	return c.needed(r.Key)
 }
 
 func (c *Cache) makeBase(ctx context.Context, req Request, info contentInfo, st *step) (made, error) {

@@ -22,7 +22,7 @@ type contentInfo struct {
 }
 
 func (i contentInfo) record(kind Kind, k key, req Request) *record {
-	return &record{Key: k, Kind: kind, Target: req.Target, Mode: req.Mode, ETag: i.version.etag, Policy: req.Extract}
+	return &record{Key: k, Kind: kind, Target: req.Target, Mode: req.Mode, ETag: i.version.etag, SHA256: i.SHA256, Policy: req.Extract}
 }
 
 // describe asks the store for the target's version of the moment. With the store

@@ -35,6 +35,8 @@
 //	  manifests/{id}                         what a tree was when it was published; see manifest.go
 //	  settled/{id}                           it has reached the disk; see settle.go
 //	  quarantine/{key}/                      trees that somebody tampered with
+//	  pins/{key}                             who wants it to stay, and why; modification time = a sweep saw the entry
+//	  plans/{id}.json                        what a dry run would have removed
 //	  events.jsonl                           who removed what, when, why
 //
 // Where the target is no archive there is no workspace directory, and target is

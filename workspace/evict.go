@@ -44,10 +44,14 @@ func (c *Cache) evict(records []*record, least amount, enough int64, why string)
 
 // victims returns what to evict for least, in order, and whether that is enough:
 // nothing goes in vain for something that does not fit all the same. Behind the
-// entries that are needed come the others, held or not.
+// entries that are needed come the others, held or not; those that are pinned never.
 func (c *Cache) victims(records []*record, least amount) (objects, entries []*record, ok bool, err error) {
+	pins, err := c.pins()
+	if err != nil {
+		return nil, nil, false, err
+	}
 	byUse := slices.SortedFunc(slices.Values(records), func(a, b *record) int { return a.lastUsed.Compare(b.lastUsed) })
-	byUse = slices.DeleteFunc(byUse, func(r *record) bool { return r.State != complete })
+	byUse = slices.DeleteFunc(byUse, func(r *record) bool { return r.State != complete || pins[r.Key] != nil })
 	var sum amount
 	spared := map[key]int64{}
 	for _, r := range byUse {
@@ -78,8 +82,12 @@ func (c *Cache) victims(records []*record, least amount) (objects, entries []*re
 
 // reclaimable adds up what an eviction of everything that nobody holds would free.
 func (c *Cache) reclaimable(records []*record) (sum amount, err error) {
+	pins, err := c.pins()
+	if err != nil {
+		return amount{}, err
+	}
 	for _, r := range records {
-		if r.State != complete {
+		if r.State != complete || pins[r.Key] != nil {
 			continue
 		}
 		h, err := c.held(r.Key)
@@ -111,7 +119,7 @@ func (c *Cache) idle(r *record, mode flock.Mode) bool {
 
 func (c *Cache) evictEntry(r *record, why string) (freed amount) {
 	return c.withRecord(r, flock.Exclusive, func(now *record) (amount, error) {
-		if h, err := c.held(now.Key); h != nil || err != nil {
+		if needed, err := c.needed(now.Key); needed || err != nil {
 			return amount{}, err
 		}
 		if err := c.remove(now, why); err != nil {
@@ -126,27 +134,36 @@ func (c *Cache) evictEntry(r *record, why string) (freed amount) {
 // it exclusively, and whoever evicts one has the janitor's.
 func (c *Cache) evictObject(r *record, why string) (freed amount) {
 	return c.withRecord(r, flock.Shared, func(now *record) (amount, error) {
-		size, used, name := amount{now.Object, 1}, now.lastUsed, path.Join(now.Place, objectName)
 		if now.Object == 0 {
 			return amount{}, nil
 		}
-		if err := c.unlinkObject(now); err != nil {
+		if pin, err := c.pinned(now.Key); pin != nil || err != nil {
 			return amount{}, err
 		}
-		// The file first: a record of an object that is gone only counts too much.
-		c.trashSized(name, size, nil)
-		now.Object = 0
-		if err := c.writeRecord(now); err != nil {
-			return amount{}, err
-		}
-		// A rewritten record would look freshly used.
-		if err := c.root().Chtimes(recordFile(now.Key), used, used); err != nil {
-			return amount{}, err
-		}
-		c.event(event{Action: "evict object", Key: now.Key, Path: name, Bytes: size.bytes, Reason: why})
-		c.log.Info("Evicted from cache", "path", c.abs(name), "target", now.Target, "bytes", size.bytes, "reason", "the kept object goes first: "+why)
-		return size, nil
+		return c.dropObject(now, "the kept object goes first: "+why)
 	})
+}
+
+// dropObject removes the object that is kept beside r's tree. The caller has the
+// entry's lock, shared at least, and the janitor's.
+func (c *Cache) dropObject(now *record, why string) (amount, error) {
+	size, used, name := amount{now.Object, 1}, now.lastUsed, path.Join(now.Place, objectName)
+	if err := c.unlinkObject(now); err != nil {
+		return amount{}, err
+	}
+	// The file first: a record of an object that is gone only counts too much.
+	c.trashSized(name, size, nil)
+	now.Object = 0
+	if err := c.writeRecord(now); err != nil {
+		return amount{}, err
+	}
+	// A rewritten record would look freshly used.
+	if err := c.root().Chtimes(recordFile(now.Key), used, used); err != nil {
+		return amount{}, err
+	}
+	c.event(event{Action: "evict object", Key: now.Key, Path: name, Bytes: size.bytes, Reason: why})
+	c.log.Info("Evicted from cache", "path", c.abs(name), "target", now.Target, "bytes", size.bytes, "reason", why)
+	return size, nil
 }
 
 // withRecord calls do with r's record as it is once the entry's lock is taken, and

@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"io/fs"
@@ -14,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -226,6 +229,7 @@ type spy struct {
 	target.Source
 	opens atomic.Int64
 	down  atomic.Bool
+	sums  sync.Map                      // SHA-256 digests that uploaders state, by target
 	gate  atomic.Pointer[chan struct{}] // reads wait until it is closed
 }
 
@@ -235,7 +239,8 @@ func (s *spy) Stat(ctx context.Context, id cordon.TargetID) (target.Info, error)
 	if s.down.Load() {
 		return target.Info{}, errDown
 	}
-	return s.Source.Stat(ctx, id)
+	info, err := s.Source.Stat(ctx, id)
+	return s.stated(info), err
 }
 
 func (s *spy) Open(ctx context.Context, id cordon.TargetID, etag string) (io.ReadCloser, target.Info, error) {
@@ -244,10 +249,24 @@ func (s *spy) Open(ctx context.Context, id cordon.TargetID, etag string) (io.Rea
 		return nil, target.Info{}, errDown
 	}
 	r, info, err := s.Source.Open(ctx, id, etag)
+	info = s.stated(info)
 	if gate := s.gate.Load(); gate != nil && err == nil {
 		r = &gated{ReadCloser: r, gate: *gate, closed: make(chan struct{})}
 	}
 	return r, info, err
+}
+
+// stated adds to info what the target's uploader states.
+func (s *spy) stated(info target.Info) target.Info {
+	if sum, ok := s.sums.Load(info.ID.String()); ok {
+		info.SHA256 = sum.(string)
+	}
+	return info
+}
+
+func sha256Of(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
 }
 
 func (s *spy) block() (open func()) {

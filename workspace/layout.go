@@ -34,6 +34,8 @@ const (
 	settledDir      = stateDir + "/settled"
 	manifestsDir    = stateDir + "/manifests"
 	quarantineDir   = stateDir + "/quarantine"
+	pinsDir         = stateDir + "/pins"
+	plansDir        = stateDir + "/plans"
 )
 
 // Names inside an entry.
@@ -76,7 +78,7 @@ func openRoot(dir string, allowNetwork bool) (*os.Root, error) {
 }
 
 func makeLayout(root *os.Root) error {
-	for _, d := range []string{stateDir, locksDir, recordsDir, holdsDir, basesDir, stagingDir, reservationsDir, tombstonesDir, settledDir, manifestsDir, quarantineDir, trashDir} {
+	for _, d := range []string{stateDir, locksDir, recordsDir, holdsDir, basesDir, stagingDir, reservationsDir, tombstonesDir, settledDir, manifestsDir, quarantineDir, pinsDir, plansDir, trashDir} {
 		// Only the cache looks into its own directory: bases and staged trees are
 		// nobody else's business.
 		if err := root.Mkdir(d, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {

@@ -19,24 +19,41 @@ func (c *Cache) Entries() ([]Entry, error) {
 	if err != nil {
 		return nil, diskError("list cache", c.dir, err)
 	}
+	pins, err := c.pins()
+	if err != nil {
+		return nil, diskError("list cache", c.dir, err)
+	}
 	list := []Entry{}
 	for _, r := range records {
 		if r.State != complete || c.missing(r) != "" {
 			continue
 		}
-		holders, err := c.holders(r)
+		e, err := c.entry(r, pins)
 		if err != nil {
 			return nil, diskError("list cache", c.dir, err)
 		}
-		list = append(list, Entry{
-			Key: string(r.Key), Kind: r.Kind, Path: c.abs(r.path()), Target: r.Target, Run: r.Run, Mode: r.Mode,
-			Driver: r.Driver, ETag: r.ETag, Bytes: r.total(), Object: r.Object, Inodes: r.Inodes,
-			Created: r.Created, LastUsed: r.lastUsed, Expires: c.expires(r, holders), Holders: holders, Tampered: r.Tampered,
-			Limit: r.Limit, OverLimit: r.Growth.Over,
-		})
+		list = append(list, e)
 	}
 	slices.SortFunc(list, func(a, b Entry) int { return strings.Compare(a.Path, b.Path) })
 	return list, nil
+}
+
+// entry describes r's entry.
+func (c *Cache) entry(r *record, pins map[key]*Pin) (Entry, error) {
+	holders, err := c.holders(r)
+	if err != nil {
+		return Entry{}, err
+	}
+	e := Entry{
+		Key: string(r.Key), Kind: r.Kind, Path: c.abs(r.path()), Target: r.Target, Run: r.Run, Mode: r.Mode,
+		Driver: r.Driver, ETag: r.ETag, Bytes: r.total(), Object: r.Object, Inodes: r.Inodes,
+		Created: r.Created, LastUsed: r.lastUsed, Holders: holders, Tampered: r.Tampered, Pin: pins[r.Key],
+		Limit: r.Limit, OverLimit: r.Growth.Over,
+	}
+	if e.Pin == nil {
+		e.Expires = c.expires(r, holders)
+	}
+	return e, nil
 }
 
 func (c *Cache) holders(r *record) ([]Holder, error) {
@@ -109,8 +126,18 @@ func (c *Cache) usage() (Usage, error) {
 		DiskFree: a.space.Free, DiskTotal: a.space.Total, MinFree: a.floor.bytes,
 		InodesFree: a.space.FreeInodes, InodesTotal: a.space.Inodes, MinFreeInodes: a.floor.inodes, Entries: map[Kind]int{}, ByKind: map[Kind]int64{},
 	}
+	if u.Pinned, err = c.pinnedBytes(a.records); err != nil {
+		return Usage{}, err
+	}
 	for _, r := range a.records {
 		if r.State == complete {
+			h, err := c.held(r.Key)
+			if err != nil {
+				return Usage{}, err
+			}
+			if h != nil {
+				u.Held += r.total()
+			}
 			u.Entries[r.Kind]++
 			u.ByKind[r.Kind] += r.total()
 		}

@@ -110,12 +110,12 @@ func (s *sweep) mounts() error {
 		if r.State != complete || r.View == nil && r.Kind != KindShared || c.missing(r) != "" {
 			continue
 		}
-		h, err := c.held(r.Key)
+		needed, err := c.needed(r.Key)
 		if err != nil {
 			return err
 		}
 		switch {
-		case h != nil:
+		case needed:
 			s.remount(r)
 		default:
 			c.relax(r)

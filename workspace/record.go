@@ -37,6 +37,7 @@ type record struct {
 	Run      string          `json:"run_id,omitempty"`
 	Mode     cordon.Mode     `json:"mode"`
 	ETag     string          `json:"etag"`
+	SHA256   string          `json:"sha256,omitempty"` // of the object, as its uploader stated it
 	Policy   archive.Policy  `json:"extract"`
 	Place    string          `json:"place"`   // relative to the cache directory: where Content is
 	Content  string          `json:"content"` // treeName or objectName: what is handed out

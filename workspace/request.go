@@ -73,7 +73,7 @@ type Outcome string
 const (
 	Removed   Outcome = "removed"   // the run's directory is gone
 	Released  Outcome = "released"  // the run's hold on a shared tree ended; nothing was deleted
-	Kept      Outcome = "kept"      // a tree that other runs share, and this run held nothing of it
+	Kept      Outcome = "kept"      // a tree that other runs share, and this run held nothing of it; or it is pinned
 	Scheduled Outcome = "scheduled" // somebody is making it at the moment, and will throw it away
 	Unknown   Outcome = "unknown"   // not a path that the cache handed out; nothing was touched
 )
@@ -116,6 +116,7 @@ type Entry struct {
 	Expires  time.Time       `json:"expires,omitzero"` // when the sweep would remove it if nobody uses it again; zero = never
 	Holders  []Holder        `json:"holders"`
 	Tampered string          `json:"tampered,omitempty"` // what somebody changed in it; no new run gets it
+	Pin      *Pin            `json:"pin,omitempty"`      // somebody wants it to stay
 
 	Limit     int64 `json:"limit,omitempty"`      // the most bytes that it may take; 0: no limit of its own
 	OverLimit bool  `json:"over_limit,omitempty"` // it took more when it was measured last
@@ -137,8 +138,10 @@ type Usage struct {
 	MaxSize        int64          `json:"max_size"`
 	Recorded       int64          `json:"recorded"` // sum over the records
 	RecordedInodes int64          `json:"recorded_inodes"`
-	Reserved       int64          `json:"reserved"` // promised to work under way
-	Reclaimable    int64          `json:"reclaimable"`
+	Reserved       int64          `json:"reserved"`    // promised to work under way
+	Reclaimable    int64          `json:"reclaimable"` // what an eviction could free
+	Held           int64          `json:"held"`        // entries that runs hold
+	Pinned         int64          `json:"pinned"`      // entries that are pinned, held or not
 	Tampered       int64          `json:"tampered"`    // trees that this process found to be tampered with
 	Trash          int            `json:"trash"`       // things that wait for their deletion
 	TrashBytes     int64          `json:"trash_bytes"` // what is known of their size
@@ -155,17 +158,25 @@ type Usage struct {
 
 // Removal is one thing that a sweep removed, or would remove.
 type Removal struct {
-	Key    string `json:"key,omitempty"`
-	Path   string `json:"path"`
-	Reason string `json:"reason"`
-	Bytes  int64  `json:"bytes"`
+	Key     string          `json:"key,omitempty"`
+	Kind    Kind            `json:"kind,omitempty"` // of entries, as what follows
+	Target  cordon.TargetID `json:"target_id,omitzero"`
+	Run     string          `json:"run_id,omitempty"`
+	Staging string          `json:"staging,omitempty"` // where it was made: tells it from what has its key later
+	Path    string          `json:"path"`
+	Reason  string          `json:"reason"`
+	Bytes   int64           `json:"bytes"`
 }
 
 // SweepOptions narrows or widens a sweep.
 type SweepOptions struct {
-	DryRun    bool  // say what would go, touch nothing
+	DryRun    bool  // say what would go and write down a plan, touch nothing else
 	Shrink    bool  // evict until no more than KeepBytes are recorded
 	KeepBytes int64 // with Shrink
+
+	// Plan is the id of a dry run's plan: what that would have removed goes, unless
+	// somebody needs it by now, and nothing else. Its limit is the dry run's.
+	Plan string
 
 	// Restore brings back mounts of what runs hold, into this process's mount
 	// namespace: for workers, whose tools need them. A command that looks after the
@@ -177,6 +188,7 @@ type SweepOptions struct {
 type SweepReport struct {
 	Removals []Removal `json:"removals"`
 	Freed    int64     `json:"freed_bytes"`
-	Deferred []Removal `json:"deferred"` // what could not be removed now, with the reason
-	Busy     bool      `json:"busy"`     // another process was sweeping: nothing was done
+	Deferred []Removal `json:"deferred"`       // what could not be removed now, with the reason
+	Busy     bool      `json:"busy"`           // another process was sweeping: nothing was done
+	Plan     string    `json:"plan,omitempty"` // of a dry run that found anything: what SweepOptions.Plan carries out; a day long
 }

@@ -112,7 +112,10 @@ func (s *staging) tryReserve(ctx context.Context, more amount, object int64, stu
 	}
 	least := amount{max(over, disk.bytes-a.trash.bytes), disk.inodes - a.trash.inodes}
 	if least.any() {
-		freed, err := c.evict(a.records, least, over+a.limit/lowWatermark, "room for "+s.what)
+		var freed amount
+		if !s.modest {
+			freed, err = c.evict(a.records, least, over+a.limit/lowWatermark, "room for "+s.what)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -144,6 +147,14 @@ func (c *Cache) shortage(a *account, s *staging, want reservation, over int64, d
 			amount{want.Bytes, want.Inodes}, amount{max(disk.bytes, 0), max(disk.inodes, 0)},
 			size(free.bytes), free.inodes, size(a.floor.bytes), a.floor.inodes, size(a.pending.bytes), a.pending.inodes, size(a.recorded.bytes))
 		e.Fix = "free the disk of what is not the cache's, wait for runs to end, clean up their workspaces ('cordon cache ls' shows who holds what), or lower CACHE_MIN_FREE"
+	}
+	pinned, err := c.pinnedBytes(a.records)
+	if err != nil {
+		return nil, err
+	}
+	if pinned > 0 {
+		e.Err = fmt.Errorf("%w; %s are pinned", e.Err, size(pinned))
+		e.Fix += ", or unpin what need not stay"
 	}
 	most, err := c.largestHeld(a.records, 3)
 	if err != nil {

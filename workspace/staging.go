@@ -30,6 +30,8 @@ type staging struct {
 	limit     int64 // of what is made, in bytes; 0: none. See limit.go
 	published bool  // what is left in the directory is next to nothing
 
+	modest bool // it evicts nothing for itself
+
 	makeTree func(dir *os.Root, name string) error // makes the tree's directory, where that has to be a special one
 }
 

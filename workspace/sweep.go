@@ -38,9 +38,11 @@ func (c *Cache) Sweep(ctx context.Context, opts SweepOptions) (SweepReport, erro
 	}
 	defer lock.Unlock()
 	s := &sweep{c: c, ctx: ctx, opts: opts, keeps: map[string]bool{}}
+	if err := s.begin(); err != nil {
+		return SweepReport{}, diskError("sweep", c.dir, err)
+	}
 	var problems []error // of one part; the others do theirs all the same
-	// Holds after what dead processes were making: theirs count until that is gone.
-	for _, part := range []func() error{s.ask, s.entries, s.deadStaging, s.strayHolds, s.mounts, s.tombstones, s.tampering, s.grown, s.shrink, s.quarantined, s.lockFiles, s.tempFiles, s.notes, s.settleRest, s.trash} {
+	for _, part := range s.parts() {
 		if err := part(); err != nil {
 			problems = append(problems, err)
 		}
@@ -60,13 +62,61 @@ type sweep struct {
 	fates  map[Owner]Fate
 	asked  time.Time       // when the fates were asked for: what was held again since then counts
 	keeps  map[string]bool // holds of failed runs that keep their workspace
+
+	plan   *plan           // what alone may be removed; nil: everything
+	shrunk int64           // bytes that the cache is to shrink to
+	listed map[string]bool // by a dry run
+}
+
+// begin reads the plan, if there is one.
+func (s *sweep) begin() (err error) {
+	if s.opts.Plan == "" {
+		return nil
+	}
+	if s.opts.DryRun || s.opts.Shrink {
+		return &cordon.Error{Kind: cordon.InvalidArgument, Op: "sweep", Name: s.c.dir,
+			Err: errors.New("a plan says itself what goes"), Fix: "carry a plan out without another wish"}
+	}
+	s.plan, err = s.c.readPlan(s.opts.Plan)
+	if err == nil {
+		s.report.Plan = s.plan.ID
+	}
+	return err
+}
+
+// parts returns what this sweep does, in its order: holds after what dead processes
+// were making, for theirs count until that is gone. What no dry run tells, such as
+// old lock files, is not done by a plan; what is in the trash is removed already.
+func (s *sweep) parts() []func() error {
+	all := []func() error{s.ask, s.entries, s.deadStaging, s.strayHolds, s.mounts, s.tombstones, s.tampering, s.grown, s.shrink, s.quarantined, s.stalePins}
+	switch {
+	case s.plan != nil:
+		return append(all, s.unplanned, s.trash)
+	case s.opts.DryRun:
+		return append(all, s.writePlan)
+	}
+	return append(all, s.plans, s.lockFiles, s.tempFiles, s.notes, s.settleRest, s.trash)
 }
 
 // did notes a removal and carries it out unless this is a dry run. do reports
 // whether it was possible now.
 func (s *sweep) did(r Removal, do func() (bool, error)) error {
-	if !s.opts.DryRun {
+	if s.plan != nil && !s.plan.known[r.identity()] {
+		return nil
+	}
+	if s.opts.DryRun {
+		if s.listed[r.identity()] {
+			return nil
+		}
+		if s.listed == nil {
+			s.listed = map[string]bool{}
+		}
+		s.listed[r.identity()] = true
+	} else {
 		ok, err := do()
+		if !ok && err == nil && s.plan != nil {
+			r.Reason = s.since(r, "in use again")
+		}
 		if err != nil {
 			s.c.log.Warn("cannot remove from cache; the next sweep tries again", "path", r.Path, "reason", r.Reason, "error", err)
 			r.Reason += ": " + err.Error()
@@ -110,7 +160,7 @@ func (s *sweep) entries() error {
 			}
 			continue
 		}
-		err = s.did(Removal{Key: string(r.Key), Path: s.c.abs(r.path()), Reason: why, Bytes: r.total()}, func() (bool, error) {
+		err = s.did(s.c.removal(r, why), func() (bool, error) {
 			return s.removeIfStill(r)
 		})
 		if err != nil {
@@ -167,6 +217,9 @@ func (s *sweep) doomed(r *record) (string, error) {
 	}
 	held, over, err := s.held(r.Key)
 	if held || err != nil {
+		return "", err
+	}
+	if pin, err := c.pinned(r.Key); pin != nil || err != nil {
 		return "", err
 	}
 	idle := c.now().Sub(r.lastUsed)
@@ -294,6 +347,10 @@ func (s *sweep) shrink() error {
 	if s.opts.Shrink {
 		keep, why = s.opts.KeepBytes, "asked to shrink to "+cordon.FormatBytes(s.opts.KeepBytes)
 	}
+	if s.plan != nil {
+		keep, why = s.plan.Keep, "planned: to shrink to "+cordon.FormatBytes(s.plan.Keep)
+	}
+	s.shrunk = keep
 	left := slices.DeleteFunc(a.records, func(r *record) bool { return s.gone[r.Key] || r.State != complete })
 	slices.SortFunc(left, func(a, b *record) int { return a.lastUsed.Compare(b.lastUsed) })
 	over := a.reserved - keep
@@ -309,17 +366,23 @@ func (s *sweep) shrink() error {
 	if over <= 0 {
 		why = "the disk has less free than is to stay free (CACHE_MIN_FREE)"
 	}
+	pins, err := c.pins()
+	if err != nil {
+		return err
+	}
 	need := amount{max(over, disk.bytes), disk.inodes}
 	spared := map[key]bool{}
 	for _, r := range left {
 		if !need.any() {
 			return nil
 		}
-		if !r.spareObject() {
+		if !r.spareObject() || pins[r.Key] != nil {
 			continue
 		}
 		gone := false
-		err := s.did(Removal{Path: c.abs(path.Join(r.Place, objectName)), Reason: "the kept object goes first: " + why, Bytes: r.Object}, func() (bool, error) {
+		object := c.removal(r, "the kept object goes first: "+why)
+		object.Key, object.Path, object.Bytes = "", c.abs(path.Join(r.Place, objectName)), r.Object // the entry stays
+		err := s.did(object, func() (bool, error) {
 			gone = c.evictObject(r, why).any()
 			return gone, nil
 		})
@@ -335,18 +398,20 @@ func (s *sweep) shrink() error {
 		if !need.any() {
 			return nil
 		}
-		h, err := c.held(r.Key)
+		needed, err := c.needed(r.Key)
 		if err != nil {
 			return err
 		}
-		if h != nil {
+		if needed {
 			continue
 		}
 		size := r.size()
 		if spared[r.Key] {
 			size = size.minus(amount{r.Object, 1})
 		}
-		err = s.did(Removal{Key: string(r.Key), Path: c.abs(r.path()), Reason: why, Bytes: size.bytes}, func() (bool, error) {
+		entry := c.removal(r, why)
+		entry.Bytes = size.bytes
+		err = s.did(entry, func() (bool, error) {
 			return c.evictEntry(r, why).any(), nil
 		})
 		if err != nil {

@@ -145,7 +145,7 @@ func (s *sweep) inspect(r *record) error {
 	}
 	bad, err := c.altered(s.ctx, r, 0)
 	lock.Unlock()
-	if bad == "" || err != nil || s.opts.DryRun {
+	if bad == "" || err != nil || s.opts.DryRun || s.plan != nil {
 		return err
 	}
 	lock, err = flock.Try(c.root(), r.lock(), flock.Exclusive)
@@ -154,10 +154,16 @@ func (s *sweep) inspect(r *record) error {
 		return err
 	}
 	defer lock.Unlock()
+	_, err = c.convictIfStill(r, bad)
+	return err
+}
+
+// convictIfStill convicts r's tree if its entry is still there. The caller has the
+// exclusive content lock.
+func (c *Cache) convictIfStill(r *record, bad string) (gone bool, err error) {
 	now, err := c.current(r.Key)
 	if now == nil || err != nil || now.Staging != r.Staging {
-		return err
+		return true, err
 	}
-	_, err = c.convict(now, bad)
-	return err
+	return c.convict(now, bad)
 }

@@ -64,7 +64,7 @@ func (c *Cache) obeyLocked(k key) error {
 	}
 	r, err := c.readRecord(k)
 	if r != nil && err == nil {
-		err = c.remove(r, "cleaned up by its run")
+		_, err = c.endRun(r)
 	}
 	if err == nil || errors.Is(err, errUnreadable) {
 		c.unbury(k)

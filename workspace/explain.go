@@ -1,0 +1,280 @@
+package workspace
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/internal/flock"
+)
+
+// Explanation says why an entry stays, or why it would go.
+type Explanation struct {
+	Verdict string `json:"verdict"` // for people: "kept because …", "would go at the next sweep because …"
+	Stays   bool   `json:"stays"`   // the next sweep leaves it
+
+	Entry    Entry         `json:"entry"`
+	Holders  []HolderState `json:"holders"`           // those whose hold is over, too
+	TTL      int64         `json:"ttl_seconds"`       // CACHE_TTL; 0: none
+	TTLLeft  int64         `json:"ttl_left_seconds"`  // until it would go for want of use; 0 too where it has no such time
+	Eviction Eviction      `json:"eviction"`          // what would happen if room were needed
+	Limits   Usage         `json:"limits"`            // how much room there is
+	Missing  string        `json:"missing,omitempty"` // why it cannot be used any more
+}
+
+// HolderState is a holder, and why its hold counts or does not.
+type HolderState struct {
+	Holder
+	For   string `json:"for,omitempty"` // key of the entry whose view needs this one
+	Ended bool   `json:"ended"`         // it counts no more, and ends with the next sweep
+	State string `json:"state"`         // for people
+}
+
+// Eviction says whether an entry may make room for others.
+type Eviction struct {
+	Possible bool   `json:"possible"`
+	Why      string `json:"why,omitempty"`  // it is not
+	Rank     int    `json:"rank,omitempty"` // 1 goes first, once kept objects are gone
+	Of       int    `json:"of,omitempty"`   // entries that may go
+	Object   int64  `json:"object_bytes"`   // what its kept object could give before
+}
+
+// Explain says why the entry that name means, as for Find, is kept or would go.
+// Unlike Find it knows entries, too, that cannot be used any more and wait for a
+// sweep. It asks Options.Runs about the runs that hold it.
+func (c *Cache) Explain(ctx context.Context, name string) (Explanation, error) {
+	r, err := c.find(name, func(*record) bool { return true })
+	if err != nil {
+		return Explanation{}, err
+	}
+	x, err := c.explain(ctx, r)
+	return x, diskError("explain entry", name, err)
+}
+
+func (c *Cache) explain(ctx context.Context, r *record) (x Explanation, err error) {
+	x.TTL = int64(c.ttl.Seconds())
+	s := &sweep{c: c, ctx: ctx, opts: SweepOptions{DryRun: true}, keeps: map[string]bool{}}
+	pins, err := c.pins()
+	if err == nil {
+		x.Entry, err = c.entry(r, pins)
+	}
+	if err == nil {
+		x.Holders, err = s.holderStates(r)
+	}
+	if err == nil {
+		x.Limits, err = c.usage()
+	}
+	if err != nil {
+		return x, err
+	}
+	if r.State == complete {
+		x.Missing = c.missing(r)
+	}
+	if c.ttl > 0 && r.Kind != KindRun && x.Entry.Pin == nil {
+		x.TTLLeft = int64(max(r.lastUsed.Add(c.ttl+useSlack).Sub(c.now()), 0).Seconds())
+	}
+	squeezed, err := c.explainEviction(r, &x, pins)
+	if err != nil {
+		return x, err
+	}
+	why, err := s.doomed(r)
+	if err != nil {
+		return x, err
+	}
+	why = cmp.Or(why, squeezed)
+	if x.Stays = why == ""; x.Stays {
+		x.Verdict = "kept because " + c.staysBecause(r, &x)
+	} else {
+		x.Verdict = "would go at the next sweep because " + why
+	}
+	return x, nil
+}
+
+// staysBecause returns the first reason for r's entry to stay.
+func (c *Cache) staysBecause(r *record, x *Explanation) string {
+	if r.State != complete {
+		return "it is being published"
+	}
+	if x.Entry.Pin != nil {
+		return "it is " + x.Entry.Pin.words()
+	}
+	for _, h := range x.Holders {
+		if !h.Ended {
+			if n := len(x.Entry.Holders); n > 1 {
+				return fmt.Sprintf("%d runs hold it", n)
+			}
+			return "run " + h.Run + " holds it: " + h.State
+		}
+	}
+	if c.ttl > 0 && r.Kind != KindRun {
+		return fmt.Sprintf("it was used within CACHE_TTL (%s)", c.ttl)
+	}
+	return "nothing takes it away but the need for room"
+}
+
+// holderStates returns who holds r and what is known of them. It asks what became
+// of their runs.
+func (s *sweep) holderStates(r *record) ([]HolderState, error) {
+	all, err := s.c.holds(r.Key)
+	if err != nil {
+		return nil, err
+	}
+	holds := slices.SortedFunc(maps.Values(all), func(a, b *hold) int { return a.Since.Compare(b.Since) })
+	s.askOf(holds)
+	list := make([]HolderState, 0, len(holds))
+	for _, h := range holds {
+		state := HolderState{
+			Holder: Holder{Run: h.Run, Owner: h.Owner, Host: h.Host, Since: h.Since, Live: h.live},
+			For:    string(h.Entry), Ended: !s.counts(h), State: s.holdWords(h),
+		}
+		switch {
+		case h.Kept != nil:
+			state.Expires = h.Kept.Until
+		case h.Entry == "":
+			state.Expires = h.renewed.Add(s.c.holdLife())
+		}
+		list = append(list, state)
+	}
+	return list, nil
+}
+
+// askOf asks what became of the runs of holds, all at once, and changes nothing.
+func (s *sweep) askOf(holds []*hold) {
+	s.asked = s.c.now()
+	var owners []Owner
+	for _, h := range holds {
+		if h.Entry == "" && h.Kept == nil && s.c.known(h.Owner) && !slices.Contains(owners, h.Owner) {
+			owners = append(owners, h.Owner)
+		}
+	}
+	s.fates = map[Owner]Fate{}
+	if len(owners) == 0 {
+		return
+	}
+	for i, f := range s.c.states.Fates(s.ctx, owners) {
+		s.fates[owners[i]] = f
+	}
+}
+
+// holdWords says why a hold counts, or does not, for people.
+func (s *sweep) holdWords(h *hold) string {
+	c := s.c
+	switch {
+	case h.Entry != "" && c.hasView(h):
+		return "the view of its workspace needs this"
+	case h.Entry != "":
+		return "the view that needed this is gone"
+	case h.Kept != nil:
+		return "its run " + h.Kept.Status + ", and wishes to keep what it had (keep_on_failure)"
+	}
+	words := ""
+	switch {
+	case h.live:
+		words = "a living process has it; "
+	case h.Bound:
+		words = "the process that it ended with is gone; "
+	case c.expired(h) && s.fates[h.Owner].State != RunOpen: // who is open is never too old
+		words = "it has expired; "
+	}
+	f, asked := s.fates[h.Owner]
+	switch {
+	case h.Owner == (Owner{}):
+		return words + "no Temporal knows its run: it ends by cleanup or expiry"
+	case !asked:
+		return words + "Temporal was not asked about its run"
+	case f.State == RunOpen:
+		return words + "its run is open"
+	case f.State == RunUnknown && f.Why != nil:
+		return words + "whether its run is over is unknown: " + f.Why.Error()
+	case f.State == RunUnknown:
+		return words + "whether its run is over is unknown"
+	case f.Closed.IsZero():
+		return words + "its run is over (" + f.Status + ")"
+	}
+	words += "its run is over since " + f.Closed.UTC().Format(time.RFC3339) + " (" + f.Status + ")"
+	if s.over(h) == "" && !h.live {
+		words += ", and its grace (CACHE_GRACE) is not"
+	}
+	return words
+}
+
+// explainEviction fills in x.Eviction. It returns why the next sweep evicts r's
+// entry, or "".
+func (c *Cache) explainEviction(r *record, x *Explanation, pins map[key]*Pin) (squeezed string, err error) {
+	lock, err := flock.Acquire(context.Background(), c.root(), janitorLock, flock.Exclusive, nil) // held for instants
+	if err != nil {
+		return "", err
+	}
+	a, err := c.account(nil, true, nil)
+	lock.Unlock()
+	if err != nil {
+		return "", err
+	}
+	e := &x.Eviction
+	switch h, err := c.held(r.Key); {
+	case err != nil:
+		return "", err
+	case r.State != complete:
+		e.Why = "it is not complete"
+	case x.Entry.Pin != nil:
+		e.Why = "it is pinned"
+	case h != nil:
+		e.Why = "runs hold it"
+	default:
+		e.Possible = true
+	}
+	if r.spareObject() && x.Entry.Pin == nil {
+		e.Object = r.Object
+	}
+	over := amount{max(a.used()-a.limit, a.disk(amount{}).bytes-a.trash.bytes), a.disk(amount{}).inodes - a.trash.inodes}
+	why := "the cache is over its limit (CACHE_MAX_SIZE)"
+	if a.used() <= a.limit {
+		why = "the disk has less free than is to stay free (CACHE_MIN_FREE)"
+	}
+	slices.SortFunc(a.records, func(a, b *record) int { return a.lastUsed.Compare(b.lastUsed) })
+	for _, o := range a.records {
+		if o.State == complete && o.spareObject() && pins[o.Key] == nil {
+			over = over.minus(amount{o.Object, 1})
+		}
+	}
+	for _, o := range a.records {
+		if o.State != complete || pins[o.Key] != nil {
+			continue
+		}
+		if h, err := c.held(o.Key); h != nil || err != nil {
+			if err != nil {
+				return "", err
+			}
+			continue
+		}
+		e.Of++
+		if o.Key == r.Key {
+			e.Rank = e.Of
+			if over.any() {
+				squeezed = fmt.Sprintf("%s, and it is number %d of those that nobody needs", why, e.Rank)
+			}
+		}
+		size := o.size()
+		if o.spareObject() {
+			size = size.minus(amount{o.Object, 1})
+		}
+		over = over.minus(size)
+	}
+	return squeezed, nil
+}
+
+// String renders what an entry could give, for people.
+func (e Eviction) String() string {
+	words := "cannot be evicted: " + e.Why
+	if e.Possible {
+		words = fmt.Sprintf("may be evicted, as number %d of %d", e.Rank, e.Of)
+	}
+	if e.Object > 0 {
+		words += "; its kept object could give " + cordon.FormatBytes(e.Object) + " before"
+	}
+	return words
+}

@@ -1,0 +1,396 @@
+package workspace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/archive"
+	"github.com/cordonlabs/cordon/internal/flock"
+)
+
+// VerifyOptions say what to verify, and how.
+type VerifyOptions struct {
+	Names    []string             // of entries, as for Find; none: all
+	Offline  bool                 // do not ask the object store, nor read from it
+	Progress func(VerifyProgress) // if not nil: from Verify's own goroutine or others, one at a time for each entry
+}
+
+// VerifyProgress is how far a Verify has come.
+type VerifyProgress struct {
+	Key   string // of the entry that is read
+	Entry int    // its number, from 1 on
+	Of    int    // entries
+	Stage string // "hashing", "comparing", "downloading"
+	Done  int64  // bytes of the stage
+	Total int64  // 0 where unknown
+}
+
+// VerifyResult is what verifying an entry found out.
+type VerifyResult string
+
+// The results of verifying.
+const (
+	Sound      VerifyResult = "sound"      // it is what was uploaded
+	Damaged    VerifyResult = "damaged"    // it is not
+	Unverified VerifyResult = "unverified" // nobody can tell, or nobody needs to
+)
+
+// Verified is what is known of one entry.
+type Verified struct {
+	Key    string          `json:"key"`
+	Kind   Kind            `json:"kind"`
+	Path   string          `json:"path"`
+	Target cordon.TargetID `json:"target_id"`
+	Run    string          `json:"run_id,omitempty"`
+
+	Result  VerifyResult `json:"result"`
+	Reason  string       `json:"reason,omitempty"`  // what is damaged, or why nobody can tell; for people
+	Object  string       `json:"object,omitempty"`  // of the kept object, for people
+	Against string       `json:"against,omitempty"` // what the tree was compared with: "kept object", "object store"
+	Action  string       `json:"action,omitempty"`  // what was done about it, for people
+
+	Differences     []archive.Difference `json:"differences,omitempty"` // at most 100
+	DifferenceCount int64                `json:"difference_count,omitempty"`
+}
+
+// What a tree can be compared with.
+const (
+	keptObject  = "kept object"
+	objectStore = "object store"
+)
+
+// accusePatience is how long Verify waits to take out of use what it found to be
+// damaged: runs that begin have the lock while their views are made.
+const accusePatience = 10 * time.Second
+
+// Verify reads entries again, in the order of their paths. A kept object is hashed
+// and compared with what is known of it; a shared tree, a base and what is in
+// quarantine are compared with the object that they came from, byte by byte, and
+// where that is gone with the object store's. A run's tree is its own to change.
+// What is damaged is taken out of use: no new run gets it. Verify evicts nothing,
+// and whoever uses an entry is not disturbed; who would make or remove it waits.
+func (c *Cache) Verify(ctx context.Context, opts VerifyOptions) ([]Verified, error) {
+	records, err := c.verifiable(opts.Names)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Verified, 0, len(records))
+	for i, r := range records {
+		v := &verification{c: c, r: r, opts: opts, out: Verified{
+			Key: string(r.Key), Kind: r.Kind, Path: c.abs(r.path()), Target: r.Target, Run: r.Run, Result: Unverified,
+		}}
+		if opts.Progress != nil {
+			v.progress = VerifyProgress{Key: string(r.Key), Entry: i + 1, Of: len(records)}
+		}
+		if err := v.run(ctx); err != nil {
+			return list, diskError("verify", v.out.Path, err)
+		}
+		list = append(list, v.out)
+	}
+	return list, nil
+}
+
+// verifiable returns the records of what names mean, by path, each once.
+func (c *Cache) verifiable(names []string) ([]*record, error) {
+	usable := func(r *record) bool { return r.State == complete && c.missing(r) == "" }
+	var list []*record
+	for _, n := range names {
+		r, err := c.find(n, usable)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, r)
+	}
+	if len(names) == 0 {
+		if err := c.revive(); err != nil {
+			return nil, err
+		}
+		all, _, err := c.records()
+		if err != nil {
+			return nil, diskError("list cache", c.dir, err)
+		}
+		list = slices.DeleteFunc(all, func(r *record) bool { return !usable(r) })
+	}
+	slices.SortFunc(list, func(a, b *record) int { return strings.Compare(a.path(), b.path()) })
+	return slices.CompactFunc(list, func(a, b *record) bool { return a.Key == b.Key }), nil
+}
+
+// verification is the verifying of one entry.
+type verification struct {
+	c        *Cache
+	r        *record
+	opts     VerifyOptions
+	progress VerifyProgress
+	out      Verified
+
+	guilty    string // what is wrong with the tree, or the file that is handed out
+	badObject string // what is wrong with the object kept beside it
+}
+
+// run verifies, and then acts on what it found.
+func (v *verification) run(ctx context.Context) error {
+	if err := v.read(ctx); err != nil {
+		return err
+	}
+	var err error
+	if v.guilty != "" && v.r.Kind != KindRun {
+		err = v.accuse(ctx)
+	} else if v.badObject != "" && v.r.spareObject() {
+		err = v.dropObject(ctx)
+	}
+	if err != nil && ctx.Err() == nil {
+		v.out.Action = "it could not be taken out of use: " + err.Error()
+		err = nil
+	}
+	return err
+}
+
+// read verifies with the entry's lock, so that nobody removes it meanwhile.
+func (v *verification) read(ctx context.Context) error {
+	c, r := v.c, v.r
+	if r.Kind == KindRun {
+		// Without the lock: a cleanup does not wait for us. What is open stays readable.
+		return v.readRun(ctx)
+	}
+	lock, err := flock.Acquire(ctx, c.root(), r.lock(), flock.Shared, nil)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	now, err := c.current(r.Key)
+	if err != nil {
+		return err
+	}
+	if now == nil || now.Staging != r.Staging {
+		v.out.Reason = "it went while others were verified"
+		return nil
+	}
+	v.r = now
+	if now.Content == objectName {
+		err = v.file(ctx)
+	} else {
+		err = v.tree(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	bad, err := c.altered(ctx, now, 0)
+	if err != nil {
+		return err
+	}
+	if bad != "" {
+		v.damage(bad)
+	}
+	if now.Tampered != "" {
+		v.damage(now.Tampered)
+	}
+	return nil
+}
+
+// damage notes what is wrong with what is handed out; the first reason stays.
+func (v *verification) damage(why string) {
+	if v.guilty == "" {
+		v.guilty = why
+	}
+	v.out.Result, v.out.Reason = Damaged, v.guilty
+}
+
+// unknown notes why nobody can tell, unless something is known to be wrong.
+func (v *verification) unknown(why string) {
+	if v.out.Result != Damaged {
+		v.out.Result, v.out.Reason = Unverified, why
+	}
+}
+
+func (v *verification) readRun(ctx context.Context) error {
+	d, err := v.digest(ctx)
+	if err != nil {
+		return err
+	}
+	const theirs = "its run may write the tree"
+	switch {
+	case v.r.Content == objectName || d == nil:
+		v.out.Reason = theirs
+	case d.wrong != "":
+		v.out.Result, v.out.Reason = Damaged, "the object in the run's directory "+d.wrong
+	default:
+		v.out.Reason = theirs + "; its object " + d.words
+	}
+	return nil
+}
+
+// file verifies a target that is no archive, and is handed out as it is.
+func (v *verification) file(ctx context.Context) error {
+	d, err := v.digest(ctx)
+	switch {
+	case err != nil:
+		return err
+	case d == nil:
+		v.damage("it is gone")
+	case d.wrong != "":
+		v.damage("it " + d.wrong)
+	case d.proven:
+		v.out.Result = Sound
+	default:
+		return v.fileFromStore(ctx)
+	}
+	return nil
+}
+
+// tree compares the tree with the kept object; with the store's where there is
+// none, or where it cannot be trusted to say what is right.
+func (v *verification) tree(ctx context.Context) error {
+	d, err := v.digest(ctx)
+	if err != nil {
+		return err
+	}
+	if d != nil && d.wrong != "" {
+		v.badObject = "the kept object " + d.wrong
+		d = nil
+	}
+	if d != nil {
+		same, err := v.compareKept(ctx, d.size)
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err == nil && (same || d.proven):
+			return nil
+		case cordon.KindOf(err) == cordon.ArchiveRejected:
+			v.badObject = "the kept object cannot be read any more: " + err.Error()
+		}
+	}
+	// Where two do not agree, a third one says which of them is wrong.
+	first, guilty := v.out, v.guilty
+	v.forget()
+	if err := v.treeFromStore(ctx); err != nil {
+		return err
+	}
+	switch differed := first.DifferenceCount > 0; {
+	case differed && v.out.Against == "":
+		first.Reason += " (or the kept object has changed: " + v.out.Reason + ")"
+		v.out, v.guilty = first, guilty
+	case differed && v.out.Result == Sound:
+		v.badObject = "the kept object holds something else than the object store's"
+	}
+	if v.badObject != "" && v.guilty == "" {
+		v.out.Result, v.out.Reason = Damaged, v.badObject
+	}
+	return nil
+}
+
+// forget takes back what was found out of the tree.
+func (v *verification) forget() {
+	v.guilty = ""
+	v.out.Result, v.out.Reason, v.out.Against, v.out.Differences, v.out.DifferenceCount = Unverified, "", "", nil, 0
+}
+
+func (v *verification) compareKept(ctx context.Context, size int64) (same bool, err error) {
+	kept, err := v.openObject()
+	if err != nil {
+		return false, err
+	}
+	defer kept.Close() // only read
+	return v.compare(ctx, kept, size, keptObject)
+}
+
+// compare compares the tree with the object in src, notes what differs, and
+// reports whether nothing does.
+func (v *verification) compare(ctx context.Context, src io.ReaderAt, size int64, against string) (same bool, err error) {
+	place, tree, err := v.c.openTrees(v.r)
+	if err != nil {
+		return false, err
+	}
+	defer place.Close()
+	defer tree.Close()
+	diff, err := archive.Compare(ctx, src, size, tree, archive.Options{
+		Policy: v.r.Policy, Limits: v.c.limits, Progress: func(n int64) { v.tell("comparing", n, size) },
+	})
+	if err != nil {
+		return false, err
+	}
+	v.out.Against, v.out.Differences, v.out.DifferenceCount = against, diff.Differences, diff.DifferenceCount
+	if diff.DifferenceCount == 0 {
+		v.out.Result, v.out.Reason = Sound, ""
+		return true, nil
+	}
+	v.out.Result, v.out.Reason = Damaged, differs(diff)
+	if against == objectStore {
+		v.out.Reason += " (compared with the object store's)"
+	}
+	v.guilty = v.out.Reason
+	return false, nil
+}
+
+// differs says what differs, for people: the first one, and how many there are.
+func differs(diff archive.Comparison) string {
+	d := diff.Differences[0]
+	words := fmt.Sprintf("%q is %s", d.Path, d.Kind)
+	if d.Detail != "" {
+		words = fmt.Sprintf("%q: %s", d.Path, d.Detail)
+	}
+	if n := diff.DifferenceCount - 1; n > 0 {
+		words += fmt.Sprintf(", and %d more differ", n)
+	}
+	return words
+}
+
+func (v *verification) tell(stage string, done, total int64) {
+	if v.opts.Progress == nil {
+		return
+	}
+	p := v.progress
+	p.Stage, p.Done, p.Total = stage, done, total
+	v.opts.Progress(p)
+}
+
+// accuse takes what is damaged out of use.
+func (v *verification) accuse(ctx context.Context) error {
+	if v.r.Kind == KindQuarantine {
+		return nil // it is
+	}
+	ctx, cancel := context.WithTimeout(ctx, accusePatience)
+	defer cancel()
+	lock, err := flock.Acquire(ctx, v.c.root(), v.r.lock(), flock.Exclusive, nil)
+	if err != nil {
+		v.c.suspect(v.r, v.guilty)
+		return errors.New("somebody uses it all the time; verify it again")
+	}
+	defer lock.Unlock()
+	gone, err := v.c.convictIfStill(v.r, v.guilty)
+	v.out.Action = "runs have it and keep it; no new run gets it"
+	if gone {
+		v.out.Action = "moved to quarantine; the next run gets it anew"
+	}
+	return err
+}
+
+// dropObject removes a kept object that is not what it was: its tree can do without.
+func (v *verification) dropObject(ctx context.Context) error {
+	c := v.c
+	ctx, cancel := context.WithTimeout(ctx, accusePatience)
+	defer cancel()
+	lock, err := flock.Acquire(ctx, c.root(), v.r.lock(), flock.Shared, nil)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	janitor, err := flock.Acquire(ctx, c.root(), janitorLock, flock.Exclusive, nil)
+	if err != nil {
+		return err
+	}
+	defer janitor.Unlock()
+	now, err := c.current(v.r.Key)
+	if now == nil || err != nil || now.Staging != v.r.Staging || now.Object == 0 {
+		return err
+	}
+	if _, err = c.dropObject(now, "damaged: "+v.badObject); err == nil {
+		v.out.Action = "the kept object was removed; the tree does without it"
+	}
+	return err
+}
