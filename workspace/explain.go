@@ -147,8 +147,10 @@ func (s *sweep) askOf(holds []*hold) {
 	s.asked = s.c.now()
 	var owners []Owner
 	for _, h := range holds {
-		if h.Entry == "" && h.Kept == nil && s.c.known(h.Owner) && !slices.Contains(owners, h.Owner) {
-			owners = append(owners, h.Owner)
+		for _, o := range h.owners() {
+			if h.Entry == "" && h.Kept == nil && s.c.known(o) && !slices.Contains(owners, o) {
+				owners = append(owners, o)
+			}
 		}
 	}
 	s.fates = map[Owner]Fate{}
@@ -171,13 +173,14 @@ func (s *sweep) holdWords(h *hold) string {
 	case h.Kept != nil:
 		return "its run " + h.Kept.Status + ", and wishes to keep what it had (keep_on_failure)"
 	}
+	open := slices.ContainsFunc(h.owners(), func(o Owner) bool { return s.fates[o].State == RunOpen })
 	words := ""
 	switch {
 	case h.live:
 		words = "a living process has it; "
 	case h.Bound:
 		words = "the process that it ended with is gone; "
-	case c.expired(h) && s.fates[h.Owner].State != RunOpen: // who is open is never too old
+	case c.expired(h) && !open: // who is open is never too old
 		words = "it has expired; "
 	}
 	f, asked := s.fates[h.Owner]
@@ -188,6 +191,8 @@ func (s *sweep) holdWords(h *hold) string {
 		return words + "Temporal was not asked about its run"
 	case f.State == RunOpen:
 		return words + "its run is open"
+	case open:
+		return words + "an earlier execution of its run is open"
 	case f.State == RunUnknown && f.Why != nil:
 		return words + "whether its run is over is unknown: " + f.Why.Error()
 	case f.State == RunUnknown:

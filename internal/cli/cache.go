@@ -2,199 +2,118 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/internal/config"
+	"github.com/cordonlabs/cordon/worker"
 	"github.com/cordonlabs/cordon/workspace"
 )
 
 func (a *app) cacheCommand() *cobra.Command {
-	cmd := a.group("cache", "Look into the cache, and clean it", "  cordon cache ls\n  cordon cache du\n  cordon cache gc --dry-run")
-	cmd.AddCommand(a.cacheList(), a.cacheDiskUsage(), a.cacheCollect())
+	cmd := a.group("cache", "Look into the cache, and clean it", "  cordon cache ls\n  cordon cache du\n  cordon cache gc --dry-run\n  cordon cache explain fuzzer-7")
+	cmd.AddCommand(a.cacheList(), a.cacheDiskUsage(), a.cacheCollect(), a.cachePin(), a.cacheUnpin(), a.cacheExplain(), a.cacheVerify())
 	return cmd
 }
 
-// onCache makes a command that acts on an existing cache.
-func (a *app) onCache(use, short, example string, run func(ctx context.Context, c *workspace.Cache, asJSON bool) error) *cobra.Command {
+// onCache is what a command that acts on an existing cache gets.
+type onCache struct {
+	*workspace.Cache
+	args   []string
+	asJSON bool
+}
+
+// storeFor opens the object store that a command on the cache needs, or returns
+// nil where it needs none.
+type storeFor func(config.Worker) (worker.Store, error)
+
+// onCacheCommand makes a command that acts on an existing cache, beside its
+// workers. store may be nil.
+func (a *app) onCacheCommand(use, short, example string, args cobra.PositionalArgs, store storeFor, run func(ctx context.Context, c onCache) error) *cobra.Command {
 	var p places
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: use, Short: short, Args: exactly(), Example: example,
-		RunE: does(func(cmd *cobra.Command, _ []string) error {
+		Use: use, Short: short, Args: args, Example: example,
+		RunE: does(func(cmd *cobra.Command, args []string) error {
 			cfg, err := a.settings(p, workerHome)
 			if err != nil {
 				return err
 			}
-			cache, err := a.existingCache(cfg, a.logger(a.level(cfg, slog.LevelWarn), false))
+			var from worker.Store
+			if store != nil {
+				if from, err = store(cfg); err != nil {
+					return err
+				}
+			}
+			cache, err := a.existingCache(cfg, from, a.logger(a.level(cfg, slog.LevelWarn), false))
 			if err != nil {
 				return err
 			}
 			defer cache.Close()
-			return run(cmd.Context(), cache, asJSON)
+			for i := range args {
+				if args[i], err = entryName(args[i]); err != nil {
+					return err
+				}
+			}
+			return run(cmd.Context(), onCache{cache, args, asJSON})
 		}),
 	}
 	p.addCache(cmd.Flags())
 	p.addData(cmd.Flags())
+	if store != nil {
+		p.addStore(cmd.Flags())
+	}
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }
 
-func (a *app) cacheList() *cobra.Command {
-	return a.onCache("ls", "List what is in the cache", "  cordon cache ls --data ~/.cache/cordon",
-		func(_ context.Context, c *workspace.Cache, asJSON bool) error {
-			entries, err := c.Entries()
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				if entries == nil {
-					entries = []workspace.Entry{}
-				}
-				return a.printJSON(entries)
-			}
-			if len(entries) == 0 {
-				a.say("the cache at %s is empty", plain(c.Dir()))
-				return nil
-			}
-			now := a.now()
-			t := newTable("KIND", "MADE BY", "SIZE", "USED", "EXPIRES", "HELD BY", "PATH")
-			t.right[2] = true
-			for _, e := range entries {
-				t.add(kindOf(e), madeBy(e), bytesOf(e.Bytes), ago(e.LastUsed, now), until(e.Expires, now), holders(e.Holders), plain(e.Path))
-			}
-			a.printTable(t)
-			return nil
-		})
-}
-
-// kindOf renders what an entry is, and whether somebody changed it.
-func kindOf(e workspace.Entry) string {
-	if e.Tampered != "" && e.Kind != workspace.KindQuarantine {
-		return string(e.Kind) + " (tampered with)"
+// entryName makes a path of what is one: a name with a slash, which no key and no
+// target id has.
+func entryName(arg string) (string, error) {
+	if !strings.Contains(arg, "/") {
+		return arg, nil
 	}
-	return string(e.Kind)
+	path, err := fromHere(arg)
+	return filepath.Clean(path), err
 }
 
-// madeBy renders how a run's workspace was made: by which driver, or by
-// extracting what was downloaded.
-func madeBy(e workspace.Entry) string {
-	switch {
-	case e.Kind != workspace.KindRun:
-		return ""
-	case e.Driver == "":
-		return "extraction"
-	}
-	return e.Driver
-}
+// anyNumber takes as many arguments as there are.
+func anyNumber(*cobra.Command, []string) error { return nil }
 
-// holders renders who holds an entry: the one run, or how many there are.
-func holders(hs []workspace.Holder) string {
-	switch len(hs) {
-	case 0:
-		return "nobody"
-	case 1:
-		if hs[0].Live {
-			return plain(hs[0].Run) + " (live)"
+// keyDigits is how many digits of a key people see, if they tell it from all others.
+const keyDigits = 8
+
+// shortKeys returns for each entry the beginning of its key that the other entries
+// do not share.
+func shortKeys(entries []workspace.Entry) map[string]string {
+	short := map[string]string{}
+	for n := keyDigits; len(short) < len(entries); n++ {
+		seen := map[string]int{}
+		for _, e := range entries {
+			seen[shortKey(e.Key, n)]++
 		}
-		return plain(hs[0].Run)
+		for _, e := range entries {
+			if _, ok := short[e.Key]; !ok && (seen[shortKey(e.Key, n)] == 1 || n > len(e.Key)) {
+				short[e.Key] = shortKey(e.Key, n)
+			}
+		}
 	}
-	return count(len(hs), "run", "runs")
+	return short
 }
 
-func (a *app) cacheDiskUsage() *cobra.Command {
-	return a.onCache("du", "Compare what the cache recorded with what is on disk", "  cordon cache du --json",
-		func(ctx context.Context, c *workspace.Cache, asJSON bool) error {
-			usage, err := c.Usage()
-			if err != nil {
-				return err
-			}
-			if usage.OnDisk, err = c.DiskUsage(ctx); err != nil {
-				return err
-			}
-			if asJSON {
-				return a.printJSON(usage)
-			}
-			t := newTable("WHAT", "SIZE", "")
-			t.right[1] = true
-			for _, kind := range []workspace.Kind{workspace.KindRun, workspace.KindShared, workspace.KindBase, workspace.KindQuarantine} {
-				t.add(string(kind), bytesOf(usage.ByKind[kind]), count(usage.Entries[kind], "entry", "entries"))
-			}
-			t.add("recorded", bytesOf(usage.Recorded), "of at most "+bytesOf(usage.MaxSize))
-			t.add("reserved", bytesOf(usage.Reserved), "promised to work under way")
-			t.add("on disk", bytesOf(usage.OnDisk), "as du -s counts")
-			t.add("unexplained", bytesOf(usage.OnDisk-usage.Recorded), fmt.Sprintf("the cache's own files, work under way, trash (%d), growth by runs", usage.Trash))
-			t.add("disk free", bytesOf(usage.DiskFree), "of "+bytesOf(usage.DiskTotal))
-			a.printTable(t)
-			return nil
-		})
+func shortKey(key string, digits int) string {
+	kind, rest, _ := strings.Cut(key, "-")
+	return kind + "-" + rest[:min(digits, len(rest))]
 }
 
-func (a *app) cacheCollect() *cobra.Command {
-	var dryRun bool
-	var keep string
-	cmd := a.onCache("gc", "Remove what has no reason to stay", "  cordon cache gc --dry-run\n  cordon cache gc --keep 2GB",
-		func(ctx context.Context, c *workspace.Cache, asJSON bool) error {
-			opts := workspace.SweepOptions{DryRun: dryRun}
-			if keep != "" {
-				opts.Shrink = true
-				if strings.TrimSpace(keep) != "0" {
-					size, err := cordon.ParseSize(keep)
-					if err != nil {
-						return &usageError{fmt.Errorf("--keep: %w, or 0", err), "cordon cache gc"}
-					}
-					usage, err := c.Usage()
-					if err != nil {
-						return err
-					}
-					opts.KeepBytes = size.Of(usage.DiskTotal)
-				}
-			}
-			report, err := c.Sweep(ctx, opts)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return a.printJSON(report)
-			}
-			a.printSweep(report, dryRun)
-			return nil
-		})
-	cmd.Long = `Gc does at once what workers do every half hour: it removes entries past their time
-to live, runs' directories whose holds have expired and what crashes left, and
-evicts down to CACHE_MAX_SIZE. It never touches what somebody holds.`
-	addTemporal(cmd.Flags(), &a.temporal)
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say what would go, touch nothing")
-	cmd.Flags().StringVar(&keep, "keep", "", "evict what nobody holds until no more than `SIZE` is left (0, 500MB, 2GB …)")
-	return cmd
-}
-
-func (a *app) printSweep(report workspace.SweepReport, dryRun bool) {
-	if report.Busy {
-		a.say("another process is sweeping this cache; nothing was done")
-		return
+// brief keeps the beginning of an id within width columns.
+func brief(id string, width int) string {
+	runes := []rune(id)
+	if len(runes) <= width {
+		return id
 	}
-	if len(report.Removals)+len(report.Deferred) > 0 {
-		t := newTable("WHAT", "SIZE", "WHY", "PATH")
-		t.right[1] = true
-		did := "removed"
-		if dryRun {
-			did = "would go"
-		}
-		for _, r := range report.Removals {
-			t.add(did, bytesOf(r.Bytes), plain(r.Reason), plain(r.Path))
-		}
-		for _, r := range report.Deferred {
-			t.add("stays", bytesOf(r.Bytes), plain(r.Reason), plain(r.Path))
-		}
-		a.printTable(t)
-	}
-	verb := "freed"
-	if dryRun {
-		verb = "would free"
-	}
-	a.say("%s %s in %s", verb, bytesOf(report.Freed), count(len(report.Removals), "entry", "entries"))
+	return string(runes[:width-1]) + "…"
 }

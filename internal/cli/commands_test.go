@@ -152,7 +152,7 @@ func TestTheCacheIsListedMeasuredAndCollected(t *testing.T) {
 	id := strings.TrimSpace(c.mustRun(t, with("targets", "put", project)...).out)
 	path := strings.TrimSpace(c.mustRun(t, with("get", id, "--run", "r1", "--isolation", "shared")...).out)
 
-	ls := c.mustRun(t, with("cache", "ls")...)
+	ls := c.mustRun(t, with("cache", "ls", "--wide")...)
 	if !strings.Contains(ls.out, path) || !strings.Contains(ls.out, "r1") || !strings.Contains(ls.out, "shared") {
 		t.Errorf("ls prints:\n%s", ls.out)
 	}

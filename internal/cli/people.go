@@ -58,6 +58,14 @@ func ago(t, now time.Time) string {
 	return "just now"
 }
 
+// age renders how long ago something was, without the word.
+func age(t, now time.Time) string {
+	if d := now.Sub(t); d >= time.Minute {
+		return coarse(d)
+	}
+	return "new"
+}
+
 // until renders a time to come: "in 6 d", or "–" where there is none.
 func until(t, now time.Time) string {
 	switch d := t.Sub(now); {

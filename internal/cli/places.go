@@ -134,7 +134,7 @@ func (a *app) cacheOptions(cfg config.Worker, log *slog.Logger) workspace.Option
 
 // existingCache opens a cache that is there already, for a command that looks
 // after it: looking must not make one. Temporal is asked which runs are over.
-func (a *app) existingCache(cfg config.Worker, log *slog.Logger) (*workspace.Cache, error) {
+func (a *app) existingCache(cfg config.Worker, store worker.Store, log *slog.Logger) (*workspace.Cache, error) {
 	if _, err := os.Stat(cfg.CacheDir); errors.Is(err, os.ErrNotExist) {
 		fix := "set CACHE_DIR, or name it with --cache-dir or --data"
 		if data, err := defaultData(); err == nil {
@@ -145,6 +145,9 @@ func (a *app) existingCache(cfg config.Worker, log *slog.Logger) (*workspace.Cac
 		return nil, &codeError{&cordon.Error{Op: "open cache", Name: fmt.Sprintf("%q", cfg.CacheDir), Err: errors.New("there is none"), Fix: fix}, ExitNotFound}
 	}
 	opts := a.cacheOptions(cfg, log)
+	if store != nil {
+		opts.Store = store
+	}
 	opts.Runs = a.liveness(log)
 	return workspace.Open(opts)
 }
