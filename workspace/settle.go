@@ -2,6 +2,7 @@ package workspace
 
 import (
 	"context"
+	"os"
 	"path"
 	"sync"
 	"time"
@@ -90,12 +91,17 @@ func (c *Cache) settleNow(ctx context.Context, batch []*record) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	// One sync for all of these too: a name that a power failure takes away is a miss.
 	for _, r := range still {
-		if err := durable.WriteFile(root, settledFile(r), nil); err != nil {
+		f, err := root.OpenFile(settledFile(r), os.O_WRONLY|os.O_CREATE, 0o644)
+		if err != nil {
+			return err
+		}
+		if err := f.Close(); err != nil {
 			return err
 		}
 	}
-	return nil
+	return durable.SyncDir(root, settledDir)
 }
 
 // settled reports whether r's entry has survived the restart that r.Boot tells of.
