@@ -19,14 +19,23 @@ func (c *Cache) guard(ctx context.Context, r *record) error {
 	if r.Kind != KindShared || c.unguarded.Load() {
 		return nil
 	}
-	// With the lock, and not before: relax may be about to take off what is there.
-	lock, err := flock.Acquire(ctx, c.root(), chooserLock(r.Target), flock.Exclusive, nil)
+	// With the lock, and not before: relax may be about to take off what is there. To
+	// look, which is all that most have to do, nobody keeps others out.
+	lock, err := flock.Acquire(ctx, c.root(), chooserLock(r.Target), flock.Shared, nil)
 	if err != nil {
+		return err
+	}
+	there := c.guarded(r)
+	lock.Unlock()
+	if there {
+		return nil
+	}
+	if lock, err = flock.Acquire(ctx, c.root(), chooserLock(r.Target), flock.Exclusive, nil); err != nil {
 		return err
 	}
 	defer lock.Unlock()
 	if c.guarded(r) {
-		return nil
+		return nil // somebody else was quicker
 	}
 	err = c.inPlace(r, mounts.BindReadOnly)
 	switch {
