@@ -25,7 +25,7 @@ const (
 // what the disk has.
 type account struct {
 	limit    int64
-	records  []*record
+	records  []*record // of an exact account
 	recorded amount
 	others   []reservation
 	dead     []string // ids of what processes that died were making
@@ -56,18 +56,16 @@ func (c *Cache) account(s *staging, exact bool, stuck map[string]error) (*accoun
 		return nil, err
 	}
 	a.dead = dead
-	records, _, err := c.records()
+	var published map[string]bool
+	if exact {
+		published, err = a.list(c)
+	} else {
+		var t recordTotals
+		t, err = c.totals()
+		a.recorded, published = t.sum, t.published
+	}
 	if err != nil {
 		return nil, err
-	}
-	// What somebody removed by hand takes no disk and cannot be evicted.
-	a.records = slices.DeleteFunc(records, func(r *record) bool { return exact && r.State == complete && c.missing(r) != "" })
-	published := map[string]bool{}
-	for _, r := range a.records {
-		if r.State == complete {
-			a.recorded = a.recorded.plus(r.size())
-			published[r.Staging] = true
-		}
 	}
 	for _, o := range all {
 		if o.Bytes > 0 && (s == nil || o.ID != s.id) && !published[o.ID] {
@@ -78,6 +76,24 @@ func (c *Cache) account(s *staging, exact bool, stuck map[string]error) (*accoun
 	}
 	a.trash, err = c.inTrash(stuck)
 	return a, err
+}
+
+// list adds up the records whose entries are there, and returns their staging ids:
+// what somebody removed by hand takes no disk and cannot be evicted.
+func (a *account) list(c *Cache) (published map[string]bool, err error) {
+	records, _, err := c.records()
+	if err != nil {
+		return nil, err
+	}
+	a.records = slices.DeleteFunc(records, func(r *record) bool { return r.State == complete && c.missing(r) != "" })
+	published = map[string]bool{}
+	for _, r := range a.records {
+		if r.State == complete {
+			a.recorded = a.recorded.plus(r.size())
+			published[r.Staging] = true
+		}
+	}
+	return published, nil
 }
 
 // limit returns the most bytes that the cache may take.

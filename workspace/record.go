@@ -205,8 +205,9 @@ func (c *Cache) missing(r *record) string {
 // replaced, never rewritten, so its inode and its last change tell whether it is
 // still the one that was read.
 type recordCache struct {
-	mu   sync.Mutex
-	read map[string]cachedRecord
+	mu     sync.Mutex
+	read   map[string]cachedRecord
+	totals recordTotals
 }
 
 type cachedRecord struct {
@@ -218,18 +219,35 @@ type cachedRecord struct {
 // records returns every readable record, complete or not, and the names of the
 // record files that cannot be read. The records are the caller's own.
 func (c *Cache) records() (list []*record, unreadable []string, err error) {
-	d, err := c.root().Open(recordsDir)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer d.Close()
-	names, err := d.Readdirnames(-1)
-	if err != nil {
-		return nil, nil, err
-	}
 	known := &c.recordCache
 	known.mu.Lock()
 	defer known.mu.Unlock()
+	if unreadable, err = c.readRecords(); err != nil {
+		return nil, nil, err
+	}
+	for _, have := range known.read {
+		r := *have.record
+		list = append(list, &r)
+	}
+	return list, unreadable, nil
+}
+
+// readRecords brings the record cache, which is locked, up to date.
+func (c *Cache) readRecords() (unreadable []string, err error) {
+	d, err := c.root().Open(recordsDir)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	known := &c.recordCache
+	stamp, err := stampOf(d)
+	if err != nil {
+		return nil, err
+	}
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		return nil, err
+	}
 	now := make(map[string]cachedRecord, len(names))
 	for _, n := range names {
 		if strings.HasPrefix(n, ".") {
@@ -240,7 +258,7 @@ func (c *Cache) records() (list []*record, unreadable []string, err error) {
 		case errors.Is(err, fs.ErrNotExist):
 			continue
 		case err != nil:
-			return nil, nil, &fs.PathError{Op: "stat", Path: path.Join(recordsDir, n), Err: err}
+			return nil, &fs.PathError{Op: "stat", Path: path.Join(recordsDir, n), Err: err}
 		}
 		have := known.read[n]
 		if have.record == nil || have.inode != st.Ino || have.changed != st.Ctim {
@@ -250,7 +268,7 @@ func (c *Cache) records() (list []*record, unreadable []string, err error) {
 				continue
 			}
 			if err != nil {
-				return nil, nil, err
+				return nil, err
 			}
 			if r == nil {
 				continue
@@ -258,11 +276,9 @@ func (c *Cache) records() (list []*record, unreadable []string, err error) {
 			have = cachedRecord{st.Ino, st.Ctim, r}
 		}
 		now[n] = have
-		r := *have.record
-		list = append(list, &r)
 	}
-	known.read = now
-	return list, unreadable, nil
+	known.read, known.totals = now, totalsOf(now, stamp)
+	return unreadable, nil
 }
 
 // stampGrain is how old an entry's last use must be before it is set anew: fine
