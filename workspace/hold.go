@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -365,30 +366,43 @@ func (c *Cache) kept(name string) lease {
 // unknown run, until it expires.
 func (c *Cache) holds(k key) (map[string]*hold, error) {
 	dir := path.Join(holdsDir, string(k))
-	names, err := c.list(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	d, err := c.root().Open(dir)
 	if err != nil {
-		return nil, err
+		return nil, ignoreGone(err)
 	}
-	all := map[string]*hold{}
+	defer d.Close()
+	all, _, err := holdsIn(d, dir)
+	return all, err
+}
+
+// holdsIn returns the holds in d, the directory dir of an entry's holds, and what
+// has a temporary name there.
+func holdsIn(d *os.File, dir string) (all map[string]*hold, temporary []string, err error) {
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		return nil, nil, err
+	}
+	all = make(map[string]*hold, len(names))
 	for _, n := range names {
 		name := path.Join(dir, n)
-		h, err := c.readHold(name)
+		if strings.HasPrefix(n, ".") {
+			temporary = append(temporary, name)
+			continue
+		}
+		h, err := readHold(d, n)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		all[name] = h
 	}
-	return all, nil
+	return all, temporary, nil
 }
 
-func (c *Cache) readHold(name string) (*hold, error) {
-	f, err := c.root().OpenFile(name, os.O_RDWR, 0)
+func readHold(d *os.File, name string) (*hold, error) {
+	f, err := openAt(d, name, os.O_RDWR)
 	if err != nil {
 		return nil, err
 	}

@@ -79,16 +79,21 @@ func (s *sweep) notes() error {
 			return err
 		}
 		for _, id := range ids {
-			if lstat(c.root(), path.Join(reservationsDir, id)) == nil {
-				names = append(names, path.Join(dir, id))
-			}
+			names = append(names, path.Join(dir, id))
 		}
+	}
+	underWay, err := c.list(reservationsDir)
+	if err != nil {
+		return err
 	}
 	records, _, err := c.records()
 	if err != nil {
 		return err
 	}
 	known := map[string]bool{}
+	for _, id := range underWay {
+		known[id] = true
+	}
 	for _, r := range records {
 		known[r.Staging] = true
 	}
@@ -149,14 +154,20 @@ func (s *sweep) lockFiles() error {
 	if s.opts.DryRun {
 		return nil
 	}
-	names, err := c.list(locksDir)
+	d, err := c.root().Open(locksDir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
 	if err != nil {
 		return err
 	}
 	for _, n := range names {
 		name := path.Join(locksDir, n)
-		info, err := c.root().Lstat(name)
-		if err != nil || c.now().Sub(info.ModTime()) < staleLock || name == sweepLock {
+		var st unix.Stat_t
+		err := unix.Fstatat(int(d.Fd()), n, &st, unix.AT_SYMLINK_NOFOLLOW)
+		if err != nil || c.now().Sub(time.Unix(st.Mtim.Unix())) < staleLock || name == sweepLock {
 			continue
 		}
 		if lock, err := flock.Try(c.root(), name, flock.Exclusive); lock != nil && err == nil {
@@ -172,16 +183,26 @@ func (s *sweep) tempFiles() error {
 	if s.opts.DryRun {
 		return nil
 	}
+	g, err := s.glance()
+	if err != nil {
+		return err
+	}
+	old := func(info fs.FileInfo) bool { return info != nil && s.c.now().Sub(info.ModTime()) > staleTemp }
+	for _, name := range g.temporary {
+		if old(lstat(s.c.root(), name)) {
+			_ = s.c.root().Remove(name) // if it stays, it is removed next time
+		}
+	}
 	return fs.WalkDir(s.c.root().FS(), stateDir, func(p string, d fs.DirEntry, err error) error {
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return nil // others work here too
 		case err != nil:
 			return err
-		case d.IsDir() && (p == trashDir || p == stagingDir || p == basesDir || p == quarantineDir):
+		case d.IsDir() && (p == trashDir || p == stagingDir || p == basesDir || p == quarantineDir || p == holdsDir):
 			return fs.SkipDir
 		case strings.HasPrefix(d.Name(), ".tmp-"):
-			if info, err := d.Info(); err == nil && s.c.now().Sub(info.ModTime()) > staleTemp {
+			if info, err := d.Info(); err == nil && old(info) {
 				_ = s.c.root().Remove(p) // if it stays, it is removed next time
 			}
 		}

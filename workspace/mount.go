@@ -110,14 +110,16 @@ func (s *sweep) mounts() error {
 		if r.State != complete || r.View == nil && r.Kind != KindShared || c.missing(r) != "" {
 			continue
 		}
-		needed, err := c.needed(r.Key)
+		needed, err := s.inUse(r.Key)
+		if err == nil && !needed {
+			needed, err = c.needed(r.Key)
+		}
 		if err != nil {
 			return err
 		}
-		switch {
-		case needed:
+		if needed {
 			s.remount(r)
-		default:
+		} else {
 			c.relax(r)
 		}
 	}
@@ -127,7 +129,7 @@ func (s *sweep) mounts() error {
 // remount brings the mount of r, which somebody holds, back if it is gone.
 func (s *sweep) remount(r *record) {
 	c := s.c
-	if !s.opts.Restore {
+	if !s.opts.Restore || r.Kind == KindShared && c.guarded(r) || r.View != nil && c.attached(r) == nil {
 		return
 	}
 	if r.Kind == KindRun {
@@ -141,6 +143,9 @@ func (s *sweep) remount(r *record) {
 	now, err := c.current(r.Key)
 	if now == nil || err != nil || now.Staging != r.Staging {
 		return
+	}
+	if h, err := c.held(r.Key); h == nil && err == nil {
+		return // cleaned up since the first look
 	}
 	if r.Kind == KindShared {
 		err = c.guard(s.ctx, now)

@@ -24,18 +24,14 @@ func (s *sweep) ask() error {
 	if c.states == nil {
 		return nil
 	}
-	keys, err := c.list(holdsDir)
+	s.asked = c.now()
+	g, err := s.glance()
 	if err != nil {
 		return err
 	}
-	s.asked = c.now()
 	holders := map[Owner][]string{} // names of holds
 	var owners []Owner
-	for _, k := range keys {
-		all, err := c.holds(key(k))
-		if err != nil {
-			return err
-		}
+	for _, all := range g.holds {
 		for name, h := range all {
 			if h.Entry != "" || h.Kept != nil {
 				continue
@@ -110,6 +106,9 @@ func (s *sweep) counts(h *hold) bool {
 // held reports whether a hold keeps k, and if none does, why one of them does not
 // though it has not expired.
 func (s *sweep) held(k key) (held bool, over string, err error) {
+	if held, err := s.stays(k); held || err != nil {
+		return held, "", err
+	}
 	all, err := s.c.holds(k)
 	if err != nil {
 		return false, "", err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path"
 	"strings"
 	"syscall"
 	"time"
@@ -95,6 +96,21 @@ func (c *Cache) list(dir string) ([]string, error) {
 		}
 	}
 	return names, nil
+}
+
+// openAt opens what has the name in d itself, a file or directory of the cache's
+// own. A path through the root is looked up anew from its top, which costs more than
+// all the rest where there are thousands of files.
+func openAt(d *os.File, name string, flags int) (*os.File, error) {
+	for {
+		fd, err := unix.Openat(int(d.Fd()), name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		switch {
+		case err == nil:
+			return os.NewFile(uintptr(fd), path.Join(d.Name(), name)), nil
+		case !errors.Is(err, unix.EINTR):
+			return nil, &fs.PathError{Op: "open", Path: path.Join(d.Name(), name), Err: err}
+		}
+	}
 }
 
 // allocation returns a file's number of names, its inode, and the bytes that it

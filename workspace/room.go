@@ -112,13 +112,13 @@ func (s *staging) tryReserve(ctx context.Context, more amount, object int64, stu
 	}
 	least := amount{max(over, disk.bytes-a.trash.bytes), disk.inodes - a.trash.inodes}
 	if least.any() {
+		if a.records == nil {
+			if a.records, _, err = c.records(); err != nil {
+				return nil, err
+			}
+		}
 		var freed amount
 		if !s.modest {
-			if a.records == nil {
-				if a.records, _, err = c.records(); err != nil {
-					return nil, err
-				}
-			}
 			freed, err = c.evict(a.records, least, over+a.limit/lowWatermark, "room for "+s.what)
 		}
 		if err != nil {

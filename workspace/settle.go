@@ -127,9 +127,17 @@ func (s *sweep) settleRest() error {
 	if err != nil {
 		return err
 	}
+	names, err := c.list(settledDir)
+	if err != nil {
+		return err
+	}
+	settled := map[string]bool{}
+	for _, n := range names {
+		settled[n] = true
+	}
 	var rest []*record
 	for _, r := range records {
-		if r.State == complete && r.settles() && r.Boot == c.boot && !c.settled(r) && c.now().Sub(r.Created) > settleDelay {
+		if r.State == complete && r.settles() && r.Boot == c.boot && !settled[r.Staging] && c.now().Sub(r.Created) > settleDelay {
 			rest = append(rest, r)
 		}
 	}

@@ -58,6 +58,7 @@ type sweep struct {
 	ctx    context.Context
 	opts   SweepOptions
 	report SweepReport
+	first  *glance
 	gone   map[key]bool // entries that were, or in a dry run would be, removed
 	fates  map[Owner]Fate
 	asked  time.Time       // when the fates were asked for: what was held again since then counts
@@ -277,9 +278,22 @@ func (s *sweep) strayHolds() error {
 	if err != nil {
 		return err
 	}
+	records, _, err := c.records()
+	if err != nil {
+		return err
+	}
+	recorded := map[key]bool{}
+	for _, r := range records {
+		recorded[r.Key] = true
+	}
 	for _, k := range keys {
 		if s.gone[key(k)] {
 			continue // its holds go, or went, with it
+		}
+		if stay, err := s.allStay(key(k)); err != nil {
+			return err
+		} else if stay && recorded[key(k)] {
+			continue
 		}
 		all, err := c.holds(key(k))
 		if err != nil {
@@ -314,7 +328,11 @@ func (s *sweep) strayHolds() error {
 			case r == nil:
 				// A hold is made before its entry, by a process that lives until then.
 				why = "run " + h.Run + " holds an entry that does not exist"
-				doomed = func(*hold) bool { return true }
+				// Once its lock is ours there is the entry, or nobody makes it any more.
+				doomed = func(*hold) bool {
+					r, err := c.readRecord(key(k))
+					return r == nil && (err == nil || errors.Is(err, errUnreadable))
+				}
 			default:
 				continue
 			}

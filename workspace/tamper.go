@@ -124,10 +124,11 @@ func (s *sweep) tampering() error {
 		if r.State != complete || r.Changed == 0 || r.Tampered != "" || c.missing(r) != "" {
 			continue
 		}
-		if h, err := c.held(r.Key); h == nil || err != nil {
-			if err != nil {
-				return err
-			}
+		held, err := s.inUse(r.Key)
+		if err != nil {
+			return err
+		}
+		if !held {
 			continue
 		}
 		if err := s.inspect(r); err != nil {

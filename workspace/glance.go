@@ -1,0 +1,98 @@
+package workspace
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// glance is who held what when a sweep first looked. Most entries are held, most
+// of the time, and stay so: reading all holds once is enough to leave those alone.
+// It never says that something may go. Before anything does, its holds are read
+// again, under the lock that it takes.
+type glance struct {
+	holds     map[key]map[string]*hold
+	temporary []string // names of files that a crash left, or that are being written
+}
+
+// glance takes the first look, if that has not been done.
+func (s *sweep) glance() (*glance, error) {
+	if s.first != nil {
+		return s.first, nil
+	}
+	c := s.c
+	top, err := c.root().Open(holdsDir)
+	if err != nil {
+		return nil, err
+	}
+	defer top.Close()
+	keys, err := top.Readdirnames(-1)
+	if err != nil {
+		return nil, err
+	}
+	g := &glance{holds: make(map[key]map[string]*hold, len(keys))}
+	for _, k := range keys {
+		if strings.HasPrefix(k, ".") {
+			continue
+		}
+		dir := path.Join(holdsDir, k)
+		d, err := openAt(top, k, os.O_RDONLY|unix.O_DIRECTORY)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		all, temporary, err := holdsIn(d, dir)
+		d.Close()
+		if err != nil {
+			return nil, err
+		}
+		g.holds[key(k)] = all
+		g.temporary = append(g.temporary, temporary...)
+	}
+	s.first = g
+	return g, nil
+}
+
+// stays reports whether a run held k at the first look, with a hold that counts.
+// One of a view is not asked: it depends on what this sweep itself removes.
+func (s *sweep) stays(k key) (bool, error) {
+	g, err := s.glance()
+	if err != nil {
+		return false, err
+	}
+	for _, h := range g.holds[k] {
+		if h.Entry == "" && s.counts(h) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// allStay reports whether k had holds at the first look, of runs that all count.
+func (s *sweep) allStay(k key) (bool, error) {
+	g, err := s.glance()
+	if err != nil {
+		return false, err
+	}
+	for _, h := range g.holds[k] {
+		if h.Entry != "" || !s.counts(h) {
+			return false, nil
+		}
+	}
+	return len(g.holds[k]) > 0, nil
+}
+
+// inUse reports whether somebody holds k: at the first look, or else now.
+func (s *sweep) inUse(k key) (bool, error) {
+	if held, err := s.stays(k); held || err != nil {
+		return held, err
+	}
+	h, err := s.c.held(k)
+	return h != nil, err
+}
