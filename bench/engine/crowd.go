@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/workspace"
@@ -58,6 +61,10 @@ func crowd(j job, do func(caller, i int) (time.Duration, error)) (a answer, err 
 	each := make([][]float64, j.Callers)
 	errs := make([]error, j.Callers)
 	var all sync.WaitGroup
+	before, err := ownCPU()
+	if err != nil {
+		return a, err
+	}
 	start := time.Now()
 	for c := range j.Callers {
 		all.Go(func() {
@@ -73,6 +80,11 @@ func crowd(j job, do func(caller, i int) (time.Duration, error)) (a answer, err 
 	}
 	all.Wait()
 	a.Took = time.Since(start).Seconds()
+	after, err := ownCPU()
+	a.CPU = after - before
+	if err != nil {
+		return a, err
+	}
 	for _, err := range errs {
 		if err != nil {
 			return a, err
@@ -80,4 +92,13 @@ func crowd(j job, do func(caller, i int) (time.Duration, error)) (a answer, err 
 	}
 	a.Each = slices.Concat(each...)
 	return a, nil
+}
+
+// ownCPU returns the seconds that this process has run, as itself and as the kernel.
+func ownCPU() (float64, error) {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		return 0, os.NewSyscallError("getrusage", err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds(), nil
 }

@@ -20,7 +20,8 @@ const (
 const (
 	p50      = "p50"
 	p99      = "p99"
-	coreTime = "core's time for each"
+	coreTime = "of a core, each"
+	cpu      = "CPU, each"
 )
 
 // naiveHit is what Python does: it looks whether the directory is there.
@@ -51,12 +52,13 @@ func (b *bench) hits(ctx context.Context, _ int) error {
 				}
 				each := max(b.opts.hits/what.share/max(by.callers, by.processes), 2)
 				err := b.attempt(ctx, r, func() error {
-					all, wall, err := b.crowds(ctx, setup, by.processes, job{Do: what.do, N: each, Callers: by.callers, Target: small})
+					all, wall, ran, err := b.crowds(ctx, setup, by.processes, job{Do: what.do, N: each, Callers: by.callers, Target: small})
 					if err != nil {
 						return err
 					}
 					r.add(p50, quantile(all, 0.50))
 					r.add(p99, quantile(all, 0.99))
+					r.add(cpu, ran/float64(len(all)))
 					if crowded {
 						cores := min(runtime.NumCPU(), by.processes*by.callers)
 						r.add(coreTime, wall*float64(cores)/float64(len(all)))
@@ -85,9 +87,9 @@ func (b *bench) hits(ctx context.Context, _ int) error {
 	})
 }
 
-// crowds has so many processes do j at once, and returns what each time took, and
-// how long all of it.
-func (b *bench) crowds(ctx context.Context, s setup, processes int, j job) (all []float64, wall float64, err error) {
+// crowds has so many processes do j at once, and returns what each time took, how
+// long all of it, and how much CPU time went.
+func (b *bench) crowds(ctx context.Context, s setup, processes int, j job) (all []float64, wall, ran float64, err error) {
 	workers := make([]*worker, 0, processes)
 	defer func() {
 		for _, w := range workers {
@@ -97,12 +99,12 @@ func (b *bench) crowds(ctx context.Context, s setup, processes int, j job) (all 
 	for range processes {
 		w, err := startWorker(ctx, s)
 		if err != nil {
-			return nil, 0, err
+			return nil, 0, 0, err
 		}
 		workers = append(workers, w)
 		// The target is there and everything that happens once has happened.
 		if _, err := w.ask(job{Do: j.Do, N: 2, Callers: 1, Target: j.Target}); err != nil {
-			return nil, 0, err
+			return nil, 0, 0, err
 		}
 	}
 	type result struct {
@@ -119,9 +121,9 @@ func (b *bench) crowds(ctx context.Context, s setup, processes int, j job) (all 
 	for range workers {
 		r := <-results
 		err = errors.Join(err, r.error)
-		all, wall = append(all, r.Each...), max(wall, r.Took)
+		all, wall, ran = append(all, r.Each...), max(wall, r.Took), ran+r.CPU
 	}
-	return all, wall, err
+	return all, wall, ran, err
 }
 
 // quantile returns the value that a share q of all is not above.
@@ -139,7 +141,7 @@ func (b *bench) layOut() {
 		return column{Name: name, show: lab.ShowTime, compared: compared}
 	}
 	b.tables = tables{
-		hits:   b.rep.section("hits", time(p50, true), time(p99, false), time(coreTime, false)),
+		hits:   b.rep.section("hits", time(p50, true), time(p99, false), time(coreTime, false), time(cpu, false)),
 		small:  b.rep.section("small workspaces", time(ready, true), time(returns, false)),
 		trees:  b.rep.section("removing trees", time(returns, true), time(deleted, true)),
 		many:   b.rep.section("looking after entries", time(took, true)),

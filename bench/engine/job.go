@@ -53,6 +53,7 @@ type job struct {
 type answer struct {
 	Took    float64   `json:"took,omitempty"`
 	Each    []float64 `json:"each,omitempty"` // of many
+	CPU     float64   `json:"cpu,omitempty"`  // of the process meanwhile
 	Path    string    `json:"path,omitempty"`
 	Driver  string    `json:"driver,omitempty"`
 	Freed   float64   `json:"freed,omitempty"` // from the same start as Took until the trash was empty

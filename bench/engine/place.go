@@ -29,7 +29,7 @@ type place struct {
 const (
 	entryDisk  = 128 * cordon.KiB
 	fileDisk   = 3 * 8 * cordon.KiB
-	volumeDisk = 2 * cordon.GB
+	volumeDisk = 512 * cordon.MB
 )
 
 // makePlace makes the place, if there is a disk with room for it.
