@@ -102,7 +102,7 @@ func (s *sweep) mounts() error {
 	if s.opts.DryRun {
 		return s.strayMounts()
 	}
-	records, _, err := c.records()
+	records, err := c.written()
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package workspace
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -50,6 +51,11 @@ func (s *sweep) ask() error {
 	if len(owners) == 0 {
 		return nil
 	}
+	top, err := c.root().Open(holdsDir)
+	if err != nil {
+		return err
+	}
+	defer top.Close()
 	fates := c.states.Fates(s.ctx, owners)
 	s.fates = make(map[Owner]Fate, len(owners))
 	unknown := 0
@@ -63,7 +69,7 @@ func (s *sweep) ask() error {
 			why = f.Why
 		case f.State == RunOpen && !s.opts.DryRun:
 			for _, name := range holders[o] {
-				_ = c.root().Chtimes(name, s.asked, s.asked) // gone, or as old as it was: asked again next time
+				_ = setTime(top, strings.TrimPrefix(name, holdsDir+"/"), s.asked) // gone, or as old as it was: asked again next time
 			}
 		}
 	}

@@ -113,6 +113,15 @@ func openAt(d *os.File, name string, flags int) (*os.File, error) {
 	}
 }
 
+// setTime sets the modification time of name, a path of the cache's own in d.
+func setTime(d *os.File, name string, t time.Time) error {
+	at, err := unix.TimeToTimespec(t)
+	if err != nil {
+		return err
+	}
+	return unix.UtimesNanoAt(int(d.Fd()), name, []unix.Timespec{at, at}, unix.AT_SYMLINK_NOFOLLOW)
+}
+
 // allocation returns a file's number of names, its inode, and the bytes that it
 // takes on disk: st_blocks counts units of 512 bytes (stat(2)).
 func allocation(info fs.FileInfo) (links, ino uint64, bytes int64) {

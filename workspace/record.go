@@ -225,11 +225,16 @@ func (c *Cache) records() (list []*record, unreadable []string, err error) {
 	if unreadable, err = c.readRecords(); err != nil {
 		return nil, nil, err
 	}
-	for _, have := range known.read {
+	return known.list(), unreadable, nil
+}
+
+func (k *recordCache) list() (all []*record) {
+	all = make([]*record, 0, len(k.read))
+	for _, have := range k.read {
 		r := *have.record
-		list = append(list, &r)
+		all = append(all, &r)
 	}
-	return list, unreadable, nil
+	return all
 }
 
 // readRecords brings the record cache, which is locked, up to date.

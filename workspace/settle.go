@@ -123,7 +123,7 @@ func (s *sweep) settleRest() error {
 	if s.opts.DryRun {
 		return nil
 	}
-	records, _, err := c.records()
+	records, err := c.written()
 	if err != nil {
 		return err
 	}

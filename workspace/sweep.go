@@ -278,7 +278,7 @@ func (s *sweep) strayHolds() error {
 	if err != nil {
 		return err
 	}
-	records, _, err := c.records()
+	records, err := c.written()
 	if err != nil {
 		return err
 	}

@@ -116,7 +116,7 @@ func (c *Cache) quarantine(r *record, bad string) error {
 // tampering looks at all of every tree that is held.
 func (s *sweep) tampering() error {
 	c := s.c
-	records, _, err := c.records()
+	records, err := c.written()
 	if err != nil {
 		return err
 	}

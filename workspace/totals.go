@@ -20,24 +20,41 @@ type recordTotals struct {
 
 // totals returns what the records add up to now.
 func (c *Cache) totals() (recordTotals, error) {
+	known := &c.recordCache
+	known.mu.Lock()
+	defer known.mu.Unlock()
+	err := c.refreshRecords()
+	return known.totals, err
+}
+
+// written returns the records as records does, but for their last use, which may
+// be an earlier one.
+func (c *Cache) written() (list []*record, err error) {
+	known := &c.recordCache
+	known.mu.Lock()
+	defer known.mu.Unlock()
+	if err := c.refreshRecords(); err != nil {
+		return nil, err
+	}
+	return known.list(), nil
+}
+
+// refreshRecords brings the record cache, which is locked, up to date but for what
+// was last used when.
+func (c *Cache) refreshRecords() error {
 	d, err := c.root().Open(recordsDir)
 	if err != nil {
-		return recordTotals{}, err
+		return err
 	}
 	defer d.Close()
 	now, err := stampOf(d)
 	if err != nil {
-		return recordTotals{}, err
+		return err
 	}
-	known := &c.recordCache
-	known.mu.Lock()
-	defer known.mu.Unlock()
-	if !known.totals.stamp.vouchesFor(now) {
-		if _, err := c.readRecords(); err != nil {
-			return recordTotals{}, err
-		}
+	if !c.recordCache.totals.stamp.vouchesFor(now) {
+		_, err = c.readRecords()
 	}
-	return known.totals, nil
+	return err
 }
 
 func totalsOf(all map[string]cachedRecord, stamp dirStamp) recordTotals {
