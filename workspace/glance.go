@@ -88,11 +88,11 @@ func (s *sweep) allStay(k key) (bool, error) {
 	return len(g.holds[k]) > 0, nil
 }
 
-// inUse reports whether somebody holds k: at the first look, or else now.
-func (s *sweep) inUse(k key) (bool, error) {
+// needed reports whether a run holds k, at the first look or else now, or somebody
+// has pinned it.
+func (s *sweep) needed(k key) (bool, error) {
 	if held, err := s.stays(k); held || err != nil {
 		return held, err
 	}
-	h, err := s.c.held(k)
-	return h != nil, err
+	return s.c.needed(k)
 }

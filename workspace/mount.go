@@ -110,10 +110,7 @@ func (s *sweep) mounts() error {
 		if r.State != complete || r.View == nil && r.Kind != KindShared || c.missing(r) != "" {
 			continue
 		}
-		needed, err := s.inUse(r.Key)
-		if err == nil && !needed {
-			needed, err = c.needed(r.Key)
-		}
+		needed, err := s.needed(r.Key)
 		if err != nil {
 			return err
 		}

@@ -124,7 +124,7 @@ func (s *sweep) tampering() error {
 		if r.State != complete || r.Changed == 0 || r.Tampered != "" || c.missing(r) != "" {
 			continue
 		}
-		held, err := s.inUse(r.Key)
+		held, err := s.needed(r.Key)
 		if err != nil {
 			return err
 		}
