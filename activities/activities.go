@@ -31,6 +31,9 @@ type Cache interface {
 	// Keep makes the workspace of a run that fails stay until a time that it returns;
 	// the zero time means that there is nothing to keep at path.
 	Keep(ctx context.Context, path string) (until time.Time, err error)
+	// Use keeps what stands at path until the lease is released, whatever becomes of
+	// the run that holds it. Where no run does, it is a TargetNotFound *cordon.Error.
+	Use(ctx context.Context, path string, by workspace.Caller) (*workspace.Lease, error)
 	// Watch measures the workspace at path until done is called. The context that it
 	// returns ends with ctx, or by a TargetTooLarge *cordon.Error as its cause when the
 	// workspace is over its limit.

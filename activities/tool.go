@@ -11,6 +11,7 @@ import (
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/activities/arguments"
 	"github.com/cordonlabs/cordon/analyze"
+	"github.com/cordonlabs/cordon/workspace"
 )
 
 // analyser looks at the workspace in dir. It writes nothing there.
@@ -24,19 +25,26 @@ func (a *Activities) tool(ctx context.Context, name, unit, path string, analyse 
 	report, stop := heartbeat(life)
 	defer stop()
 
-	part, err := a.runTool(life, name, unit, path, report, analyse)
+	info := activity.GetInfo(ctx)
+	by := workspace.Caller{Run: info.WorkflowExecution.RunID, Owner: a.runs.of(life, info).owner}
+	part, err := a.runTool(life, name, unit, path, by, report, analyse)
 	if err != nil {
-		a.caller(activity.GetInfo(ctx)).Warn(name+" failed", "path", path, "error", err)
+		a.caller(info).Warn(name+" failed", "path", path, "error", err)
 	}
 	return part, failure(life, name, err)
 }
 
-func (a *Activities) runTool(ctx context.Context, name, unit, path string, report func(Progress), analyse analyser) (Part, error) {
+func (a *Activities) runTool(ctx context.Context, name, unit, path string, by workspace.Caller, report func(Progress), analyse analyser) (Part, error) {
 	dir, done, err := a.openWorkspace(name, path)
 	if err != nil {
 		return Part{}, err
 	}
 	defer done()
+	lease, err := a.cache.Use(ctx, path, by)
+	if err != nil {
+		return Part{}, err
+	}
+	defer lease.Release()
 	watched, enough := a.cache.Watch(ctx, path)
 	defer enough()
 	result, err := analyse(watched, dir, func(done, total int) {

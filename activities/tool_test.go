@@ -3,6 +3,7 @@ package activities_test
 import (
 	"context"
 	"errors"
+	"os"
 	"testing"
 
 	"github.com/cordonlabs/cordon"
@@ -31,5 +32,54 @@ func TestAToolWhoseWorkspaceIsOverItsLimit(t *testing.T) {
 		if app := failed(t, err); app.Type() != string(cordon.TargetTooLarge) || !app.NonRetryable() {
 			t.Errorf("%s: got %s %q, want TargetTooLarge", tool, app.Type(), app.Message())
 		}
+	}
+}
+
+// lookingCache looks at who has the workspace while a tool works in it.
+type lookingCache struct {
+	activities.Cache
+	look func()
+}
+
+func (c lookingCache) Watch(ctx context.Context, path string) (context.Context, context.CancelFunc) {
+	c.look()
+	return context.WithCancel(ctx)
+}
+
+// What becomes of the run, a sweep leaves a workspace alone in which a tool works.
+func TestAToolHasALeaseOnItsWorkspace(t *testing.T) {
+	t.Parallel()
+	var h *house
+	var live []bool
+	look := func() {
+		entries, err := h.cache.Entries()
+		if err != nil {
+			t.Error(err)
+		}
+		for _, e := range entries {
+			for _, holder := range e.Holders {
+				live = append(live, holder.Live)
+			}
+		}
+	}
+	h = open(t, options{cache: func(c activities.Cache) activities.Cache { return lookingCache{c, look} }})
+	h.put("project", map[string]string{"a.py": "eval(input())\n"})
+	path := h.result(h.start("CallWorkflow", nil, call{Activity: activities.GetTargetName, Args: []arg{text("project"), text("r1")}}))
+	if _, _, err := h.call(activities.InventoryFilesName, object(t, activities.ToolRequest{Path: path})); err != nil {
+		t.Fatal(err)
+	}
+	if len(live) != 1 || !live[0] {
+		t.Errorf("while the tool worked, a living process had it: %v", live)
+	}
+	// Nobody holds it any more: then nothing may be relied on.
+	if _, _, err := h.call(activities.CleanupCacheName, text(path)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := h.call(activities.InventoryFilesName, object(t, activities.ToolRequest{Path: path}))
+	if app := failed(t, err); app.Type() != string(cordon.TargetNotFound) {
+		t.Errorf("got %s %q, want TargetNotFound", app.Type(), app.Message())
 	}
 }
