@@ -180,16 +180,20 @@ func (s *sweep) lockFiles() error {
 
 // tempFiles removes what a crash left between writing and renaming.
 func (s *sweep) tempFiles() error {
-	if s.opts.DryRun {
+	if s.opts.DryRun || s.plan != nil {
 		return nil
 	}
 	g, err := s.glance()
 	if err != nil {
 		return err
 	}
-	old := func(info fs.FileInfo) bool { return info != nil && s.c.now().Sub(info.ModTime()) > staleTemp }
+	// One with a second name is published: the time is that of what it became.
+	stale := func(info fs.FileInfo) bool {
+		links, _, _ := allocation(info)
+		return links > 1 || s.c.now().Sub(info.ModTime()) > staleTemp
+	}
 	for _, name := range g.temporary {
-		if old(lstat(s.c.root(), name)) {
+		if info := lstat(s.c.root(), name); info != nil && stale(info) {
 			_ = s.c.root().Remove(name) // if it stays, it is removed next time
 		}
 	}
@@ -202,7 +206,7 @@ func (s *sweep) tempFiles() error {
 		case d.IsDir() && (p == trashDir || p == stagingDir || p == basesDir || p == quarantineDir || p == holdsDir):
 			return fs.SkipDir
 		case strings.HasPrefix(d.Name(), ".tmp-"):
-			if info, err := d.Info(); err == nil && old(info) {
+			if info, err := d.Info(); err == nil && stale(info) {
 				_ = s.c.root().Remove(p) // if it stays, it is removed next time
 			}
 		}

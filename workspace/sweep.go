@@ -85,18 +85,19 @@ func (s *sweep) begin() (err error) {
 	return err
 }
 
-// parts returns what this sweep does, in its order: holds after what dead processes
-// were making, for theirs count until that is gone. What no dry run tells, such as
+// parts returns what this sweep does, in its order: temporary files before holds,
+// whose directories they keep, and holds after what dead processes were making, for
+// theirs count until that is gone. What no dry run tells, such as
 // old lock files, is not done by a plan; what is in the trash is removed already.
 func (s *sweep) parts() []func() error {
-	all := []func() error{s.ask, s.entries, s.deadStaging, s.strayHolds, s.mounts, s.tombstones, s.tampering, s.grown, s.shrink, s.quarantined, s.stalePins}
+	all := []func() error{s.ask, s.entries, s.tempFiles, s.deadStaging, s.strayHolds, s.mounts, s.tombstones, s.tampering, s.grown, s.shrink, s.quarantined, s.stalePins}
 	switch {
 	case s.plan != nil:
 		return append(all, s.unplanned, s.trash)
 	case s.opts.DryRun:
 		return append(all, s.writePlan)
 	}
-	return append(all, s.plans, s.lockFiles, s.tempFiles, s.notes, s.settleRest, s.trash)
+	return append(all, s.plans, s.lockFiles, s.notes, s.settleRest, s.trash)
 }
 
 // did notes a removal and carries it out unless this is a dry run. do reports
@@ -313,7 +314,10 @@ func (s *sweep) strayHolds() error {
 				// Another process than the one that made the view cleaned it up, and the
 				// view was in use then: nobody was left to end this.
 				why = "the view of run " + h.Run + " is gone"
-				if err := s.did(Removal{Path: c.abs(name), Reason: why}, func() (bool, error) { return c.drop(name), nil }); err != nil {
+				err := s.did(Removal{Path: c.abs(name), Reason: why}, func() (bool, error) {
+					return c.drop(name) || lstat(c.root(), name) == nil, nil // whoever deletes the view may be quicker
+				})
+				if err != nil {
 					return err
 				}
 				continue
