@@ -30,14 +30,21 @@ func (c *Cache) unbury(k key) {
 	_ = c.root().Remove(tombstone(k))
 }
 
-// buried returns an error if k's run was cleaned up.
+var errBuried = &cordon.Error{Kind: cordon.Busy, Op: "publish workspace",
+	Err: errors.New("the run was cleaned up while its workspace was being made"),
+	Fix: "ask again if the run still needs it"}
+
+// buried returns errBuried if k's run was cleaned up. That it cannot be found out
+// is another error: nothing may be thrown away for it.
 func (c *Cache) buried(k key) error {
-	if _, err := c.root().Lstat(tombstone(k)); errors.Is(err, fs.ErrNotExist) {
+	_, err := c.root().Lstat(tombstone(k))
+	switch {
+	case err == nil:
+		return errBuried
+	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	}
-	return &cordon.Error{Kind: cordon.Busy, Op: "publish workspace",
-		Err: errors.New("the run was cleaned up while its workspace was being made"),
-		Fix: "ask again if the run still needs it"}
+	return err
 }
 
 // heed carries out a cleanup that met a lock which is free again by now.
@@ -59,8 +66,8 @@ func (c *Cache) obey(k key) error {
 }
 
 func (c *Cache) obeyLocked(k key) error {
-	if c.buried(k) == nil {
-		return nil
+	if err := c.buried(k); !errors.Is(err, errBuried) {
+		return err
 	}
 	r, err := c.readRecord(k)
 	if r != nil && err == nil {
