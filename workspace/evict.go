@@ -152,7 +152,7 @@ func (c *Cache) dropObject(now *record, why string) (amount, error) {
 		return amount{}, err
 	}
 	// The file first: a record of an object that is gone only counts too much.
-	c.trashSized(name, size, nil)
+	_ = c.trashSized(name, size, nil) // it has said so
 	now.Object = 0
 	if err := c.writeRecord(now); err != nil {
 		return amount{}, err

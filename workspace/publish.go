@@ -55,8 +55,8 @@ func (c *Cache) publish(s *staging, r *record) error {
 // place renames what is staged to the entry's names.
 func (c *Cache) place(s *staging, r *record) error {
 	for _, p := range r.parts() {
-		if !c.trash(p.name) {
-			return &fs.PathError{Op: "publish", Path: c.abs(p.name), Err: errors.New("what stands there cannot be moved to the trash")}
+		if err := c.trashSized(p.name, amount{}, nil); err != nil {
+			return err
 		}
 	}
 	for _, p := range r.parts() {

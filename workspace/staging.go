@@ -3,9 +3,7 @@ package workspace
 import (
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"io"
-	"io/fs"
 	"os"
 	"path"
 	"strings"
@@ -112,8 +110,8 @@ func (s *staging) openEntry() error {
 func (s *staging) clear() error {
 	_ = s.root.Close() // a directory's descriptor; nothing to lose
 	s.root = nil
-	if !s.c.trash(s.at("")) {
-		return &fs.PathError{Op: "clear", Path: s.c.abs(s.at("")), Err: errors.New("cannot be moved to the trash")}
+	if err := s.c.trashSized(s.at(""), amount{}, nil); err != nil {
+		return err
 	}
 	return s.openEntry()
 }
@@ -148,8 +146,8 @@ func (s *staging) discard() {
 	if s.published {
 		size = amount{}
 	}
-	s.c.trashSized(s.dir(), size, nil)
-	_ = s.c.root().Remove(s.file()) // if it stays, the lock on it is gone with the next line, which is what counts
+	_ = s.c.trashSized(s.dir(), size, nil) // it has said so, and a sweep takes it
+	_ = s.c.root().Remove(s.file())        // if it stays, the lock on it is gone with the next line, which is what counts
 	s.lock.Unlock()
 }
 

@@ -28,19 +28,20 @@ const closePatience = 3 * time.Second
 // trash takes name away at once, by renaming it, and begins to delete it. What
 // is in the trash counts as freed. A name that does not exist is left alone.
 // It reports whether name is gone.
-func (c *Cache) trash(name string) bool { return c.trashSized(name, amount{}, nil) }
+func (c *Cache) trash(name string) bool { return c.trashSized(name, amount{}, nil) == nil }
 
 // trashSized is trash for something whose size is known: whoever needs the disk
 // waits for its deletion instead of evicting more. It calls then, if that is not
-// nil, once name is deleted, unless the process ends before.
-func (c *Cache) trashSized(name string, size amount, then func()) bool {
+// nil, once name is deleted, unless the process ends before. The error says why
+// name is still there.
+func (c *Cache) trashSized(name string, size amount, then func()) error {
 	return c.trashEntry(nil, name, size, then)
 }
 
 // trashEntry is trashSized for a name of r's entry, or for nobody's where r is nil.
 // Of an entry that grows the size is what was known last; what was freed is told
 // when it is deleted.
-func (c *Cache) trashEntry(r *record, name string, size amount, then func()) bool {
+func (c *Cache) trashEntry(r *record, name string, size amount, then func()) error {
 	root := c.root()
 	to := path.Join(trashDir, fmt.Sprintf("%s.%d.%d", strings.ToLower(rand.Text()), max(size.bytes, 0), max(size.inodes, 0)))
 	if r != nil && r.grows() {
@@ -59,14 +60,14 @@ func (c *Cache) trashEntry(r *record, name string, size amount, then func()) boo
 		c.leaving.Delete(path.Base(to))
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return true
+		return nil
 	}
 	if err != nil {
 		c.log.Warn("cannot remove from cache; the next sweep tries again", "path", c.abs(name), "error", err)
-		return false
+		return fmt.Errorf("move to the trash: %w", err)
 	}
 	c.deletions.Go(func() { c.deleteSoon(path.Base(to), then) })
-	return true
+	return nil
 }
 
 // busyWaits is how long to wait before looking again at something that a process
@@ -166,11 +167,15 @@ func (c *Cache) remove(r *record, why string) error {
 	size := r.size()
 	for _, p := range r.parts() {
 		// What stands there now may be somebody else's: then it stays.
-		if id, err := c.idOf(p.name); err != nil || id != p.id {
+		id, err := c.idOf(p.name)
+		if err != nil && !gone(err) {
+			return err // it may be there, and nobody would know of it any more
+		}
+		if err != nil || id != p.id {
 			continue
 		}
-		if !c.trashEntry(r, p.name, size, unhold) {
-			return &fs.PathError{Op: "remove", Path: c.abs(p.name), Err: errors.New("cannot be moved to the trash")}
+		if err := c.trashEntry(r, p.name, size, unhold); err != nil {
+			return err
 		}
 		size = amount{} // all of it is in the first part's name
 	}
