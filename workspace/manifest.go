@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -187,14 +188,30 @@ var errNoManifest = errors.New("its manifest is damaged")
 
 // altered says what somebody has changed in r's tree or file since it was
 // published, or "". Of a tree it looks at its top, and at up to so many entries, from a random place on;
-// 0 means all of them. What cannot be looked at counts as changed.
+// 0 means all of them. What cannot be looked at counts as changed, unless it is the
+// process that wants for something.
 func (c *Cache) altered(ctx context.Context, r *record, most int) (string, error) {
 	if r.Changed == 0 {
 		return "", nil
 	}
-	if at, err := c.changed(r.path()); err != nil {
+	why, err := c.look(ctx, r, most)
+	switch {
+	case passing(err):
+		return "", err
+	case errors.Is(err, errNoManifest) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		return errNoManifest.Error(), nil
+	case errors.As(err, new(*fs.PathError)):
 		return "it cannot be looked at: " + err.Error(), nil
-	} else if at != r.Changed {
+	}
+	return why, err
+}
+
+func (c *Cache) look(ctx context.Context, r *record, most int) (string, error) {
+	at, err := c.changed(r.path())
+	if err != nil {
+		return "", err
+	}
+	if at != r.Changed {
 		return "it was changed at " + time.Unix(0, at).UTC().Format(time.RFC3339), nil
 	}
 	if !r.Manifest {
@@ -202,19 +219,15 @@ func (c *Cache) altered(ctx context.Context, r *record, most int) (string, error
 	}
 	f, err := c.root().Open(manifestFile(r.Staging))
 	if err != nil {
-		return errNoManifest.Error(), nil
+		return "", errors.Join(errNoManifest, err)
 	}
 	defer f.Close()
 	tree, err := openTree(c.root(), r.path())
 	if err != nil {
-		return "its top directory cannot be opened: " + err.Error(), nil
+		return "", err
 	}
 	defer tree.Close()
-	why, err := compare(ctx, f, tree, most)
-	if errors.Is(err, errNoManifest) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return errNoManifest.Error(), nil
-	}
-	return why, err
+	return compare(ctx, f, tree, most)
 }
 
 // compare compares the tree with the manifest in f, most entries of it or all.
@@ -271,7 +284,7 @@ func compareSome(f io.ReaderAt, tree *os.File, n, from, count int64) (string, er
 		var st unix.Statx_t
 		err := unix.Statx(int(tree.Fd()), name, unix.AT_SYMLINK_NOFOLLOW, statxFields, &st)
 		if err != nil {
-			return fmt.Sprintf("%q: %v", name, err), nil
+			return "", &fs.PathError{Op: "statx", Path: strconv.Quote(name), Err: err}
 		}
 		if got := fingerprint(&st); !bytes.Equal(got[:], entries[:28]) {
 			return fmt.Sprintf("%q was changed at %s", name, time.Unix(st.Ctime.Sec, int64(st.Ctime.Nsec)).UTC().Format(time.RFC3339)), nil

@@ -37,6 +37,17 @@ func gone(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP)
 }
 
+// passing reports whether err tells of a want that comes back, and nothing about
+// what it was on.
+func passing(err error) bool {
+	for _, want := range []error{unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.EAGAIN, unix.EINTR} {
+		if errors.Is(err, want) {
+			return true
+		}
+	}
+	return false
+}
+
 // flockNow takes a lock on f or fails with EWOULDBLOCK.
 func flockNow(f *os.File, how int) error {
 	for {
