@@ -113,10 +113,11 @@ func readSmall(dir *os.Root, name string) ([]byte, error) {
 }
 
 // broken returns an error with ErrBroken in its chain, unless what it tells of is
-// want of something that comes back: nobody's work is thrown away for that.
+// want of something that comes back, of a right, or of a disk that can be read:
+// nobody's work is thrown away for that.
 func broken(format string, args ...any) error {
 	err := fmt.Errorf(format, args...)
-	for _, passing := range []error{unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.EAGAIN, unix.EINTR} {
+	for _, passing := range []error{unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.EAGAIN, unix.EINTR, unix.EIO, unix.EACCES, unix.EPERM} {
 		if errors.Is(err, passing) {
 			return err
 		}
