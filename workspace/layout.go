@@ -93,10 +93,11 @@ func makeLayout(root *os.Root) error {
 			return err
 		}
 	}
-	if id, err := readHostID(root); errors.Is(err, fs.ErrNotExist) || err == nil && id == "" {
+	id, err := readHostID(root)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && id == "" {
 		return writeHostID(root)
 	}
-	return nil
+	return err
 }
 
 // writeTag makes the tag's file. Until it has its name it is where a sweep looks

@@ -42,7 +42,7 @@ func (c *Cache) publish(s *staging, r *record) error {
 		for _, p := range r.parts() {
 			c.trash(p.name)
 		}
-		c.tidy(r)
+		_ = c.tidy(r)                          // an empty directory stays, until the target is wanted again
 		_ = c.root().Remove(recordFile(r.Key)) // if it stays it says "publishing", which the sweep clears
 		return err
 	}

@@ -179,7 +179,9 @@ func (c *Cache) remove(r *record, why string) error {
 		}
 		size = amount{} // all of it is in the first part's name
 	}
-	c.tidy(r)
+	if err := c.tidy(r); err != nil {
+		return err // nobody would know any more that the empty directory is the cache's
+	}
 	c.dropAll(r.Key)
 	c.unsettle(r)
 	if err := c.root().Remove(recordFile(r.Key)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -190,8 +192,16 @@ func (c *Cache) remove(r *record, why string) error {
 }
 
 // tidy removes the target's directory if r's entry was the last thing in it.
-func (c *Cache) tidy(r *record) {
-	if dir := r.Target.String(); r.Place == dir || strings.HasPrefix(r.Place, dir+"/") {
-		_ = c.root().Remove(dir) // fails as long as something else is in it, as it should
+func (c *Cache) tidy(r *record) error {
+	dir := r.Target.String()
+	if r.Place != dir && !strings.HasPrefix(r.Place, dir+"/") {
+		return nil
 	}
+	err := c.root().Remove(dir)
+	for _, stays := range []error{fs.ErrNotExist, unix.ENOTEMPTY, unix.EEXIST, unix.EBUSY, unix.ENOTDIR} {
+		if errors.Is(err, stays) {
+			return nil // gone, or something else is in it, on it or in its place
+		}
+	}
+	return err
 }

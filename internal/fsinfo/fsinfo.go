@@ -2,6 +2,7 @@
 package fsinfo
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -21,7 +22,7 @@ type Space struct {
 // SpaceAt returns the space of the file system that holds path.
 func SpaceAt(path string) (Space, error) {
 	var st unix.Statfs_t
-	if err := unix.Statfs(path, &st); err != nil {
+	if err := statfs(path, &st); err != nil {
 		return Space{}, &os.PathError{Op: "statfs", Path: path, Err: err}
 	}
 	unit := int64(st.Frsize)
@@ -33,6 +34,15 @@ func SpaceAt(path string) (Space, error) {
 		s.Inodes, s.FreeInodes = int64(st.Files), int64(st.Ffree)
 	}
 	return s, nil
+}
+
+// statfs goes on where a signal came between; statfs(2).
+func statfs(path string, st *unix.Statfs_t) error {
+	for {
+		if err := unix.Statfs(path, st); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
 }
 
 // networkFS names the file systems on which flock(2) may hang or lie, by the
@@ -54,7 +64,7 @@ var networkFS = map[int64]string{
 // system, and "" otherwise.
 func Network(path string) (string, error) {
 	var st unix.Statfs_t
-	if err := unix.Statfs(path, &st); err != nil {
+	if err := statfs(path, &st); err != nil {
 		return "", &os.PathError{Op: "statfs", Path: path, Err: err}
 	}
 	return networkFS[int64(uint32(st.Type))], nil
