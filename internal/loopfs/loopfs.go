@@ -54,6 +54,13 @@ func New(t testing.TB, fs string, size int64, extra ...string) string {
 
 	image := filepath.Join(dir, fs+".img")
 	format(t, fs, image, size, extra)
+	mountImage(t, image, point, fs, "")
+	return point
+}
+
+// mountImage mounts the image until the end of the test.
+func mountImage(t testing.TB, image, point, fs, options string) {
+	t.Helper()
 	loop, err := attach(image)
 	if missing(err) || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENXIO) {
 		t.Skipf("no loop device to be had: %v", err)
@@ -64,9 +71,8 @@ func New(t testing.TB, fs string, size int64, extra ...string) string {
 	// The kernel takes the device away from the image when its last user is gone:
 	// this descriptor until the mount is there, then the mount.
 	defer loop.Close()
-	mount(t, loop.Name(), point, fs, "")
+	mount(t, loop.Name(), point, fs, options)
 	t.Cleanup(func() { release(t, point, image) })
-	return point
 }
 
 // temp is t.TempDir with a way in for other users: tests become one to see
