@@ -28,11 +28,12 @@ var failing = []struct {
 	{"mkdir", []uint64{unix.SYS_MKDIRAT}, []unix.Errno{unix.EIO, unix.ENOSPC, unix.EACCES}, nil},
 	{"sync", []uint64{unix.SYS_FSYNC, unix.SYS_FDATASYNC, unix.SYS_SYNCFS}, []unix.Errno{unix.EIO, unix.ENOSPC}, nil},
 	{"lock", []uint64{unix.SYS_FLOCK}, []unix.Errno{unix.EINTR, unix.ENOLCK}, nil},
-	{"unlink", []uint64{unix.SYS_UNLINKAT}, []unix.Errno{unix.EIO, unix.EACCES, unix.EBUSY}, nil},
+	{"unlink", []uint64{unix.SYS_UNLINKAT}, []unix.Errno{unix.EIO, unix.EACCES}, nil},
 	{"list", []uint64{unix.SYS_GETDENTS64}, []unix.Errno{unix.EIO, unix.EINTR}, nil},
 	{"stat", []uint64{unix.SYS_NEWFSTATAT, unix.SYS_STATX, unix.SYS_FSTAT}, []unix.Errno{unix.EIO, unix.EACCES, unix.ENOMEM}, nil},
 	{"statfs", []uint64{unix.SYS_STATFS, unix.SYS_FSTATFS}, []unix.Errno{unix.EIO, unix.EINTR}, nil},
-	{"change", []uint64{unix.SYS_FCHMOD, unix.SYS_FCHMODAT, unix.SYS_FCHMODAT2, unix.SYS_UTIMENSAT, unix.SYS_FTRUNCATE, unix.SYS_FALLOCATE}, []unix.Errno{unix.EIO, unix.ENOSPC, unix.EINTR}, nil},
+	{"change", []uint64{unix.SYS_FCHMOD, unix.SYS_FCHMODAT, unix.SYS_FCHMODAT2, unix.SYS_UTIMENSAT}, []unix.Errno{unix.EIO, unix.ENOSPC}, nil},
+	{"truncate", []uint64{unix.SYS_FTRUNCATE, unix.SYS_FALLOCATE}, []unix.Errno{unix.EIO, unix.ENOSPC, unix.EINTR}, nil},
 	{"mount", []uint64{unix.SYS_MOUNT, unix.SYS_FSOPEN, unix.SYS_FSCONFIG, unix.SYS_FSMOUNT, unix.SYS_MOVE_MOUNT, unix.SYS_OPEN_TREE, unix.SYS_MOUNT_SETATTR}, []unix.Errno{unix.EIO, unix.ENOSPC, unix.EACCES, unix.ENOMEM}, nil},
 	{"unmount", []uint64{unix.SYS_UMOUNT2}, []unix.Errno{unix.EIO, unix.EBUSY}, nil},
 	{"copy", []uint64{unix.SYS_COPY_FILE_RANGE, unix.SYS_SENDFILE, unix.SYS_IOCTL}, []unix.Errno{unix.EIO, unix.ENOSPC, unix.EINTR}, nil},
@@ -72,18 +73,38 @@ func TestEachCallFails(t *testing.T) {
 			picked := sample(len(list), failuresPerOperation)
 			for i, n := range picked {
 				f := list[n]
+				// What cannot be read counts as changed, and is fetched again.
+				s.lenient = f.errno == unix.EIO || f.errno == unix.EACCES
 				s.try(op, f.String(), i%2 == 0, func(o order) {
 					v, a, log := strike(s, o, ptrace.Strike{Counts: f.counts, At: f.at + 1, Errno: f.errno})
 					if bad := s.outcome(f, o, a); v.Struck && bad != "" {
 						s.Errorf("%v: %s\n%s", f, bad, tail(log))
 					}
 				})
+				s.amnesty()
 			}
 			struck += len(picked)
 			t.Logf("%d of %d failures", len(picked), len(list))
 		})
 	}
 	t.Logf("%d failures", struck)
+}
+
+// amnesty lets the bystander have a tree again that nobody calls tampered with.
+func (s *scene) amnesty() {
+	s.Helper()
+	for _, r := range s.records() {
+		if r.Tampered == "" {
+			continue
+		}
+		for _, b := range s.near {
+			if b.mode == "shared" && r.Target == b.target && r.Kind == "shared" {
+				s.cleanup(b.path, b.run)
+				s.clear()
+				s.get(b.target, b.run, b.mode)
+			}
+		}
+	}
 }
 
 // failures lists what may fail in an operation. The kinds of failure take turns,
@@ -118,8 +139,15 @@ func (s *scene) failures(op operation) (list []failure) {
 func (s *scene) outcome(f failure, o order, a answer) string {
 	if !a.Failed {
 		switch {
-		case o.Op == opGet && o.Target == wanted && a.Path == "":
-			return "no path and no error"
+		case o.Op == opGet:
+			// With the store unreadable, what the cache has is served.
+			for _, v := range append(s.versions, small) {
+				if v.differs(a.Path) == "" {
+					s.versions = append(s.versions, v)
+					return ""
+				}
+			}
+			return "not a complete tree: " + s.incomplete(a.Path)
 		case o.Op == opCleanup && a.Outcome == "removed":
 			if s.names(strings.TrimPrefix(o.Path, s.Dir+"/")) != nil {
 				return "it is said to be removed, and is there"

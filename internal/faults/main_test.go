@@ -18,6 +18,7 @@ import (
 var (
 	all    = flag.Bool("faults-all", false, "strike every call, not a sample of them; takes most of an hour")
 	offset = flag.Int("faults-offset", 0, "begin the sample of calls that are struck so much later")
+	most   = flag.Int("faults-most", 0, "strike so many calls of each operation instead of the few that take a minute together")
 	images = flag.Int("faults-images", 5, "power failures for each file system")
 )
 
@@ -39,12 +40,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// sample picks at most about most of n things, evenly, or all of them by flag.
-func sample(n, most int) (picked []int) {
-	if testing.Short() {
-		most = most / 4
+// sample picks a few of n things, evenly, or more of them by flag.
+func sample(n, few int) (picked []int) {
+	if *most > 0 {
+		few = *most
+	} else if testing.Short() {
+		few = few / 4
 	}
-	step := max(1, (n+most-1)/max(most, 1))
+	step := max(1, (n+few-1)/max(few, 1))
 	if *all {
 		step = 1
 	}

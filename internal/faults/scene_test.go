@@ -24,6 +24,10 @@ type scene struct {
 	settings
 	near []bystander
 	log  *log
+
+	clones   bool   // the file system lets files share blocks
+	versions []tree // what the wanted target may be: a run that got one keeps it
+	lenient  bool   // a tree that could not be read may count as tampered with
 }
 
 // bystander is a run that nothing may hurt. No process that asked for its workspace
