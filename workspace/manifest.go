@@ -100,6 +100,19 @@ func openTree(dir *os.Root, name string) (*os.File, error) {
 	return dir.OpenFile(name, unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 }
 
+// openSub opens the directory name in dir, which is open, likewise.
+func openSub(dir int, name string) (*os.File, error) {
+	for {
+		fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if err == nil {
+			return os.NewFile(uintptr(fd), name), nil
+		}
+		if !errors.Is(err, unix.EINTR) {
+			return nil, err
+		}
+	}
+}
+
 type surveyor struct {
 	ctx      context.Context
 	m        *manifest
@@ -134,11 +147,11 @@ func (w *surveyor) entry(d *os.File, name, full string) error {
 	}
 	kind := st.Mode & unix.S_IFMT
 	if kind == unix.S_IFDIR {
-		child, err := unix.Openat(fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		child, err := openSub(fd, name)
 		if err != nil {
 			return err
 		}
-		if err := w.dir(os.NewFile(uintptr(child), name), full+"/"); err != nil {
+		if err := w.dir(child, full+"/"); err != nil {
 			return err
 		}
 	}

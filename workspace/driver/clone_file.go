@@ -169,6 +169,9 @@ var errShrunk = errors.New("the file became shorter while it was copied")
 func (w *worker) extent(out, in int, at, end int64) error {
 	for at < end && !w.stopped.Load() {
 		n, err := unix.Pread(in, w.buf[:min(int64(len(w.buf)), end-at)], at)
+		if err == unix.EINTR {
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -177,6 +180,9 @@ func (w *worker) extent(out, in int, at, end int64) error {
 		}
 		for data := w.buf[:n]; len(data) > 0; {
 			n, err := unix.Pwrite(out, data, at)
+			if err == unix.EINTR {
+				continue
+			}
 			if err != nil {
 				return err
 			}
