@@ -88,6 +88,14 @@ func makeLayout(root *os.Root) error {
 	if err := checkVersion(root); err != nil {
 		return err
 	}
+	// What frees the disk needs these, and must not need any disk for them.
+	for _, name := range []string{janitorLock, sweepLock} {
+		f, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
+		if err != nil {
+			return err
+		}
+		_ = f.Close() // nothing was written to it
+	}
 	if _, err := root.Lstat(tagFile); errors.Is(err, fs.ErrNotExist) {
 		if err := writeTag(root); err != nil {
 			return err

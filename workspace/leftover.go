@@ -47,7 +47,7 @@ func (s *sweep) deadStaging() error {
 			}
 			where := path.Join(stagingDir, id)
 			err = s.did(Removal{Path: c.abs(where), Reason: "whoever was making it died"}, func() (bool, error) {
-				ok := c.trash(where)
+				ok := c.trashStaging(id, amount{}) == nil
 				if err := c.root().Remove(note); err != nil && !errors.Is(err, fs.ErrNotExist) {
 					return false, err
 				}
@@ -148,11 +148,20 @@ func (s *sweep) tombstones() error {
 	return nil
 }
 
-// lockFiles removes old lock files, each while holding it.
+// lockFiles removes old lock files, each while holding it. Those of entries stay:
+// who removes an entry because the disk is full could not make them anew.
 func (s *sweep) lockFiles() error {
 	c := s.c
 	if s.opts.DryRun {
 		return nil
+	}
+	records, _, err := c.records()
+	if err != nil {
+		return err
+	}
+	needed := map[string]bool{janitorLock: true, sweepLock: true}
+	for _, r := range records {
+		needed[r.lock()], needed[chooserLock(r.Target)] = true, true
 	}
 	d, err := c.root().Open(locksDir)
 	if err != nil {
@@ -167,7 +176,7 @@ func (s *sweep) lockFiles() error {
 		name := path.Join(locksDir, n)
 		var st unix.Stat_t
 		err := unix.Fstatat(int(d.Fd()), n, &st, unix.AT_SYMLINK_NOFOLLOW)
-		if err != nil || c.now().Sub(time.Unix(st.Mtim.Unix())) < staleLock || name == sweepLock {
+		if err != nil || c.now().Sub(time.Unix(st.Mtim.Unix())) < staleLock || needed[name] {
 			continue
 		}
 		if lock, err := flock.Try(c.root(), name, flock.Exclusive); lock != nil && err == nil {

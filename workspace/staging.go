@@ -146,8 +146,8 @@ func (s *staging) discard() {
 	if s.published {
 		size = amount{}
 	}
-	_ = s.c.trashSized(s.dir(), size, nil) // it has said so, and a sweep takes it
-	_ = s.c.root().Remove(s.file())        // if it stays, the lock on it is gone with the next line, which is what counts
+	_ = s.c.trashStaging(s.id, size) // it has said so, and a sweep takes it
+	_ = s.c.root().Remove(s.file())  // if it stays, the lock on it is gone with the next line, which is what counts
 	s.lock.Unlock()
 }
 

@@ -87,7 +87,8 @@ func (s *sweep) begin() (err error) {
 
 // parts returns what this sweep does, in its order: temporary files before holds,
 // whose directories they keep, and holds after what dead processes were making, for
-// theirs count until that is gone. What no dry run tells, such as
+// theirs count until that is gone; the trash before what is written, for which a
+// full disk has no room. What no dry run tells, such as
 // old lock files, is not done by a plan; what is in the trash is removed already.
 func (s *sweep) parts() []func() error {
 	all := []func() error{s.ask, s.entries, s.tempFiles, s.deadStaging, s.strayHolds, s.mounts, s.tombstones, s.tampering, s.grown, s.shrink, s.quarantined, s.stalePins}
@@ -97,7 +98,7 @@ func (s *sweep) parts() []func() error {
 	case s.opts.DryRun:
 		return append(all, s.writePlan)
 	}
-	return append(all, s.plans, s.lockFiles, s.notes, s.settleRest, s.trash)
+	return append(all, s.plans, s.lockFiles, s.notes, s.trash, s.settleRest)
 }
 
 // did notes a removal and carries it out unless this is a dry run. do reports
@@ -352,6 +353,25 @@ func (s *sweep) strayHolds() error {
 	return nil
 }
 
+// lostObjects corrects records of objects that are gone: a crash or a full disk
+// kept whoever evicted one from writing it down. The caller has the janitor's lock.
+func (s *sweep) lostObjects() error {
+	c := s.c
+	records, _, err := c.records()
+	if err != nil || s.opts.DryRun {
+		return err
+	}
+	for _, r := range records {
+		if r.State != complete || r.Content == objectName || !r.spareObject() {
+			continue
+		}
+		if _, err := c.root().Lstat(path.Join(r.Place, objectName)); gone(err) {
+			c.evictObject(r, "it is gone already")
+		}
+	}
+	return nil
+}
+
 // shrink evicts down to the limit, or to what the caller wants to keep, and until
 // the disk has free what is to stay free: as evict, objects first.
 func (s *sweep) shrink() error {
@@ -361,6 +381,9 @@ func (s *sweep) shrink() error {
 		return err
 	}
 	defer lock.Unlock()
+	if err := s.lostObjects(); err != nil {
+		return err
+	}
 	a, err := c.account(nil, true, nil)
 	if err != nil {
 		return err

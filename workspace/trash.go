@@ -70,6 +70,17 @@ func (c *Cache) trashEntry(r *record, name string, size amount, then func()) err
 	return nil
 }
 
+// trashStaging is trashSized for the staging directory of id, which is no entry yet.
+// A full btrfs has no blocks to rename anything, and needs none to delete: nothing
+// is lost if a crash leaves half of it.
+func (c *Cache) trashStaging(id string, size amount) error {
+	err := c.trashSized(path.Join(stagingDir, id), size, nil)
+	if full(err) {
+		err = c.deleteIn(c.stopDeleting, stagingDir, id)
+	}
+	return err
+}
+
 // busyWaits is how long to wait before looking again at something that a process
 // still uses: most are about to end when their workspace is cleaned up.
 var busyWaits = []time.Duration{50 * time.Millisecond, 500 * time.Millisecond, 5 * time.Second, 30 * time.Second}
@@ -126,13 +137,17 @@ func (c *Cache) free(name string) bool {
 // delete deletes one thing in the trash: first what is mounted below it, by whom
 // ever, for no deletion goes through a mount. If something still uses that, the
 // error is mounts.ErrBusy and nothing is deleted.
-func (c *Cache) delete(ctx context.Context, name string) (err error) {
-	d, err := c.root().Open(trashDir)
+func (c *Cache) delete(ctx context.Context, name string) error {
+	return c.deleteIn(ctx, trashDir, name)
+}
+
+func (c *Cache) deleteIn(ctx context.Context, in, name string) (err error) {
+	d, err := c.root().Open(in)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	where := path.Join(trashDir, name)
+	where := path.Join(in, name)
 	if info := lstat(c.root(), where); info != nil && info.IsDir() {
 		if err := mounts.UnmountBelow(path.Join(c.realDir(), where)); err != nil && !gone(err) { // gone: a sweep deletes it too
 			return err
