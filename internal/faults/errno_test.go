@@ -59,7 +59,7 @@ func (f failure) String() string {
 
 // failuresPerOperation is how many calls of an operation fail unless the flag asks
 // for all.
-const failuresPerOperation = 24
+const failuresPerOperation = 16
 
 // TestEachCallFails lets each system call of each operation fail with each of what
 // it may fail with. The operation then does what it should all the same, or says

@@ -3,15 +3,15 @@ package faults_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/internal/faults/ptrace"
-	"github.com/cordonlabs/cordon/workspace"
 )
 
 // killsPerOperation is how many calls of an operation are struck unless the flag
 // asks for all: a second and a half's worth.
-const killsPerOperation = 20
+const killsPerOperation = 16
 
 // TestKilledAtEachCall is row 11 of the contract's table at every point: each
 // operation is killed when it enters each of its changing system calls.
@@ -46,7 +46,7 @@ func (op operation) scene(t *testing.T) *scene {
 	s := newScene(t, op.driver)
 	s.MaxSize = op.most
 	if op.name == "sweep" {
-		s.TTL = 7 * 24 * 3600e9
+		s.TTL = 7 * 24 * time.Hour
 	}
 	if op.driver == "overlay" {
 		c := s.open()
@@ -96,5 +96,3 @@ func (s *scene) try(op operation, when string, sweepFirst bool, fault func(order
 }
 
 func mustTarget(id string) cordon.TargetID { return request(id, runner, "shared").Target }
-
-var _ = workspace.KindRun

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -17,7 +18,7 @@ import (
 func TestFailedSyncOfTheFileSystemSettlesNothing(t *testing.T) {
 	s := newScene(t, "copy")
 	s.bystanders()
-	s.Ahead = 10 * 60 * 1e9 // what was made a moment ago is to be settled
+	s.Ahead = 10 * time.Minute // what was made a moment ago is to be settled
 	sweep := order{settings: s.settings, Op: opSweep}
 	syncs := func(c ptrace.Call) bool { return c.Number == unix.SYS_SYNCFS }
 	v, a, _ := strike(t, sweep, ptrace.Strike{Counts: syncs, At: 1, Errno: unix.EIO})
