@@ -147,18 +147,14 @@ func (c *Cache) evictObject(r *record, why string) (freed amount) {
 // dropObject removes the object that is kept beside r's tree. The caller has the
 // entry's lock, shared at least, and the janitor's.
 func (c *Cache) dropObject(now *record, why string) (amount, error) {
-	size, used, name := amount{now.Object, 1}, now.lastUsed, path.Join(now.Place, objectName)
+	size, name := amount{now.Object, 1}, path.Join(now.Place, objectName)
 	if err := c.unlinkObject(now); err != nil {
 		return amount{}, err
 	}
 	// The file first: a record of an object that is gone only counts too much.
 	_ = c.trashSized(name, size, nil) // it has said so
 	now.Object = 0
-	if err := c.writeRecord(now); err != nil {
-		return amount{}, err
-	}
-	// A rewritten record would look freshly used.
-	if err := c.root().Chtimes(recordFile(now.Key), used, used); err != nil {
+	if err := c.rewriteRecord(now); err != nil {
 		return amount{}, err
 	}
 	c.event(event{Action: "evict object", Key: now.Key, Path: name, Bytes: size.bytes, Reason: why})

@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/cordonlabs/cordon"
-	"github.com/cordonlabs/cordon/internal/faults/ptrace"
+	"github.com/cordonlabs/cordon/internal/ptrace"
 	"github.com/cordonlabs/cordon/target/dir"
 	"github.com/cordonlabs/cordon/workspace"
 	"github.com/cordonlabs/cordon/workspace/driver"

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/cordonlabs/cordon"
-	"github.com/cordonlabs/cordon/internal/faults/ptrace"
+	"github.com/cordonlabs/cordon/internal/ptrace"
 )
 
 // failing are the calls that may fail, and what the kernel says then.

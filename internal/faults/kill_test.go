@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/cordonlabs/cordon"
-	"github.com/cordonlabs/cordon/internal/faults/ptrace"
+	"github.com/cordonlabs/cordon/internal/ptrace"
 )
 
 // killsPerOperation is how many calls of an operation are struck unless the flag

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/cordonlabs/cordon/internal/faults/ptrace"
+	"github.com/cordonlabs/cordon/internal/ptrace"
 )
 
 // killAt tells a child that is ready to go on, and kills it when any of its

@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/cordonlabs/cordon/internal/faults/ptrace"
+	"github.com/cordonlabs/cordon/internal/ptrace"
 )
 
 const childEnv = "CORDON_TEST_PTRACE_DIR"
