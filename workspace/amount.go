@@ -1,11 +1,5 @@
 package workspace
 
-import (
-	"fmt"
-
-	"github.com/cordonlabs/cordon"
-)
-
 // amount is a part of the disk: bytes of allocated blocks, and inodes, which run
 // out before the bytes where a corpus is stored.
 type amount struct{ bytes, inodes int64 }
@@ -18,11 +12,3 @@ func (a amount) any() bool { return a.bytes > 0 || a.inodes > 0 }
 
 // covers reports whether a is enough where b is asked for.
 func (a amount) covers(b amount) bool { return a.bytes >= b.bytes && a.inodes >= b.inodes }
-
-// String renders a for people: the inodes only where there are many for the bytes.
-func (a amount) String() string {
-	if a.inodes > 0 && a.bytes < a.inodes*4096 {
-		return fmt.Sprintf("%s and %d inodes", cordon.FormatBytes(a.bytes), a.inodes)
-	}
-	return cordon.FormatBytes(a.bytes)
-}

@@ -147,10 +147,7 @@ func (c *Cache) shortage(a *account, s *staging, want reservation, over int64, d
 			size(want.Bytes), size(over), size(a.limit), size(a.recorded.bytes), size(a.reserved))
 		e.Fix = "wait for runs to end, clean up their workspaces ('cordon cache ls' shows who holds what), or raise CACHE_MAX_SIZE"
 	} else {
-		free := amount{a.space.Free, a.space.FreeInodes}
-		e.Err = fmt.Errorf("%s more are short of %s on the disk: %s bytes and %d inodes are free, of which %s and %d stay free (CACHE_MIN_FREE) and %s and %d are promised to work under way; runs hold %s",
-			amount{want.Bytes, want.Inodes}, amount{max(disk.bytes, 0), max(disk.inodes, 0)},
-			size(free.bytes), free.inodes, size(a.floor.bytes), a.floor.inodes, size(a.pending.bytes), a.pending.inodes, size(a.recorded.bytes))
+		e.Err = a.diskShort(amount{want.Bytes, want.Inodes}, disk)
 		e.Fix = "free the disk of what is not the cache's, wait for runs to end, clean up their workspaces ('cordon cache ls' shows who holds what), or lower CACHE_MIN_FREE"
 	}
 	pinned, err := c.pinnedBytes(a.records)
@@ -174,6 +171,18 @@ func (c *Cache) shortage(a *account, s *staging, want reservation, over int64, d
 	}
 	eldest := !slices.ContainsFunc(a.others, func(o reservation) bool { return o.elder(s.note) })
 	return &shortage{wait: len(a.others) > 0 && (s.note.Bytes == 0 || eldest), err: e}, nil
+}
+
+// diskShort says which of bytes and inodes the disk is short of for somebody who
+// wants so much in all.
+func (a *account) diskShort(want, disk amount) error {
+	if disk.bytes <= 0 {
+		return fmt.Errorf("needs %d inodes, and the disk is short of %d: %d are free, of which %d stay free (CACHE_MIN_FREE) and %d are promised to work under way",
+			want.inodes, disk.inodes, a.space.FreeInodes, a.floor.inodes, a.pending.inodes)
+	}
+	size := cordon.FormatBytes
+	return fmt.Errorf("needs %s, and the disk is short of %s: %s are free, of which %s stay free (CACHE_MIN_FREE) and %s are promised to work under way; runs hold %s",
+		size(want.bytes), size(disk.bytes), size(a.space.Free), size(a.floor.bytes), size(a.pending.bytes), size(a.recorded.bytes))
 }
 
 // who names a hold's run, for people.
