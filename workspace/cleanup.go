@@ -21,16 +21,18 @@ type Caller struct {
 // has reports whether h is the caller's to end: its own run's, or taken by an
 // execution of the same chain. An earlier one of the chain is closed by now.
 func (by Caller) has(h *hold) bool {
-	if by.Run != "" && h.Run == by.Run {
-		return true
+	return by.names(h) || slices.ContainsFunc(h.owners(), by.Owner.sameChain)
+}
+
+// names reports whether the caller's run is the one that h is of by its name.
+func (by Caller) names(h *hold) bool { return by.Run != "" && h.Run == by.Run }
+
+// sameChain reports whether o and w are the same execution, or of the same chain.
+func (o Owner) sameChain(w Owner) bool {
+	if o.Cluster != w.Cluster || o.Namespace != w.Namespace {
+		return false
 	}
-	o := by.Owner
-	return slices.ContainsFunc(h.owners(), func(w Owner) bool {
-		if o.Cluster != w.Cluster || o.Namespace != w.Namespace {
-			return false
-		}
-		return o.RunID != "" && o.RunID == w.RunID || o.FirstRunID != "" && o.FirstRunID == w.FirstRunID
-	})
+	return o.RunID != "" && o.RunID == w.RunID || o.FirstRunID != "" && o.FirstRunID == w.FirstRunID
 }
 
 // Cleanup ends what a run has at path. What happens depends on what the cache
@@ -49,21 +51,21 @@ func (c *Cache) Cleanup(ctx context.Context, path string, by Caller) (Cleaned, e
 	if err := c.revive(); err != nil {
 		return Cleaned{Outcome: Unknown, Path: path}, err
 	}
-	res, err := c.cleanup(path, by)
+	res, err := c.cleanup(ctx, path, by)
 	if lacking(err) && c.rebuild() == nil {
-		res, err = c.cleanup(path, by)
+		res, err = c.cleanup(ctx, path, by)
 	}
 	res.Path = path
 	return res, diskError("clean up", path, err)
 }
 
-func (c *Cache) cleanup(path string, by Caller) (Cleaned, error) {
+func (c *Cache) cleanup(ctx context.Context, path string, by Caller) (Cleaned, error) {
 	k, shared, why := c.locate(path)
 	if why != "" {
 		return c.unknown(path, why), nil
 	}
 	if shared {
-		return c.cleanupShared(k, path, by)
+		return c.cleanupShared(ctx, k, path, by)
 	}
 	return c.cleanupRun(k, path)
 }
@@ -112,7 +114,7 @@ func (c *Cache) locate(path string) (k key, shared bool, why string) {
 }
 
 // cleanupShared ends the caller's hold. Deleting is the eviction's business.
-func (c *Cache) cleanupShared(k key, path string, by Caller) (Cleaned, error) {
+func (c *Cache) cleanupShared(ctx context.Context, k key, path string, by Caller) (Cleaned, error) {
 	r, err := c.readRecord(k)
 	if err != nil && !errors.Is(err, errUnreadable) {
 		return Cleaned{}, err
@@ -126,7 +128,14 @@ func (c *Cache) cleanupShared(k key, path string, by Caller) (Cleaned, error) {
 	}
 	dropped := 0
 	for name, h := range all {
-		if by.has(h) && c.drop(name) {
+		if !by.has(h) {
+			continue
+		}
+		shared, err := c.disown(ctx, name, h, by)
+		if err != nil {
+			return Cleaned{}, err
+		}
+		if shared || c.drop(name) {
 			dropped++
 		}
 	}
@@ -138,6 +147,30 @@ func (c *Cache) cleanupShared(k key, path string, by Caller) (Cleaned, error) {
 		return Cleaned{Outcome: Kept, Reason: "it is shared, and the caller held nothing of it"}, nil
 	}
 	return Cleaned{Outcome: Released, Reason: fmt.Sprintf("it is shared: the caller's hold ended, %d others have it", len(all)-dropped)}, nil
+}
+
+// disown takes the caller out of those who asked for the hold name, h, where that is
+// of a run of another name and others asked for it too. It reports whether it did:
+// otherwise the hold is the caller's alone.
+func (c *Cache) disown(ctx context.Context, name string, h *hold, by Caller) (bool, error) {
+	if by.names(h) || !slices.ContainsFunc(h.owners(), func(o Owner) bool { return !by.Owner.sameChain(o) }) {
+		return false, nil
+	}
+	l, err := c.leaseOn(ctx, name)
+	if l == nil || err != nil {
+		return false, err
+	}
+	defer l.Release()
+	done := false
+	err = c.rewrite(ctx, name, l.f, func(now hold) (hold, bool) {
+		others := slices.DeleteFunc(now.owners(), by.Owner.sameChain)
+		if now.Run == unreadable || len(others) == 0 {
+			return now, false
+		}
+		now.Owner, now.Earlier, done = others[0], others[1:], true
+		return now, true
+	})
+	return done, err
 }
 
 func (c *Cache) cleanupRun(k key, path string) (Cleaned, error) {

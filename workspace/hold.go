@@ -5,12 +5,10 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,10 +17,10 @@ import (
 	"github.com/cordonlabs/cordon/internal/durable"
 )
 
-// A hold is one run's claim on one entry: a file that outlives the process that
-// made it, and a shared lock on that very file for as long as a process that
-// asked for the entry lives. Asking again adds nothing; one Cleanup ends it
-// (CONTRACT §8.2). The file's modification time is when the run last asked.
+// A hold is one run's claim on one entry: a file that outlives whoever made it.
+// Asking again adds nothing; one Cleanup ends it (CONTRACT §8.2). Its modification
+// time is when the run last asked, or was found to be open. A shared lock on it says
+// that somebody works there, or that the process lives which asked; see letGo.
 type hold struct {
 	Run   string    `json:"run_id"`
 	Owner Owner     `json:"owner"` // who asked last
@@ -69,6 +67,8 @@ func (c *Cache) holdLife() time.Duration {
 	return holdLife
 }
 
+// expired reports whether h has not been renewed for too long. That is enough for a
+// sweep to end it, if that finds out nothing else about its run.
 func (c *Cache) expired(h *hold) bool {
 	switch {
 	case h.Entry != "":
@@ -77,6 +77,13 @@ func (c *Cache) expired(h *hold) bool {
 		return !h.live && c.now().After(h.Kept.Until)
 	}
 	return !h.live && (h.Bound || c.now().Sub(h.renewed) > c.holdLife())
+}
+
+// counts reports whether h keeps what it holds. Of a run that Temporal knows of, only
+// a sweep may say that it does not, for only a sweep asks: holds of open runs look
+// old when nobody has asked for long.
+func (c *Cache) counts(h *hold) bool {
+	return !c.expired(h) || h.Entry == "" && h.Kept == nil && slices.ContainsFunc(h.owners(), Owner.known)
 }
 
 // hasView reports whether the view that h is for is being made, or is there.
@@ -104,23 +111,6 @@ func (c *Cache) hold(ctx context.Context, k key, req Request) error {
 // holdOf returns what req's run writes into a hold of its own.
 func (c *Cache) holdOf(req Request) hold {
 	return hold{Run: req.Run.String(), Owner: req.Owner, Bound: c.bound, KeepOnFailure: req.KeepOnFailure, Host: c.host, Since: c.now().UTC()}
-}
-
-// letGo takes this process's lock off the run's hold, where somebody else knows
-// whether the run is over: then the lock must not say that it is not, for as long
-// as the process lives. Whoever works in the entry has a lock of his own (Use).
-func (c *Cache) letGo(k key, req Request) {
-	if !c.known(req.Owner) || c.bound {
-		return
-	}
-	name := holdFile(k, req.Run)
-	c.mu.Lock()
-	l := c.leases[name]
-	delete(c.leases, name)
-	c.mu.Unlock()
-	if l.file != nil {
-		_ = l.file.Close() // what was written to it is synced elsewhere
-	}
 }
 
 // holdFor makes the view that is made in staging for req's run hold the base k, for
@@ -205,82 +195,6 @@ func (c *Cache) createIn(dir, name string) (f *os.File, err error) {
 	return f, err
 }
 
-// renew reports whether the hold exists already, and if so makes this process
-// one of those that have it, and h's owner the one who asked last.
-func (c *Cache) renew(ctx context.Context, name string, h hold) (bool, error) {
-	root := c.root()
-	info, err := root.Lstat(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	if l := c.kept(name); l.file == nil || l.owner != h.Owner || !sameFile(l.file, info) {
-		f, err := root.OpenFile(name, os.O_RDWR, 0)
-		if errors.Is(err, fs.ErrNotExist) {
-			return false, nil
-		}
-		if err != nil {
-			return false, err
-		}
-		// Only who looks whether the hold may go locks it exclusively, for an
-		// instant; once we have it, either it is gone or it stays.
-		if err := flockWait(ctx, f, unix.LOCK_SH); err != nil {
-			f.Close()
-			return false, err
-		}
-		if !sameFile(f, lstat(root, name)) {
-			f.Close()
-			return false, nil
-		}
-		if err := c.amend(name, f, h); err != nil {
-			f.Close()
-			return false, err
-		}
-		c.keep(name, lease{f, h.Owner})
-	}
-	if now := c.now(); now.Sub(info.ModTime()) >= stampGrain {
-		err := root.Chtimes(name, now, now)
-		if errors.Is(err, fs.ErrNotExist) {
-			return false, nil
-		}
-		return err == nil, err
-	}
-	return true, nil
-}
-
-// amend writes into f, the hold name, that h's owner asked for it too, if it was
-// another one so far. The run lives on if it was kept for having failed.
-func (c *Cache) amend(name string, f *os.File, h hold) error {
-	old, err := decodeHold(f)
-	if err != nil || old.Entry != "" || old.Owner == h.Owner && old.Kept == nil {
-		return err
-	}
-	h.Since, h.Bound = old.Since, old.Bound && h.Bound
-	h.Earlier = slices.DeleteFunc(old.owners(), func(o Owner) bool { return o == h.Owner })
-	h.Earlier = h.Earlier[:min(len(h.Earlier), maxEarlier)]
-	if err := rewriteHold(f, h); err != nil {
-		return err
-	}
-	c.syncSoon(name)
-	return nil
-}
-
-// rewriteHold changes a hold in place, for the locks are on this very file. Who
-// reads it meanwhile, or after a crash, reads one value and ignores what is behind
-// it. The caller has it locked, shared at least.
-func rewriteHold(f *os.File, h hold) error {
-	b, err := json.Marshal(h)
-	if err != nil {
-		return err
-	}
-	if _, err := f.WriteAt(b, 0); err != nil {
-		return err
-	}
-	return f.Truncate(int64(len(b)))
-}
-
 // drop ends a hold and reports whether it existed.
 func (c *Cache) drop(name string) bool {
 	c.mu.Lock()
@@ -323,126 +237,4 @@ func (c *Cache) dropAll(k key) {
 		c.drop(path.Join(dir, n))
 	}
 	_ = c.root().Remove(dir) // fails where a hold has just been added; the sweep looks again
-}
-
-// prune closes the locks on holds that others have ended meanwhile: another
-// worker's cleanup does not tell this one.
-func (c *Cache) prune() {
-	root := c.root()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for name, l := range c.leases {
-		if !sameFile(l.file, lstat(root, name)) {
-			delete(c.leases, name)
-			_ = l.file.Close() // it is gone
-		}
-	}
-}
-
-// lease is a locked hold: this process has asked for what it holds.
-type lease struct {
-	file  *os.File
-	owner Owner // for whom it was asked last
-}
-
-// keep remembers a lease for as long as the process lives.
-func (c *Cache) keep(name string, l lease) {
-	c.mu.Lock()
-	old := c.leases[name]
-	c.leases[name] = l
-	c.mu.Unlock()
-	if old.file != nil {
-		_ = old.file.Close() // the new descriptor holds the lock now
-	}
-}
-
-func (c *Cache) kept(name string) lease {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.leases[name]
-}
-
-// holds returns who holds k. A hold that cannot be read counts as one of an
-// unknown run, until it expires.
-func (c *Cache) holds(k key) (map[string]*hold, error) {
-	dir := path.Join(holdsDir, string(k))
-	d, err := c.root().Open(dir)
-	if err != nil {
-		return nil, ignoreGone(err)
-	}
-	defer d.Close()
-	all, _, err := holdsIn(d, dir)
-	return all, err
-}
-
-// holdsIn returns the holds in d, the directory dir of an entry's holds, and what
-// has a temporary name there.
-func holdsIn(d *os.File, dir string) (all map[string]*hold, temporary []string, err error) {
-	names, err := d.Readdirnames(-1)
-	if err != nil {
-		return nil, nil, err
-	}
-	all = make(map[string]*hold, len(names))
-	for _, n := range names {
-		name := path.Join(dir, n)
-		if strings.HasPrefix(n, ".") {
-			temporary = append(temporary, name)
-			continue
-		}
-		h, err := readHold(d, n)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		all[name] = h
-	}
-	return all, temporary, nil
-}
-
-func readHold(d *os.File, name string) (*hold, error) {
-	f, err := openAt(d, name, os.O_RDWR)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	h, err := decodeHold(f)
-	if err != nil {
-		return nil, err
-	}
-	switch err := flockNow(f, unix.LOCK_EX); {
-	case errors.Is(err, unix.EWOULDBLOCK):
-		h.live = true
-	case err != nil:
-		return nil, err
-	}
-	return h, nil
-}
-
-func decodeHold(f *os.File) (*hold, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	h := &hold{}
-	if json.NewDecoder(io.NewSectionReader(f, 0, info.Size())).Decode(h) != nil {
-		h = &hold{Run: "(unreadable)"}
-	}
-	h.renewed = info.ModTime()
-	return h, nil
-}
-
-// held returns a hold on k that still counts, or nil.
-func (c *Cache) held(k key) (*hold, error) {
-	all, err := c.holds(k)
-	if err != nil {
-		return nil, err
-	}
-	for _, h := range all {
-		if !c.expired(h) {
-			return h, nil
-		}
-	}
-	return nil, nil
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/cordonlabs/cordon/internal/flock"
 )
 
 // kept says why what a run held stays although the run is over. It is written
@@ -26,24 +28,27 @@ func (c *Cache) Keep(ctx context.Context, path string) (until time.Time, err err
 	if why != "" || shared {
 		return time.Time{}, nil
 	}
+	lock, err := flock.Acquire(ctx, c.root(), runLock(k), flock.Shared, nil)
+	if err != nil {
+		return time.Time{}, diskError("keep workspace", path, err)
+	}
+	defer c.heed(k) // a cleanup may meet the lock
+	defer lock.Unlock()
+	r, err := c.current(k)
+	if r == nil || err != nil {
+		return time.Time{}, diskError("keep workspace", path, err)
+	}
 	all, err := c.holds(k)
 	if err != nil {
 		return time.Time{}, diskError("keep workspace", path, err)
 	}
-	for name, h := range all {
-		if h.Entry != "" {
-			continue
-		}
+	for name := range all {
 		l, err := c.leaseOn(ctx, name)
 		if l == nil || err != nil {
 			return time.Time{}, diskError("keep workspace", path, err)
 		}
 		defer l.Release()
-		r, err := c.current(k)
-		if r == nil || err != nil {
-			return time.Time{}, diskError("keep workspace", path, err)
-		}
-		until, err := c.markKept(l.f, h, r, "failed", c.now())
+		until, err := c.markKept(ctx, name, l.f, r, "failed", c.now(), func(h hold) bool { return h.Entry == "" })
 		return until, diskError("keep workspace", path, err)
 	}
 	return time.Time{}, nil
@@ -75,6 +80,9 @@ func (s *sweep) keep(name string, k key) (bool, error) {
 		return false, err
 	}
 	fate := s.fates[h.Owner]
+	if s.over(h) == "" || !fate.Failed || !h.KeepOnFailure || !sameFile(f, lstat(c.root(), name)) {
+		return true, nil // it is another execution's by now, which this sweep knows nothing of
+	}
 	since := fate.Closed
 	if since.IsZero() {
 		since = h.renewed
@@ -82,20 +90,29 @@ func (s *sweep) keep(name string, k key) (bool, error) {
 	if s.asked.After(since.Add(c.holdLife())) || s.opts.DryRun {
 		return s.opts.DryRun, nil
 	}
-	_, err = c.markKept(f, h, r, fate.Status, since)
+	_, err = c.markKept(s.ctx, name, f, r, fate.Status, since, func(now hold) bool { return now.Owner == h.Owner })
 	return err == nil, err
 }
 
-// markKept writes into f, the hold h on r, that the workspace stays. The caller has
-// f locked.
-func (c *Cache) markKept(f *os.File, h *hold, r *record, status string, since time.Time) (time.Time, error) {
-	h.Kept = &kept{Status: status, Until: since.Add(c.holdLife())}
-	if err := rewriteHold(f, *h); err != nil {
+// markKept writes into f, the hold name on r, that the workspace stays, if still is
+// true of it. The caller has f locked.
+func (c *Cache) markKept(ctx context.Context, name string, f *os.File, r *record, status string, since time.Time, still func(hold) bool) (time.Time, error) {
+	until := time.Time{}
+	var workflow string
+	err := c.rewrite(ctx, name, f, func(h hold) (hold, bool) {
+		if !still(h) {
+			return h, false
+		}
+		until, workflow = since.Add(c.holdLife()), h.Owner.WorkflowID
+		h.Kept = &kept{Status: status, Until: until}
+		return h, true
+	})
+	if err != nil || until.IsZero() {
 		return time.Time{}, err
 	}
 	c.log.Warn("the workspace of a failed run is kept", "path", c.abs(r.path()), "target", r.Target, "run", r.Run,
-		"workflow_id", h.Owner.WorkflowID, "status", status, "until", h.Kept.Until.UTC().Format(time.RFC3339),
+		"workflow_id", workflow, "status", status, "until", until.UTC().Format(time.RFC3339),
 		"fix", "to remove it earlier: cordon cleanup "+c.abs(r.path()))
 	c.event(event{Action: "keep", Key: r.Key, Path: path.Join(r.Place, r.Content), Bytes: r.total(), Reason: "its run " + status + " (keep_on_failure)"})
-	return h.Kept.Until, nil
+	return until, nil
 }

@@ -63,7 +63,7 @@ func (c *Cache) holders(r *record) ([]Holder, error) {
 	}
 	list := []Holder{}
 	for _, h := range all {
-		if !c.expired(h) {
+		if c.counts(h) {
 			holder := Holder{Run: h.Run, Owner: h.Owner, Host: h.Host, Since: h.Since, Live: h.live}
 			if h.Entry == "" { // one of a view ends with it
 				holder.Expires = h.renewed.Add(c.holdLife())

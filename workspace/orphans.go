@@ -13,10 +13,11 @@ import (
 // sweep asks who knows, about every run that has a hold, all at once. What nobody
 // can tell stays until the hold expires.
 
-// known reports whether somebody knows if o's run is over.
-func (c *Cache) known(o Owner) bool {
-	return c.states != nil && o.Cluster != "" && o.Namespace != "" && o.RunID != ""
-}
+// known reports whether some Temporal knows if o's run is over.
+func (o Owner) known() bool { return o.Cluster != "" && o.Namespace != "" && o.RunID != "" }
+
+// known reports whether that Temporal can be asked.
+func (c *Cache) known(o Owner) bool { return c.states != nil && o.known() }
 
 // ask asks what became of the runs that have holds. A run that is open renews
 // its hold: what expires is what nobody could tell for long.

@@ -144,6 +144,19 @@ func TestOrphans(t *testing.T) {
 		}
 	})
 
+	t.Run("nothing is evicted for its age that nobody asked about", func(t *testing.T) {
+		b, reg := newAsking(t, limited(1<<20), func(o *workspace.Options) { o.TTL = 20 * time.Minute })
+		ws := b.ask("R", cordon.Isolated)
+		reg.set("R", open())
+		b.put("big", random(1, 1<<20-8192))
+		b.pass(25 * time.Minute) // the next sweep is about to come
+		mustBeKind(t, b.getErr("big", "R2", cordon.Isolated), cordon.NoSpace)
+		mustBeTree(t, ws.Path, project)
+		if h := b.entries()[b.rel(ws.Path)].Holders; len(h) != 1 {
+			t.Errorf("holders = %+v", h)
+		}
+	})
+
 	t.Run("all are asked about at once, those without an owner not at all", func(t *testing.T) {
 		b, reg := newAsking(t)
 		for i := range 5 {
@@ -285,6 +298,55 @@ func TestOneRunIDOfSeveralExecutions(t *testing.T) {
 			}
 		})
 	}
+
+	t.Run("several that ask at one instant are all remembered", func(t *testing.T) {
+		b, reg := newAsking(t)
+		other := b.open()
+		defer other.Close()
+		for round := range 50 {
+			run := name("R%d", round)
+			ws := b.ask(run, cordon.Shared, as("one"))
+			var both sync.WaitGroup
+			for i, c := range []*workspace.Cache{b.cache, other} {
+				both.Go(func() {
+					req := request("T", run, cordon.Shared)
+					as(name("%d", i))(&req)
+					if _, err := c.Get(t.Context(), req); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			both.Wait()
+			for i := range 2 { // one of them is open, each in turn
+				reg.set("one", b.over(time.Hour))
+				reg.set(name("%d", i), open())
+				reg.set(name("%d", 1-i), b.over(time.Hour))
+				b.pass(time.Minute)
+				b.sweep()
+				if h := b.entries()[b.rel(ws.Path)].Holders; len(h) != 1 {
+					t.Fatalf("round %d: execution %d was forgotten: %+v", round, i, h)
+				}
+			}
+			b.cleanup(ws.Path, run)
+		}
+	})
+
+	t.Run("one that cleans up under another run id ends its own part alone", func(t *testing.T) {
+		b, _ := newAsking(t)
+		owner := func(id string) workspace.Owner {
+			return workspace.Owner{Cluster: "c", Namespace: "default", WorkflowID: id, FirstRunID: id, RunID: id}
+		}
+		for _, id := range []string{"one", "two"} {
+			b.ask("R", cordon.Shared, func(r *workspace.Request) { r.Owner = owner(id) })
+		}
+		for i, id := range []string{"two", "one"} {
+			_, err := b.cache.Cleanup(t.Context(), b.path("T/workspace"), workspace.Caller{Run: id, Owner: owner(id)})
+			must(t, err)
+			if h := b.entries()["T/workspace"].Holders; len(h) != 1-i {
+				t.Errorf("after %s: %+v", id, h)
+			}
+		}
+	})
 
 	t.Run("any of them may clean up", func(t *testing.T) {
 		b, _ := newAsking(t)

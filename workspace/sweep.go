@@ -271,11 +271,11 @@ func (s *sweep) removeIfStill(r *record) (bool, error) {
 // strayHolds ends holds on entries that do not exist, and expired ones.
 func (s *sweep) strayHolds() error {
 	c := s.c
-	left, err := mounts.Below(path.Join(c.realDir(), trashDir))
-	if err != nil {
-		return err
+	// Nothing in the trash is mounted any more, so that no view there is in use.
+	unmounted := func() bool {
+		left, err := mounts.Below(path.Join(c.realDir(), trashDir))
+		return err == nil && len(left) == 0
 	}
-	unmounted := len(left) == 0
 	keys, err := c.list(holdsDir)
 	if err != nil {
 		return err
@@ -311,7 +311,7 @@ func (s *sweep) strayHolds() error {
 			switch {
 			case s.keeps[name]:
 				continue
-			case h.live && h.Entry != "" && unmounted && !c.hasView(h):
+			case h.live && h.Entry != "" && !c.hasView(h) && unmounted():
 				// Another process than the one that made the view cleaned it up, and the
 				// view was in use then: nobody was left to end this.
 				why = "the view of run " + h.Run + " is gone"

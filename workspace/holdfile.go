@@ -1,0 +1,215 @@
+package workspace
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// holds returns who holds k. A hold that cannot be read counts as one of an
+// unknown run, until it expires.
+func (c *Cache) holds(k key) (map[string]*hold, error) {
+	dir := path.Join(holdsDir, string(k))
+	d, err := c.root().Open(dir)
+	if err != nil {
+		return nil, ignoreGone(err)
+	}
+	defer d.Close()
+	all, _, err := holdsIn(d, dir)
+	return all, err
+}
+
+// holdsIn returns the holds in d, the directory dir of an entry's holds, and what
+// has a temporary name there.
+func holdsIn(d *os.File, dir string) (all map[string]*hold, temporary []string, err error) {
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		return nil, nil, err
+	}
+	all = make(map[string]*hold, len(names))
+	for _, n := range names {
+		name := path.Join(dir, n)
+		if strings.HasPrefix(n, ".") {
+			temporary = append(temporary, name)
+			continue
+		}
+		h, err := readHold(d, n)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		all[name] = h
+	}
+	return all, temporary, nil
+}
+
+func readHold(d *os.File, name string) (*hold, error) {
+	f, err := openAt(d, name, os.O_RDWR)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	h, err := decodeHold(f)
+	if err != nil {
+		return nil, err
+	}
+	h.live, err = locked(f)
+	return h, err
+}
+
+// locked reports whether somebody has f locked, shared, and not only looks whether
+// others do, as this does.
+func locked(f *os.File) (bool, error) {
+	const looks = 20 // of others, each a few microseconds long
+	for range looks {
+		err := flockNow(f, unix.LOCK_EX)
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return false, err
+		}
+		if err = flockNow(f, unix.LOCK_SH); err == nil {
+			// Whoever only looked may be gone by now.
+			err = flockNow(f, unix.LOCK_EX)
+			return errors.Is(err, unix.EWOULDBLOCK), ignoreBusy(err)
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return false, err
+		}
+		time.Sleep(50 * time.Microsecond)
+	}
+	return true, nil
+}
+
+// unreadable is the run of a hold that cannot be read.
+const unreadable = "(unreadable)"
+
+// mostHold is how long a hold may be, in bytes: some hundred for each owner.
+const mostHold = 1 << 20
+
+// decodeHold reads the hold in f. One that is being rewritten is read again once
+// that is done.
+func decodeHold(f *os.File) (*hold, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	h := &hold{}
+	read := func() error { return json.NewDecoder(io.NewSectionReader(f, 0, mostHold)).Decode(h) }
+	if read() != nil {
+		unlock, err := lockContent(context.Background(), f)
+		if err != nil {
+			return nil, err
+		}
+		*h = hold{}
+		err = read()
+		unlock()
+		if err != nil {
+			h = &hold{Run: unreadable}
+		}
+	}
+	h.renewed = info.ModTime()
+	return h, nil
+}
+
+// lockContent excludes others from rewriting what is in the hold f. It is another
+// lock than that of whoever works there (flock), and had for an instant: an open
+// file description lock (fcntl(2)).
+func lockContent(ctx context.Context, f *os.File) (unlock func(), err error) {
+	lock := unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart, Len: 1}
+	for {
+		err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &lock)
+		switch {
+		case err == nil:
+			return func() {
+				lock.Type = unix.F_UNLCK
+				_ = unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &lock) // it ends with f otherwise
+			}, nil
+		case !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EINTR):
+			return nil, &fs.PathError{Op: "fcntl", Path: f.Name(), Err: err}
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(100 * time.Microsecond):
+		}
+	}
+}
+
+// held returns a hold on k that still counts, or nil.
+func (c *Cache) held(k key) (*hold, error) {
+	all, err := c.holds(k)
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range all {
+		if c.counts(h) {
+			return h, nil
+		}
+	}
+	return nil, nil
+}
+
+// amend writes into f, the hold name, that h's owner asked for it too, if it was
+// another one so far. The run lives on if it was kept for having failed.
+func (c *Cache) amend(ctx context.Context, name string, f *os.File, h hold) error {
+	old, err := decodeHold(f)
+	if err != nil || old.asked(h.Owner) {
+		return err
+	}
+	return c.rewrite(ctx, name, f, func(old hold) (hold, bool) {
+		if old.asked(h.Owner) { // another attempt was quicker
+			return old, false
+		}
+		h.Since, h.Bound = old.Since, old.Bound && h.Bound
+		h.Earlier = nil
+		if old.Run != unreadable {
+			h.Earlier = slices.DeleteFunc(old.owners(), func(o Owner) bool { return o == h.Owner })
+		}
+		h.Earlier = h.Earlier[:min(len(h.Earlier), maxEarlier)]
+		return h, true
+	})
+}
+
+// asked reports whether there is nothing to write down when o asks for h.
+func (h *hold) asked(o Owner) bool { return h.Entry != "" || h.Owner == o && h.Kept == nil }
+
+// rewrite changes the hold name in its file f, for the locks are on this very file,
+// unless change says that there is nothing to change. Who reads it after a crash
+// reads one value and ignores what is behind it.
+func (c *Cache) rewrite(ctx context.Context, name string, f *os.File, change func(hold) (hold, bool)) error {
+	unlock, err := lockContent(ctx, f)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	old := hold{Run: unreadable}
+	if h := (hold{}); json.NewDecoder(io.NewSectionReader(f, 0, mostHold)).Decode(&h) == nil {
+		old = h
+	}
+	h, changed := change(old)
+	if !changed {
+		return nil
+	}
+	b, err := json.Marshal(h)
+	if err != nil {
+		return err
+	}
+	if _, err := f.WriteAt(b, 0); err != nil {
+		return err
+	}
+	if err := f.Truncate(int64(len(b))); err != nil {
+		return err
+	}
+	c.syncSoon(name)
+	return nil
+}
