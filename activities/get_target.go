@@ -47,7 +47,7 @@ func (a *Activities) getTarget(ctx context.Context, report func(Progress), targe
 	req.Mode = holds.mode
 	req.Extract = archive.Policy(holds.extract)
 	req.MaxSize, req.KeepOnFailure = holds.maxSize, holds.keepOnFailure
-	req.Owner = caller.owner
+	req.Owner = a.runs.owner(ctx, caller, req.Run)
 	req.Progress = func(p workspace.Progress) {
 		report(Progress{Stage: p.Stage, Done: p.Done, Total: p.Total, Unit: Bytes})
 	}

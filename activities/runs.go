@@ -32,8 +32,9 @@ const maxRuns = 4096
 
 // run is what an activity's own info does not say about the run that called it.
 type run struct {
-	owner workspace.Owner
-	mode  cordon.Mode // from the memo; "" where it has none
+	owner        workspace.Owner
+	parent, root workspace.Owner // who started it, and who began that; without a cluster id
+	mode         cordon.Mode     // from the memo; "" where it has none
 }
 
 // runs asks Temporal about runs, once each. Its methods are safe for concurrent use.
@@ -53,7 +54,23 @@ func (r *runs) of(ctx context.Context, info activity.Info) run {
 	if info.WorkflowExecution.ID == "" {
 		return run{} // a standalone activity: no run
 	}
-	key := workspace.Owner{Namespace: info.Namespace, WorkflowID: info.WorkflowExecution.ID, RunID: info.WorkflowExecution.RunID}
+	return r.about(ctx, workspace.Owner{Namespace: info.Namespace, WorkflowID: info.WorkflowExecution.ID, RunID: info.WorkflowExecution.RunID})
+}
+
+// owner returns whose the workspace of the run id is that caller asks for: its own,
+// or that of the workflow that started it, which a child may work for. Any other
+// id is a name that the caller gave to what it has itself.
+func (r *runs) owner(ctx context.Context, caller run, id cordon.RunID) workspace.Owner {
+	for _, above := range []workspace.Owner{caller.parent, caller.root} {
+		if above.RunID == id.String() {
+			return r.about(ctx, above).owner
+		}
+	}
+	return caller.owner
+}
+
+// about returns the run of the execution key.
+func (r *runs) about(ctx context.Context, key workspace.Owner) run {
 	r.mu.Lock()
 	known, ok := r.known[key]
 	r.mu.Unlock()
@@ -62,7 +79,7 @@ func (r *runs) of(ctx context.Context, info activity.Info) run {
 	}
 	found, err := r.ask(ctx, key)
 	if err != nil {
-		r.log.Warn("cannot ask Temporal about the calling run: its memo is not seen, and its workspace ends by cleanup or expiry",
+		r.log.Warn("cannot ask Temporal about a run: its memo is not seen, and its workspace ends by cleanup or expiry",
 			"workflow_id", key.WorkflowID, "run_id", key.RunID, "error", err)
 		return run{owner: key}
 	}
@@ -89,9 +106,14 @@ func (r *runs) ask(ctx context.Context, key workspace.Owner) (run, error) {
 	if err != nil {
 		return run{}, err
 	}
-	key.Cluster = cluster
-	key.FirstRunID = d.GetWorkflowExecutionInfo().GetFirstRunId()
-	return run{owner: key, mode: r.memoMode(d.GetWorkflowExecutionInfo(), key)}, nil
+	info := d.GetWorkflowExecutionInfo()
+	above := func(e *commonpb.WorkflowExecution) workspace.Owner {
+		return workspace.Owner{Namespace: key.Namespace, WorkflowID: e.GetWorkflowId(), RunID: e.GetRunId()}
+	}
+	found := run{parent: above(info.GetParentExecution()), root: above(info.GetRootExecution())}
+	key.Cluster, key.FirstRunID = cluster, info.GetFirstRunId()
+	found.owner, found.mode = key, r.memoMode(info, key)
+	return found, nil
 }
 
 // clusterID returns the id of the Temporal cluster, which never changes.

@@ -38,6 +38,14 @@ func scan(ctx workflow.Context, p plan) error {
 	if err := workflow.SetQueryHandler(ctx, "path", func() (string, error) { return path, nil }); err != nil {
 		return err
 	}
+	if p.Then[0] == "lets a child ask" {
+		child := plan{Run: workflow.GetInfo(ctx).WorkflowExecution.RunID, Mode: p.Mode, Then: []string{"ends"}}
+		if err := workflow.ExecuteChildWorkflow(ctx, "ScanWorkflow", child).Get(ctx, nil); err != nil {
+			return err
+		}
+		path = "the child's"
+		return workflow.Await(ctx, func() bool { return false })
+	}
 	asking := workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: time.Minute, WaitForCancellation: true, RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: 3},
 	})
@@ -46,6 +54,8 @@ func scan(ctx workflow.Context, p plan) error {
 	}
 	told := func(what string) { workflow.GetSignalChannel(ctx, what).Receive(ctx, nil) }
 	switch p.Then[0] {
+	case "ends":
+		return nil
 	case "fails":
 		told("go")
 		return temporal.NewNonRetryableApplicationError("it broke", "Broken", nil)
