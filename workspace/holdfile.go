@@ -32,7 +32,7 @@ func (c *Cache) holds(k key) (map[string]*hold, error) {
 // has a temporary name there.
 func holdsIn(d *os.File, dir string) (all map[string]*hold, temporary []string, err error) {
 	names, err := d.Readdirnames(-1)
-	if err != nil {
+	if ignoreGone(err) != nil { // of a directory that is removed while it is open, some file systems say that there is none
 		return nil, nil, err
 	}
 	all = make(map[string]*hold, len(names))
