@@ -65,7 +65,10 @@ func (c *Cache) holders(r *record) ([]Holder, error) {
 	for _, h := range all {
 		if c.counts(h) {
 			holder := Holder{Run: h.Run, Owner: h.Owner, Host: h.Host, Since: h.Since, Live: h.live}
-			if h.Entry == "" { // one of a view ends with it
+			switch {
+			case h.Kept != nil:
+				holder.Expires = h.Kept.Until
+			case h.Entry == "": // one of a view ends with it
 				holder.Expires = h.renewed.Add(c.holdLife())
 			}
 			list = append(list, holder)

@@ -251,6 +251,10 @@ func TestKeepOnFailure(t *testing.T) {
 	if b.log.count(bad.Path) == 0 {
 		t.Error("the log does not say where it is")
 	}
+	// It ended an hour ago, and has a day from then.
+	if h := b.entries()[b.rel(bad.Path)].Holders; len(h) != 1 || !h[0].Expires.Equal(reg.fates["bad"].Closed.Add(24*time.Hour)) {
+		t.Errorf("holders = %+v, want one until a day after %v", h, reg.fates["bad"].Closed)
+	}
 	// Temporal forgets the run; the cache does not, and eviction keeps off.
 	reg.set("bad", workspace.Fate{State: workspace.RunClosed, Status: "not found"})
 	b.pass(22 * time.Hour)
