@@ -100,13 +100,21 @@ func (w *world) plan(id, run string, mode cordon.Mode) *plan {
 			return fail(cordon.StorageUnavailable)
 		}
 		p.need(p.base, p.content.base.total(), step{})
-		bytes = p.content.base.bytes
+		bytes = p.baseSize().bytes
 	}
 	if w.views && !p.content.isFile() && mode == cordon.CopyOnWrite {
 		bytes = 0 // next to nothing
 	}
 	p.steps = append(p.steps, step{want: bytes, single: true, locked: p.etag, objects: true})
 	return p
+}
+
+// baseSize is what the base takes that is made.
+func (p *plan) baseSize() size {
+	if p.base.of != nil {
+		return p.content.back
+	}
+	return p.content.base
 }
 
 // need adds the step of making something of o, or of what takes so much where it
@@ -262,11 +270,7 @@ func (w *world) makeBase(p *plan) {
 			w.remove(old)
 		}
 	}
-	size := p.content.base
-	if p.base.of != nil {
-		size = p.content.back
-	}
-	p.from = w.add(k, p.version, p.content.tree, size)
+	p.from = w.add(k, p.version, p.content.tree, p.baseSize())
 	p.from.mode = ""
 }
 

@@ -1,6 +1,8 @@
 package model_test
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"pgregory.net/rapid"
@@ -52,11 +54,7 @@ func (w *world) room(p *plan) *room {
 			}
 		}
 		if i > 0 { // the base that was made just now
-			size := p.content.base
-			if p.base.of != nil {
-				size = p.content.back
-			}
-			stay += size.bytes
+			stay += p.baseSize().bytes
 		}
 		r.stay = append(r.stay, stay)
 	}
@@ -83,7 +81,7 @@ func (r *room) judge(t *rapid.T, kind cordon.Kind, opens int64) {
 		case kind == cordon.TargetTooLarge && large:
 		case kind == cordon.NoSpace && r.stay[i] > 0 && !(large && s.single):
 		default:
-			t.Fatalf("kind %q, though %d bytes are needed beside %d that have to stay, and the limit is %d", kind, s.want, r.stay[i], r.w.limit)
+			t.Fatalf("kind %q, though %d bytes are needed beside %d that have to stay, and the limit is %d: %s", kind, s.want, r.stay[i], r.w.limit, r)
 		}
 		if i == 0 && s.single && opens > 0 {
 			t.Fatal("it was downloaded though there was no room for it")
@@ -91,8 +89,17 @@ func (r *room) judge(t *rapid.T, kind cordon.Kind, opens int64) {
 		return
 	}
 	if kind != "" {
-		t.Fatalf("kind %q, though everything fits: steps %+v beside %v, and the limit is %d", kind, r.p.steps, r.stay, r.w.limit)
+		t.Fatalf("kind %q, though everything fits: steps %+v beside %v, and the limit is %d: %s", kind, r.p.steps, r.stay, r.w.limit, r)
 	}
+}
+
+// String lists what there is, for who reads a failure.
+func (r *room) String() string {
+	var b strings.Builder
+	for e, free := range r.free {
+		fmt.Fprintf(&b, "%v takes %+v, may go %v; ", e.key, e.size, free)
+	}
+	return b.String()
 }
 
 // reconcile finds out what a Get evicted, which the rules leave open to a degree,
