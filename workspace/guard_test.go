@@ -39,6 +39,23 @@ func TestForeignBind(t *testing.T) {
 	}
 }
 
+// What a run mounted in its workspace goes with it, and what is mounted there stays.
+func TestMountInAWorkspaceGoesWithIt(t *testing.T) {
+	needMounts(t)
+	b := newBench(t)
+	b.put("T", project.tarball(t))
+	ws := b.get("T", "R", cordon.Isolated)
+	outside := t.TempDir()
+	must(t, os.WriteFile(outside+"/corpus", []byte("x"), 0o644))
+	must(t, exec.Command("mount", "--bind", outside, ws.Path+"/pkg/data").Run())
+	b.cleanup(ws.Path, "R")
+	b.mustBeTidy()
+	if m := b.mounts(); len(m) != 0 {
+		t.Errorf("mounted: %v", m)
+	}
+	mustExist(t, outside+"/corpus")
+}
+
 // One entry that cannot be moved does not keep others from being evicted.
 func TestEvictionGoesOn(t *testing.T) {
 	needMounts(t)

@@ -1,6 +1,7 @@
 package durable_test
 
 import (
+	"io"
 	"os"
 	"testing"
 
@@ -38,5 +39,23 @@ func TestWriteFile(t *testing.T) {
 	names, err := os.ReadDir(dir + "/sub")
 	if err != nil || len(names) != 2 {
 		t.Errorf("left in the directory: %v, %v", names, err)
+	}
+}
+
+// Who reads what was there goes on reading it: a file is replaced, never rewritten.
+func TestReplaceLeavesReadersTheirs(t *testing.T) {
+	root, err := os.OpenRoot(t.TempDir())
+	must(t, err)
+	defer root.Close()
+	for _, write := range []func(*os.Root, string, []byte) error{durable.WriteFile, durable.Replace} {
+		must(t, write(root, "file", []byte("first")))
+		f, err := root.Open("file")
+		must(t, err)
+		must(t, write(root, "file", []byte("second")))
+		old, err := io.ReadAll(f)
+		f.Close()
+		if err != nil || string(old) != "first" {
+			t.Errorf("a reader of the old content got %q, %v", old, err)
+		}
 	}
 }

@@ -104,3 +104,30 @@ func TestUnlinkedFileIsNotTheLock(t *testing.T) {
 	}
 	fresh.Unlock()
 }
+
+// cleared removes a lock file in the instant between somebody's opening and locking it.
+type cleared struct {
+	*os.Root
+	opened int
+}
+
+func (c *cleared) OpenFile(name string, flag int, perm os.FileMode) (*os.File, error) {
+	f, err := c.Root.OpenFile(name, flag, perm)
+	if c.opened++; c.opened == 1 && err == nil {
+		err = c.Root.Remove(name)
+	}
+	return f, err
+}
+
+func TestNameLostBeforeTheLock(t *testing.T) {
+	root := open(t)
+	dir := &cleared{Root: root}
+	l, err := flock.Try(dir, "lock", flock.Exclusive)
+	if err != nil || l == nil {
+		t.Fatal(err)
+	}
+	defer l.Unlock()
+	if try(t, root, flock.Exclusive) != nil {
+		t.Error("two hold the lock")
+	}
+}
