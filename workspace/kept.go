@@ -87,8 +87,11 @@ func (s *sweep) keep(name string, k key) (bool, error) {
 	if since.IsZero() {
 		since = h.renewed
 	}
-	if s.asked.After(since.Add(c.holdLife())) || s.opts.DryRun {
-		return s.opts.DryRun, nil
+	if s.asked.After(since.Add(c.holdLife())) {
+		return false, nil
+	}
+	if s.opts.DryRun {
+		return true, nil
 	}
 	_, err = c.markKept(s.ctx, name, f, r, fate.Status, since, func(now hold) bool { return now.Owner == h.Owner })
 	return err == nil, err
