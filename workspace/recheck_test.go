@@ -123,3 +123,43 @@ func TestAskingIsHolding(t *testing.T) {
 		}
 	}
 }
+
+// A run that nobody can tell about, whose hold expires, may ask again between the
+// sweep's look at the hold and the end of it: no process's lock tells of that.
+func TestAskingWhileNobodyKnows(t *testing.T) {
+	for _, mode := range []cordon.Mode{cordon.Shared, cordon.Isolated} {
+		for at := 1; ; at++ {
+			b, _ := newAsking(t, func(o *workspace.Options) { o.TTL = time.Hour })
+			b.ask("R", mode)
+			b.pass(2 * time.Hour)
+			calls, ws := 0, workspace.Workspace{}
+			o := b.opts
+			o.Now = func() time.Time {
+				now := b.opts.Now()
+				if calls++; calls == at {
+					req := request("T", "R", mode)
+					req.Owner = workspace.Owner{Cluster: "c", Namespace: "default", WorkflowID: "w-R", FirstRunID: "R", RunID: "R"}
+					ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+					defer cancel()
+					ws, _ = b.cache.Get(ctx, req)
+				}
+				return now
+			}
+			c, err := workspace.Open(o)
+			must(t, err)
+			_, err = c.Sweep(t.Context(), workspace.SweepOptions{})
+			must(t, err)
+			must(t, c.Close())
+			if calls < at {
+				break
+			}
+			if ws.Path == "" {
+				continue // the sweep had the lock: the run asks again
+			}
+			mustExist(t, ws.Path)
+			if h := b.entries()[b.rel(ws.Path)].Holders; len(h) != 1 {
+				t.Errorf("%s: the run was handed %s at call %d of the clock, and the holders are %+v", mode, ws.Path, at, h)
+			}
+		}
+	}
+}

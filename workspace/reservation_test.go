@@ -1,6 +1,7 @@
 package workspace_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -17,7 +18,10 @@ func TestReservations(t *testing.T) {
 		b := newBench(t, limited(10*mb))
 		b.put("A", random(1, 5*mb))
 		must(t, os.WriteFile(b.path(".cordon/reservations/dead"), []byte(`{"id":"dead","bytes":6291456,"inodes":1}`), 0o644))
-		b.get("A", "R", cordon.Isolated)
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // for the living it would wait
+		defer cancel()
+		_, err := b.cache.Get(ctx, request("A", "R", cordon.Isolated))
+		must(t, err)
 		if u := b.usage(); u.Reserved != 0 {
 			t.Errorf("usage = %+v", u)
 		}

@@ -303,7 +303,7 @@ func (w *world) hold(k key, run string, cache int) {
 		h = &hold{by: map[int]bool{}}
 		w.holds[k][run] = h
 	}
-	h.renewed = w.now
+	h.renewed, h.kept = w.now, time.Time{} // a run that asks again lives on
 	if !w.isAsked(run) {
 		h.by[cache] = true
 	}

@@ -45,7 +45,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "a hold that somebody renews is dropped",
-		file: "workspace/hold.go", caught: test("workspace", "^TestAskingWhileSwept$"),
+		file: "workspace/hold.go", caught: test("workspace", "^TestAskingWhileNobodyKnows$"),
 		old: "if err != nil || !doomed(h) || !sameFile(f, lstat(c.root(), name)) {", new: "if err != nil || h == nil || !sameFile(f, lstat(c.root(), name)) {",
 	},
 	{
@@ -68,7 +68,7 @@ var mutants = []mutant{
 	{
 		name: "no grace",
 		file: "workspace/orphans.go", caught: orphans,
-		old: "if ago < s.c.grace {", new: "if ago < 0 {",
+		old: "s.asked.Sub(f.Closed) < s.c.grace {", new: "s.asked.Sub(f.Closed) < 0 {",
 	},
 	{
 		name: "who cannot be asked about is taken to be over",
@@ -177,7 +177,7 @@ var mutants = []mutant{
 	{
 		name: "eviction in vain",
 		file: "workspace/evict.go", caught: test("workspace", "^TestNothingIsEvictedInVain$"),
-		old: "if err != nil || !ok {\n\t\treturn amount{}, err", new: "if err != nil || !ok && len(entries) == 0 {\n\t\treturn amount{}, err",
+		old: "if err != nil || !ok {\n\t\treturn amount{}, err", new: "if err != nil || !ok && least.bytes < 0 {\n\t\treturn amount{}, err",
 	},
 	{
 		name: "the most recently used goes first",
@@ -223,12 +223,12 @@ var mutants = []mutant{
 	},
 	{
 		name: "published without a word before",
-		file: "workspace/publish.go", caught: test("internal/faults", "^TestKilledAtEachCall$"),
+		file: "workspace/publish.go", caught: by{pkg: "workspace", run: "^TestKill$", flags: []string{"-kill-rounds=60"}},
 		old: "if err := c.writeRecord(r); err != nil {\n\t\treturn err\n\t}\n\terr := c.place(s, r)", new: "err := c.place(s, r)",
 	},
 	{
 		name: "the record goes before the files",
-		file: "workspace/trash.go", caught: test("internal/faults", "^TestKilledAtEachCall$"),
+		file: "workspace/trash.go", caught: by{pkg: "workspace", run: "^TestKill$", flags: []string{"-kill-rounds=60"}},
 		old: "size := r.size()\n\tfor _, p := range r.parts() {", new: "size := r.size()\n\t_ = c.root().Remove(recordFile(r.Key))\n\tfor _, p := range r.parts() {",
 	},
 	{
@@ -277,7 +277,7 @@ var mutants = []mutant{
 	// Deletion.
 	{
 		name: "deletion goes through mounts",
-		file: "internal/rmtree/rmtree.go", caught: test("internal/rmtree", "^TestRemove$"),
+		file: "internal/mounts/opendir.go", caught: test("internal/rmtree", "^TestRemove$"),
 		old: "unix.RESOLVE_NO_XDEV | ", new: "",
 	},
 	{
