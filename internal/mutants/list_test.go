@@ -222,16 +222,6 @@ var mutants = []mutant{
 		old: "case r.Boot == c.boot:", new: "case r.Boot != \"\":",
 	},
 	{
-		name: "published without a word before",
-		file: "workspace/publish.go", caught: by{pkg: "workspace", run: "^TestKill$", flags: []string{"-kill-rounds=60"}},
-		old: "if err := c.writeRecord(r); err != nil {\n\t\treturn err\n\t}\n\terr := c.place(s, r)", new: "err := c.place(s, r)",
-	},
-	{
-		name: "the record goes before the files",
-		file: "workspace/trash.go", caught: by{pkg: "workspace", run: "^TestKill$", flags: []string{"-kill-rounds=60"}},
-		old: "size := r.size()\n\tfor _, p := range r.parts() {", new: "size := r.size()\n\t_ = c.root().Remove(recordFile(r.Key))\n\tfor _, p := range r.parts() {",
-	},
-	{
 		name: "records are written in place",
 		file: "internal/durable/durable.go", caught: test("internal/durable", "^TestReplaceLeavesReadersTheirs$"),
 		old: "tmp := path.Join(path.Dir(name), \".tmp-\"+rand.Text())\n\tf, err := root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)", new: "tmp := name\n\t_ = rand.Text\n\tf, err := root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)",
