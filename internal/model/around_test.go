@@ -40,7 +40,7 @@ func (w *world) GetMissing(t *rapid.T) {
 // Pass lets time pass.
 func (w *world) Pass(t *rapid.T) {
 	d := rapid.SampledFrom([]int{1, 6, 30, 100, 200}).Draw(t, "minutes")
-	w.pass(d)
+	w.pass(minutes(d))
 	w.sayf(t, "%d minutes pass", d)
 }
 

@@ -15,8 +15,6 @@ import (
 
 func minutes(n int) time.Duration { return time.Duration(n) * time.Minute }
 
-func (w *world) pass(n int) { w.now = w.now.Add(minutes(n)) }
-
 const plenty = 1 << 40
 
 // limitOf draws a limit: what holds one or two entries, some, or everything.
@@ -146,7 +144,7 @@ func (w *world) finish(t *rapid.T) {
 	for i := range w.caches {
 		w.reopen(t, i)
 	}
-	w.now = w.now.Add(10 * ttl)
+	w.pass(10 * ttl)
 	w.fates = nil
 	for range 2 { // a base goes once its views are deleted
 		_, err := w.caches[0].Sweep(w.ctx(t), workspace.SweepOptions{})

@@ -25,6 +25,7 @@ type world struct {
 	views  bool               // a copy-on-write run's workspace is a view that needs its base
 	choice []*content         // that objects may have
 
+	clock sync.Mutex // for who reads now behind the callers' backs
 	now   time.Time
 	limit int64
 
@@ -128,7 +129,11 @@ func newWorld(t *rapid.T, seen tally, choice []*content, change func(*workspace.
 	w.store = openStore(t, w.top)
 	w.opts = workspace.Options{
 		Dir: filepath.Join(w.top, "cache"), Store: w.store, FillDisk: true, TTL: ttl, Grace: grace,
-		Now: func() time.Time { return w.now },
+		Now: func() time.Time {
+			w.clock.Lock()
+			defer w.clock.Unlock()
+			return w.now
+		},
 	}
 	if rapid.Bool().Draw(t, "somebody knows runs") {
 		w.opts.Runs = w
@@ -165,7 +170,13 @@ func (w *world) put(t rapid.TB, id string, c *content) {
 }
 
 // tick lets more time pass than two uses need to be told apart.
-func (w *world) tick() { w.now = w.now.Add(2 * time.Second) }
+func (w *world) tick() { w.pass(2 * time.Second) }
+
+func (w *world) pass(d time.Duration) {
+	w.clock.Lock()
+	defer w.clock.Unlock()
+	w.now = w.now.Add(d)
+}
 
 func (w *world) sayf(t *rapid.T, format string, args ...any) {
 	t.Helper()

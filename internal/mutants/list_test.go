@@ -8,7 +8,7 @@ var (
 	orphans  = by{pkg: "workspace", run: "^TestOrphans$"}
 	failed   = by{pkg: "workspace", run: "^TestKeepOnFailure$"}
 	floor    = by{pkg: "workspace", run: "^TestMinFree$"}
-	modelled = by{pkg: "internal/model", run: "^TestModel$", flags: []string{"-rapid.checks=20", "-rapid.shrinktime=1s"}}
+	modelled = by{pkg: "internal/model", run: "^TestModel$", flags: []string{"-rapid.shrinktime=1s"}}
 	viewed   = by{pkg: "internal/model", run: "^TestModelOfViews$", flags: []string{"-rapid.checks=10", "-rapid.shrinktime=1s"}}
 	ordered  = by{pkg: "internal/model", run: "^TestHistories$", flags: []string{"-histories=20"}}
 )
@@ -41,7 +41,7 @@ var mutants = []mutant{
 	{
 		name: "a hold is taken after the entry's lock is let go",
 		file: "workspace/shared.go", caught: test("workspace", "^TestAskingIsHolding$"),
-		old: "if err := c.hold(ctx, k, req); err != nil {", new: "lock.Unlock()\n\tif err := c.hold(ctx, k, req); err != nil {",
+		old: "if err := c.holdOnly(ctx, k, req); err != nil {\n\t\treturn nil, err\n\t}\n\tc.syncSoon", new: "lock.Unlock()\n\tif err := c.holdOnly(ctx, k, req); err != nil {\n\t\treturn nil, err\n\t}\n\tc.syncSoon",
 	},
 	{
 		name: "a hold that somebody renews is dropped",

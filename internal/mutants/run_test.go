@@ -22,7 +22,7 @@ import (
 var which = flag.String("mutants", "", `"all", or a word in the names of those that run (default: a few, by the day)`)
 
 // sample is how many run by default.
-const sample = 4
+const sample = 3
 
 // limit is how long a test may take: a mutant that hangs it is caught, too.
 const limit = 2 * time.Minute
