@@ -206,6 +206,7 @@ func (c *client) sweep(cache *workspace.Cache) {
 		}
 		rel := strings.Split(strings.TrimPrefix(r.Path, c.top+"/cache/"), "/")
 		switch {
+		case rel[0] == ".cordon": // a cleanup that met a lock, for example
 		case len(rel) == 2:
 			c.note(op{key: rel[0], what: opEvict}, call, ret)
 		case len(rel) == 3 && rel[1] != "shared":
