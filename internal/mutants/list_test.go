@@ -15,6 +15,11 @@ var (
 
 func test(pkg, run string) by { return by{pkg: pkg, run: run} }
 
+// killed kills one operation at every call.
+func killed(operation string) by {
+	return by{pkg: "internal/faults", run: "^TestKilledAtEachCall$/^" + operation + "$", flags: []string{"-faults-most=100"}}
+}
+
 // mutants are faults that a cache like this one has had, or might have.
 var mutants = []mutant{
 	// What is held stays.
@@ -113,7 +118,7 @@ var mutants = []mutant{
 	{
 		name: "what the dead were making stays",
 		file: "workspace/leftover.go", caught: sweeping,
-		old: "ok := c.trash(where)", new: "ok := true",
+		old: "ok := c.trashStaging(id, amount{}) == nil", new: "ok := true",
 	},
 
 	// Cleanup goes by the record.
@@ -125,12 +130,12 @@ var mutants = []mutant{
 	{
 		name: "what somebody else put there is removed",
 		file: "workspace/trash.go", caught: test("workspace", "^(TestOperatorsOwnFilesStay|TestCleanup)$"),
-		old: "if id, err := c.idOf(p.name); err != nil || id != p.id {", new: "if _, err := c.idOf(p.name); err != nil {",
+		old: "if err != nil || id != p.id {\n\t\t\tcontinue", new: "if err != nil || id == (fileID{}) {\n\t\t\tcontinue",
 	},
 	{
 		name: "a cleanup that meets the making is forgotten",
 		file: "workspace/tombstone.go", caught: cleaning,
-		old: "if _, err := c.root().Lstat(tombstone(k)); errors.Is(err, fs.ErrNotExist) {", new: "if _, err := c.root().Lstat(tombstone(k)); err == nil || errors.Is(err, fs.ErrNotExist) {",
+		old: "case err == nil:\n\t\treturn errBuried", new: "case err == nil:\n\t\treturn nil",
 	},
 	{
 		name: "only the one who makes it looks for a cleanup, and before it lets go",
@@ -172,7 +177,7 @@ var mutants = []mutant{
 	{
 		name: "work that was published is counted twice",
 		file: "workspace/account.go", caught: test("workspace", "^TestReservations$"),
-		old: "(s == nil || o.ID != s.id) && !published[o.ID]", new: "(s == nil || o.ID != s.id)",
+		old: "(s == nil || o.ID != s.id) && !published[o.ID]", new: "(s == nil || o.ID != s.id) && published != nil",
 	},
 	{
 		name: "eviction in vain",
@@ -220,6 +225,16 @@ var mutants = []mutant{
 		name: "another boot's entries are taken for whole",
 		file: "workspace/record.go", caught: test("workspace", "^TestDurability$"),
 		old: "case r.Boot == c.boot:", new: "case r.Boot != \"\":",
+	},
+	{
+		name: "published without a word before",
+		file: "workspace/publish.go", caught: killed("isolated"),
+		old: "if err := c.writeRecord(r); err != nil {\n\t\treturn err\n\t}\n\terr := c.place(s, r)", new: "err := c.place(s, r)",
+	},
+	{
+		name: "the record goes before the files",
+		file: "workspace/trash.go", caught: killed("clean_up_a_run"),
+		old: "size := r.size()\n\tfor _, p := range r.parts() {", new: "size := r.size()\n\t_ = c.root().Remove(recordFile(r.Key))\n\tfor _, p := range r.parts() {",
 	},
 	{
 		name: "records are written in place",
