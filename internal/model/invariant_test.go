@@ -91,7 +91,7 @@ func (w *world) compareHolders(t *rapid.T, e *entry, listed []workspace.Holder) 
 			views--
 			continue
 		}
-		if w.expired(h) {
+		if !w.counts(run, h) {
 			continue
 		}
 		want = append(want, run)

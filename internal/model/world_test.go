@@ -296,12 +296,19 @@ func (w *world) expired(h *hold) bool {
 }
 
 func (w *world) held(k key) bool {
-	for _, h := range w.holds[k] {
-		if !w.expired(h) {
+	for run, h := range w.holds[k] {
+		if w.counts(run, h) {
 			return true
 		}
 	}
 	return false
+}
+
+// counts reports whether h keeps what run holds by it. Of a run that a Temporal
+// knows only a sweep may say that it does not: it may be open, and not asked about
+// for long.
+func (w *world) counts(run string, h *hold) bool {
+	return !w.expired(h) || h.view == nil && h.kept.IsZero() && isKnown(run)
 }
 
 // hold makes run hold k for the cache that was asked, or renews the hold.

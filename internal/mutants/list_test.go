@@ -25,8 +25,8 @@ var mutants = []mutant{
 	// What is held stays.
 	{
 		name: "evict what is held",
-		file: "workspace/hold.go", caught: room,
-		old: "if !c.expired(h) {\n\t\t\treturn h, nil", new: "if false {\n\t\t\treturn h, nil",
+		file: "workspace/holdfile.go", caught: room,
+		old: "if c.counts(h) {\n\t\t\treturn h, nil", new: "if false {\n\t\t\treturn h, nil",
 	},
 	{
 		name: "no look for a hold under the entry's lock",
@@ -60,7 +60,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "a hold expires by when it was first taken",
-		file: "workspace/hold.go", caught: modelled,
+		file: "workspace/holdfile.go", caught: modelled,
 		old: "h.renewed = info.ModTime()", new: "_, h.renewed = info, h.Since",
 	},
 	{
@@ -87,13 +87,18 @@ var mutants = []mutant{
 	},
 	{
 		name: "the lock of a worker says that its runs are open",
-		file: "workspace/hold.go", caught: orphans,
+		file: "workspace/lease.go", caught: orphans,
 		old: "if !c.known(req.Owner) || c.bound {\n\t\treturn", new: "if true {\n\t\treturn",
 	},
 	{
 		name: "a run that asked since counts as over",
 		file: "workspace/orphans.go", caught: orphans,
 		old: " || h.renewed.After(s.asked) {", new: " {",
+	},
+	{
+		name: "eviction takes what an open run has not asked for long",
+		file: "workspace/hold.go", caught: modelled,
+		old: "return !c.expired(h) || h.Entry", new: "return !c.expired(h) || false && h.Entry",
 	},
 	{
 		name: "a failed run's workspace is not kept",
