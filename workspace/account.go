@@ -123,7 +123,13 @@ func (c *Cache) floor(space fsinfo.Space) amount {
 // what is promised and what stays free; less than nothing where it is not. What
 // is in the trash is not free yet.
 func (a *account) disk(more amount) amount {
-	short := a.floor.plus(a.pending).plus(more).minus(amount{a.space.Free, a.space.FreeInodes})
+	return a.short(a.floor.plus(a.pending).plus(more))
+}
+
+// short returns how much less than want is free; less than nothing where it is
+// more.
+func (a *account) short(want amount) amount {
+	short := want.minus(amount{a.space.Free, a.space.FreeInodes})
 	if a.space.Inodes == 0 {
 		short.inodes = math.MinInt64 / 2 // unknown
 	}

@@ -104,6 +104,25 @@ func TestMinFree(t *testing.T) {
 		mustExist(t, stranger)
 	})
 
+	t.Run("where nothing more can be made, an entry of few files is enough", func(t *testing.T) {
+		b := onDisk(t, "tmpfs", 32*mb, cordon.Size{}, "nr_inodes=400")
+		few := tree{"blob": string(random(1, 8*mb))}
+		for i := range 30 {
+			few[name("file-%d", i)] = "x"
+		}
+		b.put("A", few.tarball(t))
+		b.put("B", []byte("small"))
+		b.cleanup(b.get("A", "R", cordon.Shared).Path, "R")
+		b.mustBeTidy()
+		// The object is gone, and of inodes and bytes nothing is left.
+		must(t, os.Remove(b.path("A/target")))
+		stranger := filepath.Join(filepath.Dir(b.opts.Dir), "stranger")
+		must(t, os.Mkdir(stranger, 0o755))
+		fill(t, stranger)
+		b.get("B", "R", cordon.Isolated)
+		mustBeGone(t, b.path("A/workspace"))
+	})
+
 	t.Run("by default it is a twentieth", func(t *testing.T) {
 		b := onDisk(t, "tmpfs", 40*mb, cordon.Size{})
 		if u := b.usage(); u.MinFree != 0 {
@@ -138,4 +157,23 @@ func TestNothingIsEvictedInVain(t *testing.T) {
 	}
 	lock.Unlock()
 	b.get("D", "R", cordon.Isolated)
+}
+
+// fill takes every byte and every inode of the disk that dir is on.
+func fill(t *testing.T, dir string) {
+	t.Helper()
+	f, err := os.Create(filepath.Join(dir, "bytes"))
+	must(t, err)
+	defer f.Close()
+	block := make([]byte, 4096)
+	for err == nil {
+		_, err = f.Write(block)
+	}
+	for i := 0; ; i++ {
+		f, err := os.Create(filepath.Join(dir, name("inode-%d", i)))
+		if err != nil {
+			break
+		}
+		f.Close()
+	}
 }

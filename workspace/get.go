@@ -37,7 +37,7 @@ var errThrashing = &cordon.Error{Kind: cordon.Busy, Op: "use cached target",
 func (c *Cache) Get(ctx context.Context, req Request) (Workspace, error) {
 	req.Extract = cmp.Or(req.Extract, archive.Auto)
 	ws, err := c.get(ctx, req)
-	if full(err) && c.relieve(ctx) || lacking(err) && c.rebuild() == nil {
+	if full(err) && c.relieve(ctx, err) || lacking(err) && c.rebuild() == nil {
 		ws, err = c.get(ctx, req)
 	}
 	if lacking(err) {

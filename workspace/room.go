@@ -193,28 +193,78 @@ func (h *hold) who() string {
 	return "run " + h.Run
 }
 
-// relief is what is freed when the disk itself was full: a stranger fills it, and
-// what the cache writes for its own use, outside of every reservation, has no
-// room. It is plenty for that.
+// relief is what has to be free for what the cache writes for its own use, outside of
+// every reservation: where a stranger fills the disk, that has no room. It is plenty.
 var relief = amount{1 << 20, 64}
 
-// relieve makes room after the disk refused a write, and reports whether it could.
-func (c *Cache) relieve(ctx context.Context) bool {
+// relieve makes room after the disk refused a write with the error why, and reports
+// whether trying again makes sense. Others may have had the same error, and made
+// the room already.
+func (c *Cache) relieve(ctx context.Context, why error) bool {
+	stuck := map[string]error{}
+	for {
+		lacks, err := c.relieveOnce(ctx, stuck)
+		if err != nil {
+			return false
+		}
+		if !lacks {
+			return !mounting(why)
+		}
+		known := len(stuck)
+		c.freeTrash(ctx, stuck)
+		if len(stuck) == known { // else it may be that which was counted on
+			return ctx.Err() == nil
+		}
+	}
+}
+
+// relieveOnce has in the trash what the disk lacks, but for stuck, which cannot be
+// deleted, and reports whether the disk lacks anything.
+func (c *Cache) relieveOnce(ctx context.Context, stuck map[string]error) (lacks bool, err error) {
 	lock, err := flock.Acquire(ctx, c.root(), janitorLock, flock.Exclusive, nil)
 	if err != nil {
-		return false
+		return false, err
 	}
-	a, err := c.account(nil, true, nil)
-	var freed amount
-	if err == nil {
-		freed, err = c.evict(a.records, relief, 0, "the disk is full")
+	defer lock.Unlock()
+	a, err := c.account(nil, true, stuck)
+	if err != nil {
+		return false, err
 	}
-	lock.Unlock()
-	if err != nil || !freed.any() && !a.trash.any() {
-		return false
+	lack := a.short(relief)
+	least := lack.minus(a.trash)
+	if !least.any() {
+		return lack.any(), nil
 	}
-	c.freeTrash(ctx, map[string]error{})
-	return ctx.Err() == nil
+	// Some file systems make inodes of free bytes: on one that is full both are
+	// lacking, and the bytes of an entry with few files are all that it takes.
+	for _, least := range []amount{least, {bytes: least.bytes}, {inodes: least.inodes}} {
+		if !least.any() {
+			continue
+		}
+		freed, err := c.evict(a.records, least, 0, "the disk is full")
+		if freed.any() || err != nil {
+			return true, err
+		}
+	}
+	if a.trash.any() {
+		return true, nil
+	}
+	return true, errNothingToEvict
+}
+
+var errNothingToEvict = errors.New("nothing is left to evict")
+
+// mounting reports whether err is of a mount: the kernel says of too many mounts,
+// too, that nothing more fits (mount(2)).
+func mounting(err error) bool {
+	var e *cordon.Error
+	for errors.As(err, &e) {
+		if strings.HasPrefix(e.Op, "mount") {
+			return true
+		}
+		err = e.Err
+	}
+	return false
 }
 
 // full reports whether err is the disk's own word that nothing more fits, and not
