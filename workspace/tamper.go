@@ -63,12 +63,8 @@ func (c *Cache) convict(r *record, bad string) (gone bool, err error) {
 	if r.Tampered != "" {
 		return false, nil
 	}
-	used := r.lastUsed
 	r.Tampered = bad
-	if err := c.writeRecord(r); err != nil {
-		return false, err
-	}
-	return false, c.root().Chtimes(recordFile(r.Key), used, used)
+	return false, c.rewriteRecord(r)
 }
 
 // quarantine moves r's entry, which nobody holds, to where only people look. It is
