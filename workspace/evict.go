@@ -28,6 +28,9 @@ func (c *Cache) evict(records []*record, least amount, enough int64, why string)
 		}
 		freed = freed.plus(c.evictObject(r, why))
 	}
+	if freed.covers(least) {
+		return freed, nil // trees go only where objects are not enough
+	}
 	for _, r := range entries {
 		if freed.covers(least) {
 			if freed.bytes+r.total() > enough {
@@ -53,15 +56,15 @@ func (c *Cache) victims(records []*record, least amount) (objects, entries []*re
 	byUse := slices.SortedFunc(slices.Values(records), func(a, b *record) int { return a.lastUsed.Compare(b.lastUsed) })
 	byUse = slices.DeleteFunc(byUse, func(r *record) bool { return r.State != complete || pins[r.Key] != nil })
 	var sum amount
-	spared := map[key]int64{}
+	spared := map[key]amount{}
 	for _, r := range byUse {
 		if sum.covers(least) {
-			return objects, nil, true, nil
+			break
 		}
 		if r.spareObject() && c.idle(r, flock.Shared) {
 			objects = append(objects, r)
-			spared[r.Key] = r.Object
-			sum = sum.plus(amount{r.Object, 1})
+			spared[r.Key] = amount{r.Object, 1}
+			sum = sum.plus(spared[r.Key])
 		}
 	}
 	for i, r := range byUse {
@@ -74,7 +77,7 @@ func (c *Cache) victims(records []*record, least amount) (objects, entries []*re
 		}
 		if h == nil && c.idle(r, flock.Exclusive) {
 			entries = append(entries, r)
-			sum = sum.plus(r.size()).minus(amount{spared[r.Key], 0})
+			sum = sum.plus(r.size()).minus(spared[r.Key])
 		}
 	}
 	return objects, entries, sum.covers(least), nil
@@ -151,11 +154,19 @@ func (c *Cache) dropObject(now *record, why string) (amount, error) {
 	if err := c.unlinkObject(now); err != nil {
 		return amount{}, err
 	}
-	// The file first: a record of an object that is gone only counts too much.
-	_ = c.trashSized(name, size, nil) // it has said so
+	// The file first: a record of an object that is gone only counts too much, until
+	// a sweep corrects it. A full disk may have no room for the record, and gets it by
+	// what is in the trash all the same.
+	there := lstat(c.root(), name) != nil
+	if err := c.trashSized(name, size, nil); err != nil {
+		return amount{}, err
+	}
 	now.Object = 0
 	if err := c.rewriteRecord(now); err != nil {
-		return amount{}, err
+		if !there {
+			size = amount{}
+		}
+		return size, err
 	}
 	c.event(event{Action: "evict object", Key: now.Key, Path: name, Bytes: size.bytes, Reason: why})
 	c.log.Info("Evicted from cache", "path", c.abs(name), "target", now.Target, "bytes", size.bytes, "reason", why)

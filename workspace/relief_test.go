@@ -15,9 +15,9 @@ import (
 	"github.com/cordonlabs/cordon/target/dir"
 )
 
-// openWithin opens a cache in a temporary directory, whose store has a target "t",
+// openWithin opens a cache in a temporary directory, whose store has content as target "t",
 // for tests of what callers cannot see.
-func openWithin(t *testing.T) (*Cache, cordon.TargetID) {
+func openWithin(t *testing.T, content string) (*Cache, cordon.TargetID) {
 	t.Helper()
 	top := t.TempDir()
 	store, err := dir.Open(filepath.Join(top, "store"))
@@ -28,7 +28,7 @@ func openWithin(t *testing.T) (*Cache, cordon.TargetID) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.Put(t.Context(), id, strings.NewReader("content"), target.PutOptions{Size: -1}); err != nil {
+	if _, err := store.Put(t.Context(), id, strings.NewReader(content), target.PutOptions{Size: -1}); err != nil {
 		t.Fatal(err)
 	}
 	c, err := Open(Options{Dir: filepath.Join(top, "cache"), Store: store, FillDisk: true, Logger: slog.New(slog.DiscardHandler)})
@@ -53,7 +53,8 @@ func idleEntry(t *testing.T, c *Cache, id cordon.TargetID) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	base := filepath.Join(c.Dir(), id.String(), "shared", "target")
+	c.deletions.Wait() // the view holds its base until then
+	base := filepath.Join(c.Dir(), id.String(), "shared", "target") // the object, if it is an archive
 	if _, err := os.Lstat(base); err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +63,7 @@ func idleEntry(t *testing.T, c *Cache, id cordon.TargetID) string {
 
 // Nothing goes where the disk lacks nothing by now.
 func TestReliefLooksAtTheDiskFirst(t *testing.T) {
-	c, id := openWithin(t)
+	c, id := openWithin(t, "content")
 	base := idleEntry(t, c, id)
 	for _, tc := range []struct {
 		name string
