@@ -28,7 +28,8 @@ type account struct {
 	records  []*record // of an exact account
 	recorded amount
 	others   []reservation
-	dead     []string // ids of what processes that died were making
+	dead     []reservation // of processes that died; nothing of it counts
+	unknown  bool          // others have reserved what cannot be read now
 	reserved int64
 
 	space   fsinfo.Space
@@ -51,11 +52,11 @@ func (c *Cache) account(s *staging, exact bool, stuck map[string]error) (*accoun
 	a.limit, a.floor = c.limit(a.space), c.floor(a.space)
 	// Reservations before records: work that is done meanwhile shows up twice, and
 	// is told by its staging id. The other way round it would show up not at all.
-	all, dead, err := c.reservations()
+	all, err := c.reservations()
 	if err != nil {
 		return nil, err
 	}
-	a.dead = dead
+	a.unknown = slices.ContainsFunc(all.unknown, func(id string) bool { return s == nil || id != s.id })
 	var published map[string]bool
 	if exact {
 		published, err = a.list(c)
@@ -67,7 +68,13 @@ func (c *Cache) account(s *staging, exact bool, stuck map[string]error) (*accoun
 	if err != nil {
 		return nil, err
 	}
-	for _, o := range all {
+	for _, o := range all.dead {
+		if published[o.ID] {
+			o.Bytes, o.Inodes = 0, 0 // its record counts
+		}
+		a.dead = append(a.dead, o)
+	}
+	for _, o := range all.alive {
 		if o.Bytes > 0 && (s == nil || o.ID != s.id) && !published[o.ID] {
 			a.others = append(a.others, o)
 			a.reserved += o.Bytes

@@ -27,6 +27,10 @@ const staleTemp = time.Hour
 // deadStaging clears what processes that died were making.
 func (s *sweep) deadStaging() error {
 	c := s.c
+	recorded, err := c.totals()
+	if err != nil {
+		return err
+	}
 	for _, dir := range []string{stagingDir, reservationsDir} {
 		ids, err := c.list(dir)
 		if err != nil {
@@ -35,19 +39,24 @@ func (s *sweep) deadStaging() error {
 		for _, id := range ids {
 			note := path.Join(reservationsDir, id)
 			f, err := c.root().OpenFile(note, os.O_RDWR, 0)
+			var size amount
 			switch {
 			case err == nil:
-				busy := flockNow(f, unix.LOCK_EX) != nil
-				if busy {
+				// Shared, as whoever adds reservations up: two that look at one must not
+				// take each other for its owner.
+				if flockNow(f, unix.LOCK_SH) != nil {
 					f.Close()
 					continue
+				}
+				if r, err := readPromise(f); err == nil && !recorded.published[id] {
+					size = amount{r.Bytes, r.Inodes}
 				}
 			case !errors.Is(err, fs.ErrNotExist):
 				return err
 			}
 			where := path.Join(stagingDir, id)
 			err = s.did(Removal{Path: c.abs(where), Reason: "whoever was making it died"}, func() (bool, error) {
-				ok := c.trashStaging(id, amount{}) == nil
+				ok := c.trashStaging(id, size) == nil
 				if err := c.root().Remove(note); err != nil && !errors.Is(err, fs.ErrNotExist) {
 					return false, err
 				}

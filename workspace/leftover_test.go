@@ -1,6 +1,7 @@
 package workspace_test
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -117,6 +119,46 @@ func TestWhatTheDeadWereMakingGoesBeforeOthersWrite(t *testing.T) {
 	mustBeGone(t, b.path(".cordon/reservations/dead"))
 	mustExist(t, b.path(".cordon/staging/alive/entry/target"))
 	mustExist(t, alive)
+}
+
+// Its disk is waited for, and nobody else's goes for it.
+func TestWhatTheDeadWereMakingGoesInsteadOfOthers(t *testing.T) {
+	const mb = 1 << 20
+	for _, swept := range []bool{false, true} {
+		b := onDisk(t, "tmpfs", 32*mb, cordon.BytesOf(14*mb))
+		b.put("A", random(1, 5*mb))
+		b.put("B", random(2, 6*mb))
+		b.cleanup(b.get("A", "R", cordon.Shared).Path, "R")
+		must(t, os.MkdirAll(b.path(".cordon/staging/dead/entry"), 0o700))
+		must(t, os.WriteFile(b.path(".cordon/staging/dead/entry/target"), random(3, 8*mb), 0o600))
+		must(t, os.WriteFile(b.path(".cordon/reservations/dead"), []byte(`{"id":"dead","bytes":8388608,"inodes":3}`), 0o600))
+		if swept {
+			b.sweep()
+		}
+		b.get("B", "R", cordon.Isolated)
+		mustExist(t, b.path("A/target"))
+		mustBeGone(t, b.path(".cordon/staging/dead"))
+	}
+}
+
+// What a living process has reserved may not be readable for an instant: it does not
+// count as nothing meanwhile.
+func TestAReservationThatCannotBeReadIsWaitedFor(t *testing.T) {
+	b := newBench(t)
+	b.put("T", project.tarball(t))
+	note := b.path(".cordon/reservations/alive")
+	must(t, os.WriteFile(note, []byte(`{"id":"ali`), 0o600))
+	f, err := os.Open(note)
+	must(t, err)
+	must(t, unix.Flock(int(f.Fd()), unix.LOCK_EX))
+	defer f.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if _, err := b.cache.Get(ctx, request("T", "R", cordon.Isolated)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error = %v", err)
+	}
+	must(t, f.Close())
+	b.get("T", "R", cordon.Isolated)
 }
 
 // A process may die over making the cache directory what it is.

@@ -53,7 +53,7 @@ func idleEntry(t *testing.T, c *Cache, id cordon.TargetID) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.deletions.Wait() // the view holds its base until then
+	c.deletions.Wait()                                              // the view holds its base until then
 	base := filepath.Join(c.Dir(), id.String(), "shared", "target") // the object, if it is an archive
 	if _, err := os.Lstat(base); err != nil {
 		t.Fatal(err)

@@ -105,7 +105,10 @@ func (s *staging) tryReserve(ctx context.Context, more amount, object int64, stu
 	if err != nil {
 		return nil, err
 	}
-	c.clearDead(a.dead)
+	a.trash = a.trash.plus(c.clearDead(a.dead))
+	if a.unknown {
+		return &shortage{wait: true}, nil // whoever has it writes it again, or gives up
+	}
 	over, disk := a.used()+want.Bytes-a.limit, a.disk(writing)
 	if patient && over <= 0 && disk.any() && !a.trash.covers(disk) {
 		return &shortage{wait: true}, nil

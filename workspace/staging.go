@@ -3,6 +3,7 @@ package workspace
 import (
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"path"
@@ -123,12 +124,13 @@ func (s *staging) promise(note reservation) error {
 		return err
 	}
 	// The file may be read while it is written only by who waits for the
-	// janitor's lock, so there is nothing to be atomic against.
+	// janitor's lock, so there is nothing to be atomic against but a full disk: what
+	// was promised before counts until there is more to read.
 	f := s.lock.File()
-	if err := f.Truncate(0); err != nil {
+	if _, err := f.WriteAt(b, 0); err != nil {
 		return err
 	}
-	if _, err := f.WriteAt(b, 0); err != nil {
+	if err := f.Truncate(int64(len(b))); err != nil {
 		return err
 	}
 	s.note = note
@@ -164,46 +166,66 @@ func (c *Cache) unwritten(o reservation) amount {
 	return amount{bytes: max(o.Object-arrived, 0)}
 }
 
-// reservations returns the promises of living processes. The caller has the
-// janitor's lock.
-func (c *Cache) reservations() (all []reservation, dead []string, err error) {
+// readPromise reads what f promises. A file that nothing was written to promises
+// nothing, and what may stand behind the promise is the rest of a longer one.
+func readPromise(f *os.File) (r reservation, err error) {
+	if err = json.NewDecoder(f).Decode(&r); errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return r, err
+}
+
+// promises is what the reservations' files say.
+type promises struct {
+	alive   []reservation
+	dead    []reservation // of processes that died
+	unknown []string      // ids of living ones that cannot be read
+}
+
+// reservations returns what is promised. The caller has the janitor's lock.
+func (c *Cache) reservations() (p promises, err error) {
 	ids, err := c.list(reservationsDir)
 	if err != nil {
-		return nil, nil, err
+		return p, err
 	}
 	for _, id := range ids {
 		f, err := c.root().OpenFile(path.Join(reservationsDir, id), os.O_RDWR, 0)
 		if err != nil {
 			continue // given back meanwhile
 		}
-		r := reservation{ID: id}
-		b, err := io.ReadAll(f)
-		alive := flockNow(f, unix.LOCK_SH) != nil
+		r, err := readPromise(f)
+		r.ID = id
+		alive := flockNow(f, unix.LOCK_SH) != nil // shared: two that look do not take each other for its owner
 		f.Close()
 		switch {
 		case !alive:
-			dead = append(dead, id)
-		case err == nil && json.Unmarshal(b, &r) == nil:
-			all = append(all, r)
+			p.dead = append(p.dead, r)
+		case err != nil:
+			p.unknown = append(p.unknown, id)
+		default:
+			p.alive = append(p.alive, r)
 		}
 	}
-	return all, dead, nil
+	return p, nil
 }
 
 // clearDead takes away what processes that died were making: nobody accounts for
 // it, so it must not be there while others write. What cannot be taken now is the
-// next one's, or the sweep's.
-func (c *Cache) clearDead(ids []string) {
+// next one's, or the sweep's. It returns what is being deleted.
+func (c *Cache) clearDead(dead []reservation) (sum amount) {
 	root := c.root()
-	for _, id := range ids {
-		note := path.Join(reservationsDir, id)
+	for _, r := range dead {
+		note := path.Join(reservationsDir, r.ID)
 		f, err := root.OpenFile(note, os.O_RDWR, 0)
 		if err != nil {
 			continue // a sweep was quicker
 		}
-		if flockNow(f, unix.LOCK_EX) == nil && sameFile(f, lstat(root, note)) && c.trash(path.Join(stagingDir, id)) {
+		size := amount{r.Bytes, r.Inodes}
+		if flockNow(f, unix.LOCK_EX) == nil && sameFile(f, lstat(root, note)) && c.trashSized(path.Join(stagingDir, r.ID), size, nil) == nil {
 			_ = root.Remove(note) // if it stays, nothing belongs to it
+			sum = sum.plus(size)
 		}
 		f.Close()
 	}
+	return sum
 }
