@@ -14,8 +14,13 @@ import (
 	"github.com/cordonlabs/cordon/internal/flock"
 )
 
-// roomPoll is how often somebody who waits for others to give disk back looks again.
-const roomPoll = 50 * time.Millisecond
+// Somebody who waits for others to give disk back looks again after the first of
+// these, and then ever later: each look takes the janitor's lock and goes through all
+// entries.
+const (
+	firstRoomPoll = 50 * time.Millisecond
+	lastRoomPoll  = 500 * time.Millisecond
+)
 
 // freeing is how long the disk may take until it shows as free what was deleted:
 // somebody else may have been deleting the same, and be in the middle of a large
@@ -48,6 +53,7 @@ func (s *staging) needObject(ctx context.Context, size int64) error {
 func (s *staging) reserve(ctx context.Context, more amount, object int64) error {
 	stuck := map[string]error{} // in the trash, and cannot be deleted
 	var emptied time.Time
+	pause := firstRoomPoll
 	for {
 		short, err := s.tryReserve(ctx, more, object, stuck, time.Since(emptied) < freeing)
 		switch {
@@ -61,8 +67,9 @@ func (s *staging) reserve(ctx context.Context, more amount, object int64) error 
 		default:
 			select {
 			case <-ctx.Done():
-			case <-time.After(roomPoll):
+			case <-time.After(pause):
 			}
+			pause = min(2*pause, lastRoomPoll)
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -144,9 +151,15 @@ func (c *Cache) shortage(a *account, s *staging, want reservation, over int64, d
 			Err: fmt.Errorf("needs %s or more, and the whole cache may take %s", size(want.Bytes), size(a.limit)),
 			Fix: "raise CACHE_MAX_SIZE"}}, nil
 	}
+	eldest := !slices.ContainsFunc(a.others, func(o reservation) bool { return o.elder(s.note) })
+	if s.note.Bytes == 0 || eldest {
+		if wait, err := c.mayCome(a, s, over, disk); wait || err != nil {
+			return &shortage{wait: true}, err
+		}
+	}
 	e := &cordon.Error{Kind: cordon.NoSpace, Op: "reserve disk"}
 	if over > 0 {
-		e.Err = fmt.Errorf("needs %s, of which %s do not fit: of %s (CACHE_MAX_SIZE) runs hold %s and work under way has reserved %s",
+		e.Err = fmt.Errorf("needs %s, of which %s do not fit: of %s (CACHE_MAX_SIZE) the cache has %s and work under way has reserved %s",
 			size(want.Bytes), size(over), size(a.limit), size(a.recorded.bytes), size(a.reserved))
 		e.Fix = "wait for runs to end, clean up their workspaces ('cordon cache ls' shows who holds what), or raise CACHE_MAX_SIZE"
 	} else {
@@ -172,8 +185,27 @@ func (c *Cache) shortage(a *account, s *staging, want reservation, over int64, d
 		}
 		e.Err = fmt.Errorf("%w; the most is held %s", e.Err, strings.Join(who, ", "))
 	}
-	eldest := !slices.ContainsFunc(a.others, func(o reservation) bool { return o.elder(s.note) })
-	return &shortage{wait: len(a.others) > 0 && (s.note.Bytes == 0 || eldest), err: e}, nil
+	return &shortage{err: e}, nil
+}
+
+// mayCome reports whether what s is short of would be there if all others gave back
+// what they have reserved, written or not.
+func (c *Cache) mayCome(a *account, s *staging, over int64, disk amount) (bool, error) {
+	if len(a.others) == 0 {
+		return false, nil
+	}
+	back := amount{}
+	for _, o := range a.others {
+		back = back.plus(amount{o.Bytes, o.Inodes})
+	}
+	disk = disk.minus(a.trash)
+	enough := func() bool { return over <= back.bytes && back.covers(disk) }
+	if enough() || s.modest {
+		return enough(), nil
+	}
+	idle, err := c.reclaimable(a.records)
+	back = back.plus(idle)
+	return enough(), err
 }
 
 // diskShort says which of bytes and inodes the disk is short of for somebody who
@@ -184,7 +216,7 @@ func (a *account) diskShort(want, disk amount) error {
 			want.inodes, disk.inodes, a.space.FreeInodes, a.floor.inodes, a.pending.inodes)
 	}
 	size := cordon.FormatBytes
-	return fmt.Errorf("needs %s, and the disk is short of %s: %s are free, of which %s stay free (CACHE_MIN_FREE) and %s are promised to work under way; runs hold %s",
+	return fmt.Errorf("needs %s, and the disk is short of %s: %s are free, of which %s stay free (CACHE_MIN_FREE) and %s are promised to work under way; the cache has %s",
 		size(want.bytes), size(disk.bytes), size(a.space.Free), size(a.floor.bytes), size(a.pending.bytes), size(a.recorded.bytes))
 }
 

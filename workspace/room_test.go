@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/workspace"
 )
@@ -178,6 +180,43 @@ func TestLimit(t *testing.T) {
 			t.Errorf("recorded %d, on disk %d more than before", u.Recorded, after-before)
 		}
 	})
+}
+
+// Work under way may give back what it has reserved: that is waited for where it
+// would be enough, together with what nobody holds.
+func TestOnlyWhatMayComeIsWaitedFor(t *testing.T) {
+	const mb = 1 << 20
+	for _, tc := range []struct {
+		name           string
+		held, reserved int
+		waits          bool
+	}{
+		{"it would be enough", 1, 3, true},
+		{"with what nobody holds it would be enough", 2, 1, true},
+		{"too much is held", 4, 1, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			b := newBench(t, limited(7*mb))
+			b.put("held", random(1, tc.held*mb-4096))
+			b.put("idle", random(2, 2*mb-4096))
+			b.put("wanted", random(3, 4*mb))
+			b.get("held", "R", cordon.Isolated)
+			b.cleanup(b.get("idle", "R", cordon.Shared).Path, "R")
+			b.mustBeTidy()
+			note := b.path(".cordon/reservations/other")
+			must(t, os.WriteFile(note, []byte(name(`{"id":"other","bytes":%d,"inodes":2}`, tc.reserved*mb)), 0o600))
+			f, err := os.Open(note)
+			must(t, err)
+			defer f.Close()
+			must(t, unix.Flock(int(f.Fd()), unix.LOCK_EX))
+			if !tc.waits {
+				mustBeKind(t, b.getErr("wanted", "R", cordon.Isolated), cordon.NoSpace, "the cache has 6.28 MB", "reserved 1.05 MB")
+				return
+			}
+			time.AfterFunc(200*time.Millisecond, func() { f.Close() })
+			b.get("wanted", "R", cordon.Isolated)
+		})
+	}
 }
 
 func TestSweep(t *testing.T) {
