@@ -36,6 +36,8 @@ type account struct {
 	floor   amount // stays free
 	pending amount // promised to others, and not written yet
 	trash   amount // free once it is deleted
+
+	deleting bool // this process is in the middle of deleting something
 }
 
 func (a *account) used() int64 { return a.recorded.bytes + a.reserved }
@@ -46,6 +48,12 @@ func (a *account) used() int64 { return a.recorded.bytes + a.reserved }
 func (c *Cache) account(s *staging, exact bool, stuck map[string]error) (*account, error) {
 	a := &account{}
 	var err error
+	// The trash before the free space: what goes meanwhile shows up in both, and is
+	// waited for in vain. The other way round it would be in neither.
+	if a.trash, err = c.inTrash(stuck); err != nil {
+		return nil, err
+	}
+	a.deleting = c.underDeletion.any()
 	if a.space, err = fsinfo.SpaceAt(c.dir); err != nil {
 		return nil, err
 	}
@@ -81,8 +89,7 @@ func (c *Cache) account(s *staging, exact bool, stuck map[string]error) (*accoun
 			a.pending = a.pending.plus(c.unwritten(o)).plus(amount{o.Recent, o.RecentInodes})
 		}
 	}
-	a.trash, err = c.inTrash(stuck)
-	return a, err
+	return a, nil
 }
 
 // list adds up the records whose entries are there, and returns their staging ids:

@@ -117,12 +117,13 @@ type Cache struct {
 	contents *flight.Group[made]      // by target version and kind
 	steps    stepBoard
 
-	background   sync.WaitGroup // what nobody waits for but Close
-	deletions    sync.WaitGroup
-	leaving      sync.Map // name in the trash → record of a run's entry that this process removed
-	deleting     chan struct{}
-	stopDeleting context.Context
-	giveUp       context.CancelFunc
+	background    sync.WaitGroup // what nobody waits for but Close
+	deletions     sync.WaitGroup
+	underDeletion deletions
+	leaving       sync.Map // name in the trash → record of a run's entry that this process removed
+	deleting      chan struct{}
+	stopDeleting  context.Context
+	giveUp        context.CancelFunc
 }
 
 // linger is how long a fetch goes on whose callers' time is up (CONTRACT §1.6).

@@ -23,7 +23,7 @@ const (
 )
 
 // freeing is how long the disk may take until it shows as free what was deleted:
-// somebody else may have been deleting the same, and be in the middle of a large
+// another process may have been deleting the same, and be in the middle of a large
 // file. Nothing more is evicted meanwhile.
 const freeing = time.Second
 
@@ -135,6 +135,9 @@ func (s *staging) tryReserve(ctx context.Context, more amount, object int64, stu
 			return nil, err
 		}
 		if !freed.covers(least) {
+			if over <= 0 && a.deleting {
+				return &shortage{deleting: true}, nil // nobody knows how much that gives
+			}
 			return c.shortage(a, s, want, over, disk)
 		}
 	}

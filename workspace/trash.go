@@ -88,6 +88,7 @@ var busyWaits = []time.Duration{50 * time.Millisecond, 500 * time.Millisecond, 5
 // deleteSoon deletes one thing in the trash when there is a worker free for it, and
 // calls then, if that is not nil. What cannot be deleted is the next sweep's.
 func (c *Cache) deleteSoon(name string, then func()) {
+	defer c.leaving.Delete(name) // another process may have deleted it
 	var err error
 	for try := 0; ; try++ {
 		c.deleting <- struct{}{}
@@ -142,6 +143,7 @@ func (c *Cache) delete(ctx context.Context, name string) error {
 }
 
 func (c *Cache) deleteIn(ctx context.Context, in, name string) (err error) {
+	defer c.underDeletion.begin()()
 	d, err := c.root().Open(in)
 	if err != nil {
 		return err

@@ -61,13 +61,15 @@ func (c *Cache) emptyTrash(ctx context.Context) (stuck map[string]error, err err
 }
 
 // freeTrash empties the trash for somebody who waits for the disk, and adds to
-// stuck what cannot be deleted.
+// stuck what cannot be deleted. It waits for what others in this process are in the
+// middle of deleting.
 func (c *Cache) freeTrash(ctx context.Context, stuck map[string]error) {
 	more, err := c.emptyTrash(ctx)
 	if err != nil {
 		return // whoever waits finds no more room than before, and says so
 	}
 	maps.Copy(stuck, more)
+	c.underDeletion.wait(ctx)
 	// Some file systems count what was deleted only with their next transaction.
 	if d, err := c.root().Open("."); err == nil {
 		_ = unix.Syncfs(int(d.Fd())) // only its effect on the free space matters
