@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/cordonlabs/cordon"
-	"github.com/cordonlabs/cordon/internal/flock"
 )
 
 // Explanation says why an entry stays, or why it would go.
@@ -66,7 +65,7 @@ func (c *Cache) explain(ctx context.Context, r *record) (x Explanation, err erro
 		x.Holders, err = s.holderStates(r)
 	}
 	if err == nil {
-		x.Limits, err = c.usage()
+		x.Limits, err = c.usage(ctx)
 	}
 	if err != nil {
 		return x, err
@@ -77,7 +76,7 @@ func (c *Cache) explain(ctx context.Context, r *record) (x Explanation, err erro
 	if c.ttl > 0 && r.Kind != KindRun && x.Entry.Pin == nil {
 		x.TTLLeft = int64(max(r.lastUsed.Add(c.ttl+useSlack).Sub(c.now()), 0).Seconds())
 	}
-	squeezed, err := c.explainEviction(r, &x, pins)
+	squeezed, err := c.explainEviction(ctx, r, &x, pins)
 	if err != nil {
 		return x, err
 	}
@@ -209,8 +208,8 @@ func (s *sweep) holdWords(h *hold) string {
 
 // explainEviction fills in x.Eviction. It returns why the next sweep evicts r's
 // entry, or "".
-func (c *Cache) explainEviction(r *record, x *Explanation, pins map[key]*Pin) (squeezed string, err error) {
-	lock, err := flock.Acquire(context.Background(), c.root(), janitorLock, flock.Exclusive, nil) // held for instants
+func (c *Cache) explainEviction(ctx context.Context, r *record, x *Explanation, pins map[key]*Pin) (squeezed string, err error) {
+	lock, err := c.lookAtAccounts(ctx)
 	if err != nil {
 		return "", err
 	}

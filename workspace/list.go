@@ -3,10 +3,12 @@ package workspace
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/internal/flock"
 )
 
@@ -101,12 +103,30 @@ func (c *Cache) Usage() (Usage, error) {
 	if err := errors.Join(c.revive(), c.rebuild()); err != nil {
 		return Usage{}, err
 	}
-	u, err := c.usage()
+	u, err := c.usage(context.Background())
 	return u, diskError("account for cache", c.dir, err)
 }
 
-func (c *Cache) usage() (Usage, error) {
-	lock, err := flock.Acquire(context.Background(), c.root(), janitorLock, flock.Exclusive, nil)
+// accountPatience is how long those who only look at the accounts wait for who works
+// with them, which takes an instant unless he is stopped in the middle.
+const accountPatience = 10 * time.Second
+
+// lookAtAccounts takes the janitor's lock for somebody who only looks. The error is
+// Busy if that takes too long.
+func (c *Cache) lookAtAccounts(ctx context.Context) (*flock.Lock, error) {
+	inTime, cancel := context.WithTimeout(ctx, accountPatience)
+	defer cancel()
+	lock, err := flock.Acquire(inTime, c.root(), janitorLock, flock.Exclusive, nil)
+	if err != nil && inTime.Err() != nil && ctx.Err() == nil {
+		err = &cordon.Error{Kind: cordon.Busy, Op: "look at the accounts", Name: c.abs(janitorLock),
+			Err: fmt.Errorf("another process has had it locked for %s", accountPatience),
+			Fix: "find out who has it ('lsof' shows it) and whether that is stopped, or try again"}
+	}
+	return lock, err
+}
+
+func (c *Cache) usage(ctx context.Context) (Usage, error) {
+	lock, err := c.lookAtAccounts(ctx)
 	if err != nil {
 		return Usage{}, err
 	}

@@ -2,6 +2,7 @@ package workspace
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -55,6 +56,10 @@ func (c *Cache) Pin(name, reason string) error {
 }
 
 func (c *Cache) pin(ctx context.Context, k key, reason string) error {
+	// Nobody waits for the disk with the janitor's lock.
+	ready := path.Join(pinsDir, ".tmp-"+rand.Text())
+	defer func() { _ = c.root().Remove(ready) }() // if it stays, a sweep takes it
+	written := false
 	for {
 		r, err := c.current(k)
 		if err != nil {
@@ -63,20 +68,42 @@ func (c *Cache) pin(ctx context.Context, k key, reason string) error {
 		if r == nil {
 			return errNoEntry(string(k))
 		}
+		if !written {
+			if err := c.writePin(ready, reason); err != nil {
+				return err
+			}
+			written = true
+		}
 		// With the entry's lock nobody removes it, with the janitor's nobody evicts
 		// its object: each of them looks for a pin once it has its lock.
-		done, err := c.pinLocked(ctx, r, reason)
+		done, err := c.pinLocked(ctx, r, ready, reason)
 		if r.Kind == KindRun {
 			c.heed(k) // a cleanup that met the lock
 		}
-		if done || err != nil {
+		if err != nil {
 			return err
+		}
+		if done {
+			return durable.SyncDir(c.root(), pinsDir)
 		}
 	}
 }
 
-// pinLocked pins r's entry, unless another one has its key by now.
-func (c *Cache) pinLocked(ctx context.Context, r *record, reason string) (done bool, err error) {
+// writePin writes a pin to name and to the disk.
+func (c *Cache) writePin(name, reason string) error {
+	b, err := json.Marshal(Pin{Since: c.now().UTC(), By: whoami(), Reason: reason})
+	if err != nil {
+		return err
+	}
+	if err := durable.WriteFile(c.root(), name, append(b, '\n')); err != nil {
+		return err
+	}
+	at := c.now()
+	return c.root().Chtimes(name, at, at)
+}
+
+// pinLocked pins r's entry by the file ready, unless another one has its key by now.
+func (c *Cache) pinLocked(ctx context.Context, r *record, ready, reason string) (done bool, err error) {
 	lock, err := flock.Acquire(ctx, c.root(), r.lock(), flock.Shared, nil)
 	if err != nil {
 		return false, err
@@ -91,15 +118,7 @@ func (c *Cache) pinLocked(ctx context.Context, r *record, reason string) (done b
 		return false, err
 	}
 	defer janitor.Unlock()
-	b, err := json.Marshal(Pin{Since: c.now().UTC(), By: whoami(), Reason: reason})
-	if err != nil {
-		return false, err
-	}
-	if err := durable.WriteFile(c.root(), pinFile(r.Key), append(b, '\n')); err != nil {
-		return false, err
-	}
-	at := c.now()
-	if err := c.root().Chtimes(pinFile(r.Key), at, at); err != nil {
+	if err := c.root().Rename(ready, pinFile(r.Key)); err != nil {
 		return false, err
 	}
 	c.event(event{Action: "pin", Key: r.Key, Path: r.path(), Bytes: r.total(), Reason: reason})
