@@ -403,9 +403,11 @@ func (s *sweep) shrink() error {
 		over += r.total()
 	}
 	disk := a.disk(amount{}).minus(a.trash)
-	for key := range s.gone { // of a dry run: they would be in the trash
-		if r, err := c.readRecord(key); r != nil && err == nil {
-			disk = disk.minus(r.size())
+	if s.opts.DryRun {
+		for key := range s.gone { // they would be in the trash
+			if r, err := c.readRecord(key); r != nil && err == nil {
+				disk = disk.minus(r.size())
+			}
 		}
 	}
 	if over <= 0 {
