@@ -16,8 +16,15 @@ import (
 func (a *app) cacheCollect() *cobra.Command {
 	var opts workspace.SweepOptions
 	var keep string
-	cmd := a.onCacheCommand("gc", "Remove what has no reason to stay", "  cordon cache gc --dry-run\n  cordon cache gc --plan 1f3a5c7e9b0d\n  cordon cache gc --keep 2GB", exactly(), nil,
+	var cmd *cobra.Command
+	cmd = a.onCacheCommand("gc", "Remove what has no reason to stay", "  cordon cache gc --dry-run\n  cordon cache gc --plan 1f3a5c7e9b0d\n  cordon cache gc --keep 2GB", exactly(), nil,
 		func(ctx context.Context, c onCache) error {
+			for name, value := range map[string]string{"plan": opts.Plan, "keep": keep} {
+				// As a script's unset variable leaves it. Without the flag everything goes that may.
+				if cmd.Flags().Changed(name) && strings.TrimSpace(value) == "" {
+					return &usageError{fmt.Errorf("--%s is empty", name), "cordon cache gc"}
+				}
+			}
 			if opts.Plan != "" && (opts.DryRun || keep != "") {
 				return &usageError{errors.New("--plan says itself what goes; give it alone"), "cordon cache gc"}
 			}

@@ -122,6 +122,10 @@ func TestCacheIsCollectedByPlan(t *testing.T) {
 		{[]string{"--plan", "0123456789ab"}, ExitNotFound},
 		{[]string{"--plan", found[1], "--dry-run"}, ExitUsage},
 		{[]string{"--plan", found[1], "--keep", "0"}, ExitUsage},
+		{[]string{"--plan", ""}, ExitUsage},
+		{[]string{"--plan="}, ExitUsage},
+		{[]string{"--keep", " "}, ExitUsage},
+		{[]string{"--keep", "", "--dry-run"}, ExitUsage},
 	} {
 		if got := s.try(t, append([]string{"cache", "gc"}, tt.args...)...); got.code != tt.code || !strings.HasPrefix(got.err, "cordon: ") {
 			t.Errorf("gc %v: exit code %d: %s", tt.args, got.code, got.err)
