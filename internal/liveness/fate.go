@@ -29,7 +29,8 @@ var words = map[enumspb.WorkflowExecutionStatus]string{
 //
 //	the run itself      the newest run of its workflow id        fate
 //	open                                                         open
-//	closed                                                       closed: a retry, a cron schedule or a reset begins another run
+//	reset                                                        as the run that it was reset to
+//	closed                                                       closed: a retry or a cron schedule begins another run
 //	continued as new    open, of its chain                       open: the run goes on in it
 //	                    closed, of its chain                     closed, as that one
 //	                    none, or of another chain                closed, nobody knows when
@@ -37,10 +38,13 @@ var words = map[enumspb.WorkflowExecutionStatus]string{
 //	                    closed, of its chain                     closed, as that one
 //	                    none, or of another chain                closed: not found
 //
+// A run that was reset goes on as another one, with what the first had done
+// before: that has the paths of the first one's workspaces, and asks for none of its own.
+//
 // A status that is not known to be closed is open: paused, for one, and what
 // later versions of Temporal may add.
 func (n namespace) fate(ctx context.Context, o workspace.Owner) workspace.Fate {
-	own, err := n.describe(ctx, o.WorkflowID, o.RunID)
+	own, err := n.settled(ctx, o)
 	switch {
 	case err != nil:
 		return workspace.Fate{Why: err}
@@ -63,20 +67,47 @@ func (n namespace) fate(ctx context.Context, o workspace.Owner) workspace.Fate {
 	return workspace.Fate{State: workspace.RunClosed, Status: "not found"}
 }
 
+// maxResets is how many resets of resets are followed: more than anybody makes.
+const maxResets = 32
+
+// settled returns what the server knows of o's run, or of the one that it was reset
+// to; nil where it knows none. Of a reset run that is itself forgotten the
+// one before it tells.
+func (n namespace) settled(ctx context.Context, o workspace.Owner) (*workflowpb.WorkflowExecutionInfo, error) {
+	last, next, err := n.look(ctx, o.WorkflowID, o.RunID)
+	for steps := 0; err == nil && last != nil && next != ""; steps++ {
+		if steps == maxResets {
+			return nil, fmt.Errorf("workflow %q was reset more than %d times since", o.WorkflowID, maxResets)
+		}
+		var info *workflowpb.WorkflowExecutionInfo
+		if info, next, err = n.look(ctx, o.WorkflowID, next); info == nil {
+			break
+		}
+		last = info
+	}
+	return last, err
+}
+
 // describe returns what the server knows of a run, or of the newest one of a
 // workflow id; nil where it knows none.
 func (n namespace) describe(ctx context.Context, workflowID, runID string) (*workflowpb.WorkflowExecutionInfo, error) {
+	info, _, err := n.look(ctx, workflowID, runID)
+	return info, err
+}
+
+// look is describe, and returns the run too that it was reset to, or "".
+func (n namespace) look(ctx context.Context, workflowID, runID string) (info *workflowpb.WorkflowExecutionInfo, resetTo string, err error) {
 	answer, err := call(ctx, n.service.DescribeWorkflowExecution, &workflowservice.DescribeWorkflowExecutionRequest{
 		Namespace: n.name, Execution: &commonpb.WorkflowExecution{WorkflowId: workflowID, RunId: runID},
 	})
 	var missing *serviceerror.NotFound // and not NamespaceNotFound, which is a type of its own
 	switch {
 	case errors.As(err, &missing):
-		return nil, nil
+		return nil, "", nil
 	case err != nil:
-		return nil, fmt.Errorf("ask Temporal about workflow %q: %w", workflowID, err)
+		return nil, "", fmt.Errorf("ask Temporal about workflow %q: %w", workflowID, err)
 	}
-	return answer.GetWorkflowExecutionInfo(), nil
+	return answer.GetWorkflowExecutionInfo(), answer.GetWorkflowExtendedInfo().GetResetRunId(), nil
 }
 
 func isOpen(info *workflowpb.WorkflowExecutionInfo) bool {

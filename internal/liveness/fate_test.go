@@ -143,29 +143,80 @@ func TestACronScheduleClosesTheRunBeforeTheNext(t *testing.T) {
 	}
 }
 
-func TestAResetRunIsOpenAndTheOneBeforeItIsOver(t *testing.T) {
+// A reset run works on in the paths that the one before it was given.
+func TestARunThatWasResetIsAsTheOneItWasResetTo(t *testing.T) {
+	t.Parallel()
+	a := newAsker(t, nil)
+	run := start(t, client.StartWorkflowOptions{}, "continues when told", "waits")
+	id := run.GetID()
+	first := owner(t, id, run.GetRunID())
+	second := owner(t, id, reset(t, id, first.RunID))
+	third := owner(t, id, reset(t, id, second.RunID)) // which is reset itself
+	all := map[string]workspace.Owner{"the first": first, "the second": second, "the third": third}
+	for what, o := range all {
+		a.must(t, what, o, open, "")
+	}
+	if err := server().GetDefaultClient().SignalWorkflow(t.Context(), id, "", "go", nil); err != nil {
+		t.Fatal(err)
+	}
+	all["what the third continues as"] = owner(t, id, another(t, id, first.RunID, second.RunID, third.RunID))
+	for what, o := range all {
+		a.must(t, what+", continued as new", o, open, "")
+	}
+	if err := server().GetDefaultClient().CancelWorkflow(t.Context(), id, ""); err != nil {
+		t.Fatal(err)
+	}
+	until(t, id, "", enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED)
+	closed := info(t, id, "").GetCloseTime().AsTime()
+	for what, o := range all {
+		if got := a.must(t, what+", cancelled", o, over, "cancelled"); !got.Closed.Equal(closed) {
+			t.Errorf("%s closed at %v, the last at %v", what, got.Closed, closed)
+		}
+	}
+}
+
+// What has completed can be reset, too, and what it was reset to be forgotten.
+func TestAClosedRunThatIsResetIsOpenAgain(t *testing.T) {
 	t.Parallel()
 	a := newAsker(t, nil)
 	run := start(t, client.StartWorkflowOptions{}, "waits")
-	id := run.GetID()
-	before := owner(t, id, run.GetRunID())
-	const firstTaskCompleted = 4 // after its start, scheduling and start
+	o := owner(t, run.GetID(), run.GetRunID())
+	awaitTask(t, run.GetID())
+	if err := server().GetDefaultClient().TerminateWorkflow(t.Context(), o.WorkflowID, "", "a test"); err != nil {
+		t.Fatal(err)
+	}
+	a.must(t, "a terminated run", o, over, "terminated")
+	to := reset(t, o.WorkflowID, o.RunID)
+	a.must(t, "a terminated run, reset", o, open, "")
+	if err := server().GetDefaultClient().CancelWorkflow(t.Context(), o.WorkflowID, ""); err != nil {
+		t.Fatal(err)
+	}
+	until(t, o.WorkflowID, to, enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED)
+	a.must(t, "a terminated run, reset and cancelled", o, over, "cancelled")
+	remove(t, o.WorkflowID, to)
+	a.must(t, "a terminated run, whose reset is forgotten", o, over, "terminated")
+}
+
+// firstTaskCompleted is an event's number: after a run's start, scheduling and start.
+const firstTaskCompleted = 4
+
+func awaitTask(t *testing.T, id string) {
+	t.Helper()
 	await(t, func() bool { return info(t, id, "").GetHistoryLength() >= firstTaskCompleted }, "no worker takes the run")
-	reset, err := server().GetDefaultClient().ResetWorkflowExecution(t.Context(), &workflowservice.ResetWorkflowExecutionRequest{
-		Namespace: before.Namespace, WorkflowExecution: &commonpb.WorkflowExecution{WorkflowId: id, RunId: before.RunID},
-		WorkflowTaskFinishEventId: firstTaskCompleted, RequestId: "reset " + id, Reason: "a test",
+}
+
+// reset resets a run to its first task, and returns the run that it goes on as.
+func reset(t *testing.T, id, runID string) string {
+	t.Helper()
+	awaitTask(t, id)
+	answer, err := server().GetDefaultClient().ResetWorkflowExecution(t.Context(), &workflowservice.ResetWorkflowExecutionRequest{
+		Namespace: server().GetDefaultNamespace(), WorkflowExecution: &commonpb.WorkflowExecution{WorkflowId: id, RunId: runID},
+		WorkflowTaskFinishEventId: firstTaskCompleted, RequestId: "reset " + runID, Reason: "a test",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	after := owner(t, id, reset.GetRunId())
-	a.must(t, "the run before", before, over, "terminated")
-	a.must(t, "the reset one", after, open, "")
-	if err := server().GetDefaultClient().CancelWorkflow(t.Context(), id, ""); err != nil {
-		t.Fatal(err)
-	}
-	until(t, id, after.RunID, enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED)
-	a.must(t, "the reset one", after, over, "cancelled")
+	return answer.GetRunId()
 }
 
 func TestARunIsNotAnotherOneOfItsID(t *testing.T) {
