@@ -96,9 +96,8 @@ type Cache struct {
 
 	recordCache recordCache
 
-	suspects  sync.Map     // staging id → what is wrong with the tree; see tamper.go
-	tampered  atomic.Int64 // trees that were found to be tampered with
-	unguarded atomic.Bool  // this process may not mount
+	suspects  sync.Map    // staging id → what is wrong with the tree; see tamper.go
+	unguarded atomic.Bool // this process may not mount
 	network   bool
 	bound     bool
 

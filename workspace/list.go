@@ -145,7 +145,7 @@ func (c *Cache) usage(ctx context.Context) (Usage, error) {
 	}
 	u := Usage{
 		Dir: c.dir, MaxSize: a.limit, Recorded: a.recorded.bytes, RecordedInodes: a.recorded.inodes, Reserved: a.reserved,
-		Reclaimable: reclaimable.bytes, Tampered: c.tampered.Load(), Trash: len(trash), TrashBytes: a.trash.bytes,
+		Reclaimable: reclaimable.bytes, Trash: len(trash), TrashBytes: a.trash.bytes,
 		DiskFree: a.space.Free, DiskTotal: a.space.Total, MinFree: a.floor.bytes,
 		InodesFree: a.space.FreeInodes, InodesTotal: a.space.Inodes, MinFreeInodes: a.floor.inodes, Entries: map[Kind]int{}, ByKind: map[Kind]int64{},
 	}
@@ -154,6 +154,9 @@ func (c *Cache) usage(ctx context.Context) (Usage, error) {
 	}
 	for _, r := range a.records {
 		if r.State == complete {
+			if r.Tampered != "" {
+				u.Tampered++
+			}
 			h, err := c.held(r.Key)
 			if err != nil {
 				return Usage{}, err

@@ -142,7 +142,7 @@ type Usage struct {
 	Reclaimable    int64          `json:"reclaimable"` // what an eviction could free
 	Held           int64          `json:"held"`        // entries that runs hold
 	Pinned         int64          `json:"pinned"`      // entries that are pinned, held or not
-	Tampered       int64          `json:"tampered"`    // trees that this process found to be tampered with
+	Tampered       int64          `json:"tampered"`    // entries that were found to be tampered with, in quarantine or still held
 	Trash          int            `json:"trash"`       // things that wait for their deletion
 	TrashBytes     int64          `json:"trash_bytes"` // what is known of their size
 	OnDisk         int64          `json:"on_disk,omitempty"`

@@ -52,7 +52,6 @@ func (c *Cache) convict(r *record, bad string) (gone bool, err error) {
 	if r.Tampered == "" {
 		c.log.Warn("a tree in the cache was tampered with", "path", c.abs(r.path()), "target", r.Target, "found", bad, "held", h != nil)
 		c.event(event{Action: "tampered", Key: r.Key, Path: r.path(), Bytes: r.total(), Reason: bad})
-		c.tampered.Add(1)
 	}
 	c.suspects.Delete(r.Staging)
 	if h == nil {
