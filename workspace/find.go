@@ -30,6 +30,19 @@ func (c *Cache) Find(name string) (Entry, error) {
 
 // find returns the record of the entry that name means, of those that are wanted.
 func (c *Cache) find(name string, wanted func(*record) bool) (*record, error) {
+	found, err := c.matching(name, wanted)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(found) > 1:
+		return nil, ambiguous(name, found)
+	}
+	return found[0], nil
+}
+
+// matching returns the records, one at least, of the entries that name may mean, of
+// those that are wanted.
+func (c *Cache) matching(name string, wanted func(*record) bool) ([]*record, error) {
 	if err := c.revive(); err != nil {
 		return nil, err
 	}
@@ -49,12 +62,8 @@ func (c *Cache) find(name string, wanted func(*record) bool) (*record, error) {
 				found = append(found, r)
 			}
 		}
-		switch len(found) {
-		case 0:
-		case 1:
-			return found[0], nil
-		default:
-			return nil, ambiguous(name, found)
+		if len(found) > 0 {
+			return found, nil
 		}
 	}
 	return nil, errNoEntry(name)

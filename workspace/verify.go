@@ -16,7 +16,7 @@ import (
 
 // VerifyOptions say what to verify, and how.
 type VerifyOptions struct {
-	Names    []string             // of entries, as for Find; none: all
+	Names    []string             // of entries, as for Find, or of targets: all entries of theirs; none: everything
 	Offline  bool                 // do not ask the object store, nor read from it
 	Progress func(VerifyProgress) // if not nil: from Verify's own goroutine or others, one at a time for each entry
 }
@@ -72,7 +72,8 @@ const accusePatience = 10 * time.Second
 // Verify reads entries again, in the order of their paths. A kept object is hashed
 // and compared with what is known of it; a shared tree, a base and what is in
 // quarantine are compared with the object that they came from, byte by byte, and
-// where that is gone with the object store's. A run's tree is its own to change.
+// where that is gone with the object store's. A run's tree is its own to change,
+// unless its mode is shared. With an error it returns what it has verified before.
 // What is damaged is taken out of use: no new run gets it. Verify evicts nothing,
 // and whoever uses an entry is not disturbed; who would make or remove it waits.
 func (c *Cache) Verify(ctx context.Context, opts VerifyOptions) ([]Verified, error) {
@@ -101,11 +102,14 @@ func (c *Cache) verifiable(names []string) ([]*record, error) {
 	usable := func(r *record) bool { return r.State == complete && c.missing(r) == "" }
 	var list []*record
 	for _, n := range names {
-		r, err := c.find(n, usable)
+		found, err := c.matching(n, usable)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, r)
+		if len(found) > 1 && found[0].Target.String() != n {
+			return nil, ambiguous(n, found)
+		}
+		list = append(list, found...)
 	}
 	if len(names) == 0 {
 		if err := c.revive(); err != nil {
@@ -139,9 +143,14 @@ func (v *verification) run(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if v.guilty != "" && v.r.Kind != KindRun {
+	switch {
+	case v.r.Kind == KindQuarantine:
+		v.out.Action = "no run gets it; it goes when room is needed ('cordon cache gc --keep 0' makes some), or after CACHE_TTL"
+	case v.r.Kind == KindRun && v.out.Result == Damaged:
+		v.out.Action = "its run has it and keeps it: repeat the run, and mistrust what this one finds"
+	case v.guilty != "" && v.r.Kind != KindRun:
 		err = v.accuse(ctx)
-	} else if v.badObject != "" && v.r.spareObject() {
+	case v.badObject != "" && v.r.spareObject():
 		err = v.dropObject(ctx)
 	}
 	if err != nil && ctx.Err() == nil {
@@ -155,7 +164,6 @@ func (v *verification) run(ctx context.Context) error {
 func (v *verification) read(ctx context.Context) error {
 	c, r := v.c, v.r
 	if r.Kind == KindRun {
-		// Without the lock: a cleanup does not wait for us. What is open stays readable.
 		return v.readRun(ctx)
 	}
 	lock, err := flock.Acquire(ctx, c.root(), r.lock(), flock.Shared, nil)
@@ -163,16 +171,41 @@ func (v *verification) read(ctx context.Context) error {
 		return err
 	}
 	defer lock.Unlock()
-	now, err := c.current(r.Key)
-	if err != nil {
+	if there, err := v.still(); !there || err != nil {
 		return err
 	}
-	if now == nil || now.Staging != r.Staging {
+	if err := v.content(ctx); err != nil {
+		return err
+	}
+	accused := v.r.Tampered
+	switch {
+	case accused != "" && v.out.Result == Sound:
+		v.out.Reason = "it was accused of this: " + accused + "; it is what was uploaded"
+	case accused != "":
+		v.damage(accused)
+	}
+	return nil
+}
+
+// still looks up the entry's record again, and reports whether it is still there.
+func (v *verification) still() (bool, error) {
+	now, err := v.c.current(v.r.Key)
+	if err != nil {
+		return false, err
+	}
+	if now == nil || now.Staging != v.r.Staging {
+		v.forget()
+		v.badObject, v.out.Object = "", ""
 		v.out.Reason = "it went while others were verified"
-		return nil
+		return false, nil
 	}
 	v.r = now
-	if now.Content == objectName {
+	return true, nil
+}
+
+// content verifies what is handed out: with the object, and with the manifest.
+func (v *verification) content(ctx context.Context) (err error) {
+	if v.r.Content == objectName {
 		err = v.file(ctx)
 	} else {
 		err = v.tree(ctx)
@@ -180,17 +213,11 @@ func (v *verification) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	bad, err := c.altered(ctx, now, 0)
-	if err != nil {
-		return err
-	}
+	bad, err := v.c.altered(ctx, v.r, 0)
 	if bad != "" {
 		v.damage(bad)
 	}
-	if now.Tampered != "" {
-		v.damage(now.Tampered)
-	}
-	return nil
+	return err
 }
 
 // damage notes what is wrong with what is handed out; the first reason stays.
@@ -208,7 +235,29 @@ func (v *verification) unknown(why string) {
 	}
 }
 
+// readRun verifies without the lock, for a cleanup does not wait for us. What is
+// read may go meanwhile, and another one come: then what was found counts for nothing.
 func (v *verification) readRun(ctx context.Context) error {
+	there, err := v.still()
+	if !there || err != nil {
+		return err
+	}
+	if v.r.Mode == cordon.Shared {
+		err = v.content(ctx)
+	} else {
+		err = v.ownObject(ctx)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if there, lost := v.still(); !there || lost != nil {
+		return lost
+	}
+	return err
+}
+
+// ownObject hashes the object that a run has beside its tree, which it may write.
+func (v *verification) ownObject(ctx context.Context) error {
 	d, err := v.digest(ctx)
 	if err != nil {
 		return err
@@ -266,21 +315,35 @@ func (v *verification) tree(ctx context.Context) error {
 		}
 	}
 	// Where two do not agree, a third one says which of them is wrong.
-	first, guilty := v.out, v.guilty
+	first := v.out
 	v.forget()
 	if err := v.treeFromStore(ctx); err != nil {
 		return err
 	}
 	switch differed := first.DifferenceCount > 0; {
 	case differed && v.out.Against == "":
-		first.Reason += " (or the kept object has changed: " + v.out.Reason + ")"
-		v.out, v.guilty = first, guilty
+		return v.twoDiffer(ctx, first)
 	case differed && v.out.Result == Sound:
 		v.badObject = "the kept object holds something else than the object store's"
 	}
 	if v.badObject != "" && v.guilty == "" {
 		v.out.Result, v.out.Reason = Damaged, v.badObject
 	}
+	return nil
+}
+
+// twoDiffer judges where tree and kept object differ and the store cannot say which
+// of them is wrong: beside a tree that nobody has changed it is the object.
+func (v *verification) twoDiffer(ctx context.Context, first Verified) error {
+	noThird := v.out.Reason
+	v.out = first
+	v.out.Result, v.out.Reason = Unverified, "tree and kept object differ: "+first.Reason+"; "+noThird
+	bad, err := v.c.altered(ctx, v.r, 0)
+	if err != nil || bad != "" || !v.r.Manifest {
+		return err
+	}
+	v.badObject = "the kept object differs from the tree, in which nobody has changed anything: " + first.Reason
+	v.out.Result, v.out.Reason = Damaged, v.badObject
 	return nil
 }
 
@@ -351,9 +414,6 @@ func (v *verification) tell(stage string, done, total int64) {
 
 // accuse takes what is damaged out of use.
 func (v *verification) accuse(ctx context.Context) error {
-	if v.r.Kind == KindQuarantine {
-		return nil // it is
-	}
 	ctx, cancel := context.WithTimeout(ctx, accusePatience)
 	defer cancel()
 	lock, err := flock.Acquire(ctx, v.c.root(), v.r.lock(), flock.Exclusive, nil)
@@ -362,9 +422,17 @@ func (v *verification) accuse(ctx context.Context) error {
 		return errors.New("somebody uses it all the time; verify it again")
 	}
 	defer lock.Unlock()
-	gone, err := v.c.convictIfStill(v.r, v.guilty)
+	now, err := v.c.current(v.r.Key)
+	if err != nil {
+		return err
+	}
+	if now == nil || now.Staging != v.r.Staging {
+		v.out.Action = "it went meanwhile"
+		return nil
+	}
+	gone, err := v.c.convict(now, v.guilty)
 	v.out.Action = "runs have it and keep it; no new run gets it"
-	if gone {
+	if gone && err == nil {
 		v.out.Action = "moved to quarantine; the next run gets it anew"
 	}
 	return err

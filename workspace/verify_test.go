@@ -163,6 +163,14 @@ func TestVerifyConvicts(t *testing.T) {
 // forgetChanges makes the manifest know nothing: only reading finds what changed.
 func (b *bench) forgetChanges(key string) {
 	b.t.Helper()
+	b.editRecord(key, func(m map[string]any) {
+		delete(m, "changed")
+		delete(m, "manifest")
+	})
+}
+
+func (b *bench) editRecord(key string, do func(map[string]any)) {
+	b.t.Helper()
 	file := b.path(".cordon/records/" + key + ".json")
 	raw, err := os.ReadFile(file)
 	must(b.t, err)
@@ -170,8 +178,7 @@ func (b *bench) forgetChanges(key string) {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
 	must(b.t, d.Decode(&m))
-	delete(m, "changed")
-	delete(m, "manifest")
+	do(m)
 	raw, err = json.Marshal(m)
 	must(b.t, err)
 	must(b.t, os.WriteFile(file+".new", raw, 0o644))
@@ -213,6 +220,135 @@ func TestVerifyOfADamagedObject(t *testing.T) {
 			mustBeFound(t, b.verify(workspace.VerifyOptions{})["t/workspace"], workspace.Sound, "object store")
 		})
 	}
+}
+
+// Where no third one can say which of the two is wrong, the manifest does: nobody is
+// convicted on the word of an object that may have rotted.
+func TestVerifyOfATreeAndAnObjectThatDiffer(t *testing.T) {
+	offline := workspace.VerifyOptions{Offline: true}
+	for _, tt := range []struct {
+		name   string
+		before func(b *bench)
+		opts   workspace.VerifyOptions
+	}{
+		{"offline", func(*bench) {}, offline},
+		{"the store is down", func(b *bench) { b.store.down.Store(true) }, workspace.VerifyOptions{}},
+		{"the store has another version", func(b *bench) { b.put("t", newer.tarball(b.t)) }, workspace.VerifyOptions{}},
+	} {
+		for _, known := range []bool{true, false} {
+			t.Run(name("%s, manifest: %t", tt.name, known), func(t *testing.T) {
+				b := newBench(t)
+				b.put("t", project.tarball(t))
+				b.get("t", "one", cordon.Shared)
+				must(t, os.Chmod(b.path("t/target"), 0o644))
+				must(t, os.WriteFile(b.path("t/target"), newer.tarball(t), 0o644))
+				if !known {
+					b.forgetChanges(keyOf("shared", "t"))
+				}
+				tt.before(b)
+				v := b.verify(tt.opts)["t/workspace"]
+				if known {
+					mustBeFound(t, v, workspace.Damaged, "the kept object", "was removed")
+				} else {
+					mustBeFound(t, v, workspace.Unverified, "tree and kept object differ")
+				}
+				if e := b.entries()["t/workspace"]; e.Tampered != "" || (e.Object == 0) != known {
+					t.Errorf("the entry is %+v", e)
+				}
+			})
+		}
+	}
+	t.Run("the tree was changed", func(t *testing.T) {
+		b := newBench(t)
+		b.put("t", project.tarball(t))
+		b.cleanup(b.get("t", "one", cordon.Shared).Path, "one")
+		mountstest.UnmountBelow(t, b.opts.Dir)
+		b.edit(b.path("t/workspace/pkg/data/blob"))
+		mustBeFound(t, b.verify(offline)["t/workspace"], workspace.Damaged, "was changed at", "moved to quarantine")
+	})
+	t.Run("nobody knows whether the tree was changed", func(t *testing.T) {
+		b := newBench(t)
+		b.put("t", project.tarball(t))
+		b.cleanup(b.get("t", "one", cordon.Shared).Path, "one")
+		mountstest.UnmountBelow(t, b.opts.Dir)
+		b.edit(b.path("t/workspace/pkg/data/blob"))
+		b.forgetChanges(keyOf("shared", "t"))
+		mustBeFound(t, b.verify(offline)["t/workspace"], workspace.Unverified, "tree and kept object differ", "pkg/data/blob")
+		mustBeFound(t, b.verify(workspace.VerifyOptions{})["t/workspace"], workspace.Damaged, "object store", "moved to quarantine")
+	})
+}
+
+// A run's workspace may end and begin anew while its object is read.
+func TestVerifyOfARunThatComesAgain(t *testing.T) {
+	b := newBench(t)
+	b.putNamed("t", project.tarball(t))
+	ws := b.get("t", "one", cordon.Isolated)
+	other, once := b.open(), false
+	got := b.verify(workspace.VerifyOptions{Progress: func(workspace.VerifyProgress) {
+		if once {
+			return
+		}
+		once = true
+		b.cleanup(ws.Path, "one")
+		b.putNamed("t", newer.tarball(t))
+		_, err := other.Get(t.Context(), request("t", "one", cordon.Isolated))
+		must(t, err)
+	}})
+	mustBeFound(t, got[b.rel(ws.Path)], workspace.Unverified, "it went while others were verified")
+	mustBeFound(t, b.verify(workspace.VerifyOptions{})[b.rel(ws.Path)], workspace.Unverified, "has the SHA-256")
+}
+
+// A run in shared mode may have a path of its own, which is nobody's to change either.
+func TestVerifyOfARunsReadOnlyTree(t *testing.T) {
+	b := newBench(t, by(t, "copy"))
+	b.putNamed("t", newer.tarball(t))
+	b.get("t", "old", cordon.Shared)
+	b.putNamed("t", project.tarball(t))
+	path := b.rel(b.get("t", "new", cordon.Shared).Path)
+	mustBeFound(t, b.verify(workspace.VerifyOptions{})[path], workspace.Sound, "object store")
+	mountstest.UnmountBelow(t, b.opts.Dir)
+	b.edit(b.path(path + "/pkg/data/blob"))
+	mustBeFound(t, b.verify(workspace.VerifyOptions{})[path], workspace.Damaged, "pkg/data/blob", "repeat the run")
+	mustExist(t, b.path(path))
+}
+
+// Who was accused and is sound is said to be: the reading counts, not the record.
+func TestVerifyClears(t *testing.T) {
+	b := newBench(t)
+	b.putNamed("t", project.tarball(t))
+	b.get("t", "one", cordon.Shared)
+	b.editRecord(keyOf("shared", "t"), func(m map[string]any) { m["tampered"] = "a lie" })
+	mustBeFound(t, b.verify(workspace.VerifyOptions{})["t/workspace"], workspace.Sound, "accused of this: a lie", "is what was uploaded")
+	if u, err := b.cache.Usage(); err != nil || u.Tampered != 1 {
+		t.Errorf("%d entries are accused, %v", u.Tampered, err)
+	}
+	must(t, os.Remove(b.path("t/target")))
+	mustBeFound(t, b.verify(workspace.VerifyOptions{Offline: true})["t/workspace"], workspace.Damaged, "a lie")
+}
+
+// A target's name means all that was made of it.
+func TestVerifyOfATarget(t *testing.T) {
+	b := newBench(t)
+	for _, id := range []string{"t", "u"} {
+		b.putNamed(id, project.tarball(t))
+		for _, mode := range modes {
+			b.get(id, "run-"+string(mode), mode)
+		}
+	}
+	all := b.entries()
+	for path, v := range b.verify(workspace.VerifyOptions{Names: []string{"t"}}) {
+		if v.Target.String() != "t" {
+			t.Errorf("%s is verified", path)
+		}
+		delete(all, path)
+	}
+	for path, e := range all {
+		if e.Target.String() == "t" {
+			t.Errorf("%s is not verified", path)
+		}
+	}
+	_, err := b.cache.Verify(t.Context(), workspace.VerifyOptions{Names: []string{"run-"}})
+	mustBeKind(t, err, cordon.InvalidArgument)
 }
 
 // Where the object was evicted, it is read from the store again, of that version.

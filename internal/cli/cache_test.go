@@ -167,7 +167,7 @@ func TestCachePinsAndExplains(t *testing.T) {
 		if got := s.try(t, "cache", command, key); got.code != ExitNotFound {
 			t.Errorf("%s of what is gone: exit code %d: %s", command, got.code, got.err)
 		}
-		if got := s.try(t, "cache", command, "mine"); got.code != ExitUsage || !strings.Contains(got.err, "each of 2") {
+		if got := s.try(t, "cache", command, "mine"); command != "verify" && (got.code != ExitUsage || !strings.Contains(got.err, "each of 2")) {
 			t.Errorf("%s of several: exit code %d: %s", command, got.code, got.err)
 		}
 	}
@@ -194,6 +194,14 @@ func TestCacheIsVerified(t *testing.T) {
 	got := s.try(t, "cache", "verify", key, "--offline")
 	if got.code != ExitFailure || !strings.Contains(got.out, "lib/a.py: its content differs from byte 60 on") || !strings.Contains(got.out, "moved to quarantine") || !strings.Contains(got.err, "1 entry is damaged") {
 		t.Errorf("exit code %d\n%s%s", got.code, got.out, got.err)
+	}
+	for _, known := range [][]string{nil, {"mine"}} {
+		if got := s.do(t, append([]string{"cache", "verify"}, known...)...); !strings.Contains(got.out, "damaged    quarantine-") || !strings.Contains(got.out, "gc --keep 0") {
+			t.Errorf("verify %q beside a quarantine prints:\n%s", known, got.out)
+		}
+	}
+	if got := s.try(t, "cache", "verify", s.entry(t, "quarantine-")); got.code != ExitFailure {
+		t.Errorf("verify of the quarantine: exit code %d", got.code)
 	}
 	var all []workspace.Verified
 	decode(t, s.try(t, "cache", "verify", s.entry(t, "quarantine-"), "--json").out, &all)
