@@ -42,6 +42,11 @@ func (a *app) onCacheCommand(use, short, example string, args cobra.PositionalAr
 			if err != nil {
 				return err
 			}
+			if cmd.Flags().Lookup("address") != nil { // it asks Temporal: a server may be away, but not misnamed
+				if _, _, err := config.TemporalOptions(a.temporal, a.environ); err != nil {
+					return err
+				}
+			}
 			var from worker.Store
 			if store != nil {
 				if from, err = store(cfg); err != nil {

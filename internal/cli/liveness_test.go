@@ -93,3 +93,19 @@ func TestCollectingDialsTemporalOnlyForARunOfIts(t *testing.T) {
 		})
 	}
 }
+
+// What keeps a server from being named is no server that is away.
+func TestAMisnamedTemporalStopsWhoWouldAskIt(t *testing.T) {
+	c := newCall(t)
+	path := c.heldFor(t, workspace.Owner{Cluster: "c", Namespace: "n", WorkflowID: "w", RunID: "r"})
+	for _, command := range [][]string{{"gc"}, {"gc", "--dry-run"}, {"explain", path}} {
+		for _, flag := range [][]string{{"--address", "nowhere"}, {"--profile", "none"}} {
+			args := append(append([]string{"cache"}, command...), append(flag, "--data", c.data())...)
+			if got := c.run(t, args...); got.code != ExitUsage || got.out != "" {
+				t.Errorf("%q: exit code %d\n%s%s", args, got.code, got.out, got.err)
+			}
+		}
+	}
+	c.env["TEMPORAL_ADDRESS"] = "nowhere"
+	c.mustRun(t, "cache", "ls", "--data", c.data()) // it asks nobody
+}
