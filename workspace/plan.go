@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -77,14 +78,19 @@ func (s *sweep) writePlan() error {
 	return s.c.root().Chtimes(planFile(p.ID), p.Made, p.Made)
 }
 
-// readPlan returns the plan id, or a TargetNotFound error.
+// planIDForm is what planID makes.
+var planIDForm = regexp.MustCompile(`^[0-9a-f]{12}$`)
+
+// readPlan returns the plan id, or a TargetNotFound error; what is no id at all is an
+// InvalidArgument.
 func (c *Cache) readPlan(id string) (*plan, error) {
 	lost := func(why string) error {
 		return &cordon.Error{Kind: cordon.TargetNotFound, Op: "read plan", Name: fmt.Sprintf("%q", id),
 			Err: errors.New(why), Fix: "make another one with 'cordon cache gc --dry-run'"}
 	}
-	if strings.Trim(id, "0123456789abcdef") != "" {
-		return nil, lost("that is no plan's id")
+	if !planIDForm.MatchString(id) {
+		return nil, &cordon.Error{Kind: cordon.InvalidArgument, Op: "read plan", Name: fmt.Sprintf("%q", id),
+			Err: errors.New("a plan's id is 12 hexadecimal digits, 0-9 and a-f"), Fix: "copy it from what 'cordon cache gc --dry-run' prints"}
 	}
 	b, err := c.root().ReadFile(planFile(id))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -142,30 +148,35 @@ func (s *sweep) unplanned() error {
 	return nil
 }
 
+const sincePlan = " since the plan was made"
+
+// GoneSince is the reason of a deferred Removal that a plan has and that somebody else
+// carried out, or the end of its run did.
+const GoneSince = "gone" + sincePlan
+
 // since says what has become of r since its plan was made.
 func (s *sweep) since(r Removal, otherwise string) string {
-	const when = " since the plan was made"
 	c := s.c
 	if r.Key == "" || r.Staging == "" {
 		if rel, ok := strings.CutPrefix(r.Path, c.dir+"/"); ok && lstat(c.root(), rel) == nil {
-			return "gone" + when
+			return GoneSince
 		}
-		return otherwise + when
+		return otherwise + sincePlan
 	}
 	now, err := c.readRecord(key(r.Key))
 	switch {
 	case err != nil:
 		return err.Error()
 	case now == nil:
-		return "gone" + when
+		return GoneSince
 	case now.Staging != r.Staging:
-		return "made anew" + when
+		return "made anew" + sincePlan
 	}
 	if h, err := c.held(now.Key); h != nil && err == nil {
-		return "in use again" + when + ", by run " + h.Run
+		return "in use again" + sincePlan + ", by run " + h.Run
 	}
 	if p, err := c.pinned(now.Key); p != nil && err == nil {
-		return p.words() + "," + when
+		return p.words() + "," + sincePlan
 	}
-	return otherwise + when
+	return otherwise + sincePlan
 }

@@ -145,15 +145,17 @@ func TestAPlanExpires(t *testing.T) {
 	b := newBench(t, func(o *workspace.Options) { o.TTL = 1000 * time.Hour })
 	b.idle("a")
 	plan := b.dry(workspace.SweepOptions{Shrink: true}).Plan
-	for _, id := range []string{"0123456789ab", "../records/x", plan + "0"} {
+	_, err := b.cache.Sweep(t.Context(), workspace.SweepOptions{Plan: "0123456789ab"})
+	mustBeKind(t, err, cordon.TargetNotFound, "gc --dry-run")
+	for _, id := range []string{"../records/x", plan + "0", plan[1:], "0123456789AB"} {
 		_, err := b.cache.Sweep(t.Context(), workspace.SweepOptions{Plan: id})
-		mustBeKind(t, err, cordon.TargetNotFound, "gc --dry-run")
+		mustBeKind(t, err, cordon.InvalidArgument, "12 hexadecimal digits")
 	}
 	b.pass(23 * time.Hour)
 	b.sweep()
 	mustExist(t, b.path(".cordon/plans/"+plan+".json"))
 	b.pass(2 * time.Hour)
-	_, err := b.cache.Sweep(t.Context(), workspace.SweepOptions{Plan: plan})
+	_, err = b.cache.Sweep(t.Context(), workspace.SweepOptions{Plan: plan})
 	mustBeKind(t, err, cordon.TargetNotFound, "older than 24 hours")
 	b.sweep()
 	mustBeGone(t, b.path(".cordon/plans/"+plan+".json"))

@@ -36,6 +36,8 @@ func (a *app) cacheCollect() *cobra.Command {
 				return err
 			}
 			if c.asJSON {
+				// A list that is empty is a list.
+				report.Removals, report.Deferred = append([]workspace.Removal{}, report.Removals...), append([]workspace.Removal{}, report.Deferred...)
 				err = a.printJSON(report)
 			} else {
 				a.printSweep(report, opts)
@@ -101,7 +103,11 @@ func (a *app) printSweep(report workspace.SweepReport, opts workspace.SweepOptio
 			row(did, r)
 		}
 		for _, r := range report.Deferred {
-			row("stays", r)
+			did := "stays"
+			if r.Reason == workspace.GoneSince {
+				did = "gone"
+			}
+			row(did, r)
 		}
 		a.printTable(t)
 	}

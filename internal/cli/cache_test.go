@@ -94,6 +94,9 @@ func TestCacheUsageNamesEverything(t *testing.T) {
 
 func TestCacheIsCollectedByPlan(t *testing.T) {
 	s := stock(t)
+	if none := s.do(t, "cache", "gc", "--json").out; strings.Contains(none, "null") || !strings.Contains(none, `"deferred": []`) {
+		t.Errorf("nothing to do prints:\n%s", none)
+	}
 	s.do(t, "cleanup", s.shared, "--run", "r2")
 	dry := s.do(t, "cache", "gc", "--keep", "0", "--dry-run")
 	if !strings.Contains(dry.out, "would go") || !strings.Contains(dry.out, "asked to shrink") {
@@ -112,7 +115,7 @@ func TestCacheIsCollectedByPlan(t *testing.T) {
 	if _, err := os.Stat(s.shared); err == nil {
 		t.Error("what was planned stays")
 	}
-	if again := s.do(t, "cache", "gc", "--plan", found[1]); !strings.Contains(again.out, "stays") || !strings.Contains(again.out, "for a talk, since the plan was made") || strings.Contains(again.out, "removed") {
+	if again := s.do(t, "cache", "gc", "--plan", found[1]); !strings.Contains(again.out, "stays") || !regexp.MustCompile(`(?m)^gone .*gone since the plan was made`).MatchString(again.out) || regexp.MustCompile(`(?m)^stays .*gone since`).MatchString(again.out) || !strings.Contains(again.out, "for a talk, since the plan was made") || strings.Contains(again.out, "removed") {
 		t.Errorf("the plan once more:\n%s", again.out)
 	}
 	for _, tt := range []struct {
@@ -122,6 +125,8 @@ func TestCacheIsCollectedByPlan(t *testing.T) {
 		{[]string{"--plan", "0123456789ab"}, ExitNotFound},
 		{[]string{"--plan", found[1], "--dry-run"}, ExitUsage},
 		{[]string{"--plan", found[1], "--keep", "0"}, ExitUsage},
+		{[]string{"--plan", "zz"}, ExitUsage},
+		{[]string{"--plan", "0123"}, ExitUsage},
 		{[]string{"--plan", ""}, ExitUsage},
 		{[]string{"--plan="}, ExitUsage},
 		{[]string{"--keep", " "}, ExitUsage},
