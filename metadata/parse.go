@@ -193,7 +193,11 @@ func (d *document) workspaceMaxSize(w *Workflow, f field) {
 	}
 	size, err := cordon.ParseSize(n.Value)
 	if err != nil {
-		d.fail(f.val, "", "workspace_max_size: %w", err)
+		fix := ""
+		if n.Value == "0" {
+			fix = "without the field CACHE_WORKSPACE_MAX applies, which a workflow cannot lift; a size raises it"
+		}
+		d.fail(f.val, fix, "workspace_max_size: %w", err)
 	}
 	w.WorkspaceMaxSize = size
 }

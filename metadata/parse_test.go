@@ -164,7 +164,7 @@ func TestParseSaysWhereAndWhatIsWrong(t *testing.T) {
 		"an unknown extract policy":   {head + "extract: maybe\n", "f.yaml:3:10", "use auto, tar or never"},
 		"keep_on_failure as text":     {head + "keep_on_failure: maybe\n", "f.yaml:3:18", "use true or false"},
 		"a size that is text":         {head + "workspace_max_size: huge\n", "f.yaml:3:21", "workspace_max_size: \"huge\" is not a size; accepted: 10 (GB), 500MB"},
-		"a size of nothing":           {head + "workspace_max_size: 0\n", "f.yaml:3:21", "accepted: 10 (GB), 500MB"},
+		"a size of nothing":           {head + "workspace_max_size: 0\n", "f.yaml:3:21", "CACHE_WORKSPACE_MAX applies, which a workflow cannot lift"},
 		"a size that is a boolean":    {head + "workspace_max_size: true\n", "f.yaml:3:21", "20% of the disk"},
 		"a size that is a list":       {head + "workspace_max_size: [1GB]\n", "f.yaml:3:21", "not a list; use 10 (GB), 500MB"},
 		"a class that is no name":     {head + "workflow_class: 1st thing\n", "f.yaml:3:17", "not a type name"},
