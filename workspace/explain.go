@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cordonlabs/cordon"
@@ -74,7 +75,8 @@ func (c *Cache) explain(ctx context.Context, r *record) (x Explanation, err erro
 		x.Missing = c.missing(r)
 	}
 	if c.ttl > 0 && r.Kind != KindRun && x.Entry.Pin == nil {
-		x.TTLLeft = int64(max(r.lastUsed.Add(c.ttl+useSlack).Sub(c.now()), 0).Seconds())
+		// The slack is no time of the people's: what was just used has all of CACHE_TTL.
+		x.TTLLeft = int64(min(max(r.lastUsed.Add(c.ttl+useSlack).Sub(c.now()), 0), c.ttl).Seconds())
 	}
 	squeezed, err := c.explainEviction(ctx, r, &x, pins)
 	if err != nil {
@@ -89,6 +91,9 @@ func (c *Cache) explain(ctx context.Context, r *record) (x Explanation, err erro
 		x.Verdict = "kept because " + c.staysBecause(r, &x)
 	} else {
 		x.Verdict = "would go at the next sweep because " + why
+	}
+	if r.Kind == KindQuarantine || r.Tampered != "" {
+		x.Verdict += "; no new run gets it, for it was tampered with"
 	}
 	return x, nil
 }
@@ -106,14 +111,36 @@ func (c *Cache) staysBecause(r *record, x *Explanation) string {
 			if n := len(x.Entry.Holders); n > 1 {
 				return fmt.Sprintf("%d runs hold it", n)
 			}
-			return "run " + h.Run + " holds it: " + h.State
+			// What keeps Temporal from an answer is said of the holder.
+			state, _, cut := strings.Cut(h.State, fateUnknown+": ")
+			if cut {
+				state += fateUnknown
+			}
+			return "run " + h.Run + " holds it: " + state
 		}
 	}
 	if c.ttl > 0 && r.Kind != KindRun {
-		return fmt.Sprintf("it was used within CACHE_TTL (%s)", c.ttl)
+		return fmt.Sprintf("it was used within CACHE_TTL (%s)", roughly(c.ttl))
 	}
 	return "nothing takes it away but the need for room"
 }
+
+// roughly renders a duration in the units that people set it in: "7d", "36h", "90m".
+func roughly(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d >= day && d%day == 0:
+		return fmt.Sprintf("%dd", d/day)
+	case d >= time.Hour && d%time.Hour == 0:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	case d >= time.Minute && d%time.Minute == 0:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	}
+	return d.String()
+}
+
+// fateUnknown is what is said of a hold whose run may be over or not.
+const fateUnknown = "whether its run is over is unknown"
 
 // holderStates returns who holds r and what is known of them. It asks what became
 // of their runs.
@@ -126,17 +153,7 @@ func (s *sweep) holderStates(r *record) ([]HolderState, error) {
 	s.askOf(holds)
 	list := make([]HolderState, 0, len(holds))
 	for _, h := range holds {
-		state := HolderState{
-			Holder: Holder{Run: h.Run, Owner: h.Owner, Host: h.Host, Since: h.Since, Live: h.live},
-			For:    string(h.Entry), Ended: !s.counts(h), State: s.holdWords(h),
-		}
-		switch {
-		case h.Kept != nil:
-			state.Expires = h.Kept.Until
-		case h.Entry == "":
-			state.Expires = h.renewed.Add(s.c.holdLife())
-		}
-		list = append(list, state)
+		list = append(list, HolderState{Holder: s.c.holder(h), For: string(h.Entry), Ended: !s.counts(h), State: s.holdWords(h)})
 	}
 	return list, nil
 }
@@ -193,9 +210,9 @@ func (s *sweep) holdWords(h *hold) string {
 	case open:
 		return words + "an earlier execution of its run is open"
 	case f.State == RunUnknown && f.Why != nil:
-		return words + "whether its run is over is unknown: " + f.Why.Error()
+		return words + fateUnknown + ": " + f.Why.Error()
 	case f.State == RunUnknown:
-		return words + "whether its run is over is unknown"
+		return words + fateUnknown
 	case f.Closed.IsZero():
 		return words + "its run is over (" + f.Status + ")"
 	}

@@ -45,7 +45,7 @@ func TestExplainKeptAndGoing(t *testing.T) {
 		possible      bool
 		why           string
 	}{
-		{"idle", "kept because it was used within CACHE_TTL (1h0m0s)", true, true, ""},
+		{"idle", "kept because it was used within CACHE_TTL (1h)", true, true, ""},
 		{"pinned", "a talk", true, false, "it is pinned"},
 		{"used", "kept because run live holds it: a living process has it", true, false, "runs hold it"},
 		{"run", "kept because run own holds it", true, false, "runs hold it"},
@@ -56,7 +56,7 @@ func TestExplainKeptAndGoing(t *testing.T) {
 			t.Errorf("%s: %+v\nwant %+v", tt.name, x, tt)
 		}
 	}
-	if x := b.explain("idle"); x.Eviction.Rank != 1 || x.Eviction.Of != 1 || x.Eviction.Object == 0 || x.TTLLeft < 50*60 || x.TTLLeft > 61*60 || x.Limits.MaxSize == 0 {
+	if x := b.explain("idle"); x.Eviction.Rank != 1 || x.Eviction.Of != 1 || x.Eviction.Object == 0 || x.TTLLeft < 50*60 || x.TTLLeft > 60*60 || x.Limits.MaxSize == 0 {
 		t.Errorf("idle: %+v", x)
 	}
 	b.pass(2 * time.Hour)
@@ -69,6 +69,10 @@ func TestExplainKeptAndGoing(t *testing.T) {
 	must(t, os.RemoveAll(b.path("idle/workspace")))
 	if x := b.explain("idle"); x.Stays || x.Missing != "its files are gone" || !strings.Contains(x.Verdict, "its files are gone") {
 		t.Errorf("gone: %+v", x)
+	}
+	b.editRecord(keyOf("shared", "used"), func(m map[string]any) { m["tampered"] = "x" })
+	if x := b.explain("used"); !strings.Contains(x.Verdict, "holds it") || !strings.Contains(x.Verdict, "no new run gets it") {
+		t.Errorf("what was tampered with: %s", x.Verdict)
 	}
 	b.sweep()
 	_, err := b.cache.Explain(t.Context(), "idle")
@@ -147,6 +151,36 @@ func TestExplainHolders(t *testing.T) {
 		if h.Ended != (h.Run != "run-openx") || !strings.HasPrefix(h.State, want[h.Run]) {
 			t.Errorf("after its time: %+v", h)
 		}
+	}
+}
+
+// Why Temporal does not answer may be long. The verdict leaves it to the holder.
+func TestExplainWithTemporalAway(t *testing.T) {
+	b := newBench(t, func(o *workspace.Options) {
+		o.Runs = fates{"w": {State: workspace.RunUnknown, Why: errors.New("no route: to it")}}
+	})
+	b.put("t", project.tarball(t))
+	req := request("t", "one", cordon.Shared)
+	req.Owner = workspace.Owner{Cluster: "c", Namespace: "default", WorkflowID: "w", RunID: "one"}
+	_, err := b.cache.Get(t.Context(), req)
+	must(t, err)
+	x := b.explain("t")
+	if strings.Contains(x.Verdict, "no route") || !strings.HasSuffix(x.Verdict, "whether its run is over is unknown") || !strings.HasSuffix(x.Holders[0].State, "no route: to it") {
+		t.Errorf("%s\n%s", x.Verdict, x.Holders[0].State)
+	}
+}
+
+// A failed run's workspace says until when it stays, and why.
+func TestEntriesOfAFailedRun(t *testing.T) {
+	b := newBench(t, func(o *workspace.Options) { o.TTL = time.Hour })
+	b.put("t", project.tarball(t))
+	ws := b.get("t", "one", cordon.Isolated)
+	b.pass(30 * time.Minute)
+	until, err := b.cache.Keep(t.Context(), ws.Path)
+	must(t, err)
+	e := b.entries()[b.rel(ws.Path)]
+	if len(e.Holders) != 1 || e.Holders[0].Kept != "failed" || !e.Holders[0].Expires.Equal(until) || !e.Expires.Equal(until) {
+		t.Errorf("kept until %v: %+v", until, e)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -66,18 +67,23 @@ func (c *Cache) holders(r *record) ([]Holder, error) {
 	list := []Holder{}
 	for _, h := range all {
 		if c.counts(h) {
-			holder := Holder{Run: h.Run, Owner: h.Owner, Host: h.Host, Since: h.Since, Live: h.live}
-			switch {
-			case h.Kept != nil:
-				holder.Expires = h.Kept.Until
-			case h.Entry == "": // one of a view ends with it
-				holder.Expires = h.renewed.Add(c.holdLife())
-			}
-			list = append(list, holder)
+			list = append(list, c.holder(h))
 		}
 	}
 	slices.SortFunc(list, func(a, b Holder) int { return a.Since.Compare(b.Since) })
 	return list, nil
+}
+
+// holder describes h. One of a view ends with it, and has no time of its own.
+func (c *Cache) holder(h *hold) Holder {
+	holder := Holder{Run: h.Run, Owner: h.Owner, Host: h.Host, Since: h.Since, Live: h.live}
+	switch {
+	case h.Kept != nil:
+		holder.Expires, holder.Kept = h.Kept.Until, h.Kept.Status
+	case h.Entry == "":
+		holder.Expires = h.renewed.Add(c.holdLife())
+	}
+	return holder
 }
 
 // expires returns when a sweep would remove r's entry if nobody asked for it
@@ -96,6 +102,26 @@ func (c *Cache) expires(r *record, holders []Holder) time.Time {
 		return unused
 	}
 	return last
+}
+
+// StrayPins returns the keys that are pinned and have no entry: it was removed by hand,
+// or was damaged. A sweep ends such a pin after some hours, Unpin at once.
+func (c *Cache) StrayPins() ([]string, error) {
+	pins, err := c.pins()
+	if err != nil {
+		return nil, diskError("list pins", c.dir, err)
+	}
+	var stray []string
+	for _, k := range slices.Sorted(maps.Keys(pins)) {
+		r, err := c.current(k)
+		if err != nil {
+			return nil, diskError("list pins", c.dir, err)
+		}
+		if r == nil {
+			stray = append(stray, string(k))
+		}
+	}
+	return stray, nil
 }
 
 // Usage adds up what the records say; it walks no tree.
@@ -150,6 +176,9 @@ func (c *Cache) usage(ctx context.Context) (Usage, error) {
 		InodesFree: a.space.FreeInodes, InodesTotal: a.space.Inodes, MinFreeInodes: a.floor.inodes, Entries: map[Kind]int{}, ByKind: map[Kind]int64{},
 	}
 	if u.Pinned, err = c.pinnedBytes(a.records); err != nil {
+		return Usage{}, err
+	}
+	if u.StrayPins, err = c.StrayPins(); err != nil {
 		return Usage{}, err
 	}
 	for _, r := range a.records {

@@ -129,7 +129,8 @@ type Holder struct {
 	Host    string    `json:"host"`
 	Since   time.Time `json:"since"`
 	Expires time.Time `json:"expires,omitzero"`
-	Live    bool      `json:"live"` // a living process has it
+	Live    bool      `json:"live"`           // a living process has it
+	Kept    string    `json:"kept,omitempty"` // how the run ended whose workspace stays until Expires (keep_on_failure): "failed", "timed out"
 }
 
 // Usage is the cache's account of the disk.
@@ -138,13 +139,14 @@ type Usage struct {
 	MaxSize        int64          `json:"max_size"`
 	Recorded       int64          `json:"recorded"` // sum over the records
 	RecordedInodes int64          `json:"recorded_inodes"`
-	Reserved       int64          `json:"reserved"`    // promised to work under way
-	Reclaimable    int64          `json:"reclaimable"` // what an eviction could free
-	Held           int64          `json:"held"`        // entries that runs hold
-	Pinned         int64          `json:"pinned"`      // entries that are pinned, held or not
-	Tampered       int64          `json:"tampered"`    // entries that were found to be tampered with, in quarantine or still held
-	Trash          int            `json:"trash"`       // things that wait for their deletion
-	TrashBytes     int64          `json:"trash_bytes"` // what is known of their size
+	Reserved       int64          `json:"reserved"`             // promised to work under way
+	Reclaimable    int64          `json:"reclaimable"`          // what an eviction could free
+	Held           int64          `json:"held"`                 // entries that runs hold
+	Pinned         int64          `json:"pinned"`               // entries that are pinned, held or not
+	StrayPins      []string       `json:"stray_pins,omitempty"` // keys that are pinned and have no entry
+	Tampered       int64          `json:"tampered"`             // entries that were found to be tampered with, in quarantine or still held
+	Trash          int            `json:"trash"`                // things that wait for their deletion
+	TrashBytes     int64          `json:"trash_bytes"`          // what is known of their size
 	OnDisk         int64          `json:"on_disk,omitempty"`
 	Entries        map[Kind]int   `json:"entries"`
 	ByKind         map[Kind]int64 `json:"bytes_by_kind"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,6 +25,13 @@ func (a *app) cacheList() *cobra.Command {
 			}
 			if c.asJSON {
 				return a.printJSON(entries)
+			}
+			stray, err := c.StrayPins()
+			if err != nil {
+				return err
+			}
+			for _, k := range stray {
+				a.say("%s is pinned, and gone; 'cordon cache unpin %s' ends the pin, a sweep does some hours later", shortKey(k, keyDigits), shortKey(k, keyDigits))
 			}
 			if len(entries) == 0 {
 				a.say("the cache at %s is empty", plain(c.Dir()))
@@ -53,7 +61,7 @@ func (a *app) entryTable(entries []workspace.Entry, wide bool) *table {
 		}
 		row := []string{
 			key, target, modeOf(e), e.Driver, bytesOf(e.Bytes), holders(e.Holders, wide),
-			age(e.Created, now), ago(e.LastUsed, now), until(e.Expires, now), a.notes(e),
+			age(e.Created, now), ago(e.LastUsed, now), expiry(e, now), a.notes(e),
 		}
 		if wide {
 			row = append(row, plain(e.Run), plain(e.Path))
@@ -61,6 +69,14 @@ func (a *app) entryTable(entries []workspace.Entry, wide bool) *table {
 		t.add(row...)
 	}
 	return t
+}
+
+// expiry renders when an entry goes if nobody asks for it any more.
+func expiry(e workspace.Entry, now time.Time) string {
+	if e.Kind == workspace.KindRun && len(e.Holders) == 0 && e.Pin == nil {
+		return "next sweep"
+	}
+	return until(e.Expires, now)
 }
 
 // modeOf renders the mode of what runs get; a base is of all of them.
@@ -115,6 +131,11 @@ func (a *app) notes(e workspace.Entry) string {
 	var notes []string
 	if e.Pin != nil {
 		notes = append(notes, a.paintOut(blue, "pinned"))
+	}
+	for _, h := range e.Holders {
+		if h.Kept != "" {
+			notes = append(notes, a.paintOut(yellow, "kept: "+plain(h.Kept)))
+		}
 	}
 	if e.OverLimit {
 		notes = append(notes, a.paintOut(red, "over its limit ("+bytesOf(e.Limit)+")"))

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -42,15 +44,20 @@ func (a *app) cacheUnpin() *cobra.Command {
 	cmd := a.onCacheCommand("unpin KEY", "Let go of a pinned entry", "  cordon cache unpin run-1f3a5c7e", exactly("KEY"), nil,
 		func(_ context.Context, c onCache) error {
 			e, missing := c.Find(c.args[0])
-			if missing != nil {
-				e.Key = c.args[0] // a pin outlives its entry for a while
+			if missing != nil { // a pin outlives its entry for a while
+				stray, err := c.StrayPins()
+				if err != nil {
+					return err
+				}
+				stray = slices.DeleteFunc(stray, func(k string) bool { return !begins(k, c.args[0]) })
+				if len(stray) != 1 {
+					return missing
+				}
+				e.Key = stray[0]
 			}
 			was, err := c.Unpin(e.Key)
 			if err != nil {
 				return err
-			}
-			if !was && missing != nil {
-				return missing
 			}
 			switch {
 			case c.asJSON:
@@ -64,4 +71,10 @@ func (a *app) cacheUnpin() *cobra.Command {
 		})
 	cmd.Long = `Unpin ends a pin. KEY is as for pin; that there was no pin is no error.`
 	return cmd
+}
+
+// begins reports whether a key begins with name, its kind's word left out or not.
+func begins(key, name string) bool {
+	_, digits, _ := strings.Cut(key, "-")
+	return strings.HasPrefix(key, name) || strings.HasPrefix(digits, name)
 }

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cordonlabs/cordon/workspace"
 )
@@ -178,6 +179,41 @@ func TestCachePinsAndExplains(t *testing.T) {
 	}
 }
 
+func TestAPinOutlivesItsEntry(t *testing.T) {
+	s := stock(t)
+	key := s.entry(t, "run-", "r1")
+	s.do(t, "cache", "pin", key)
+	if err := os.RemoveAll(filepath.Dir(s.own)); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.do(t, "cache", "ls"); !strings.Contains(got.err, "cordon cache unpin "+key) {
+		t.Errorf("ls says %s", got.err)
+	}
+	if got := s.do(t, "cache", "du"); !strings.Contains(got.out, "1 pin on what is gone") {
+		t.Errorf("du prints:\n%s", got.out)
+	}
+	s.do(t, "cache", "unpin", key)
+	if got := s.do(t, "cache", "ls"); strings.Contains(got.err, "unpin") {
+		t.Errorf("after unpin ls says %s", got.err)
+	}
+	if got := s.try(t, "cache", "unpin", key); got.code != ExitNotFound {
+		t.Errorf("unpin once more: exit code %d", got.code)
+	}
+}
+
+func TestWhatNobodyHoldsExpiresAtTheNextSweep(t *testing.T) {
+	now := time.Now()
+	for want, e := range map[string]workspace.Entry{
+		"next sweep": {Kind: workspace.KindRun},
+		"–":          {Kind: workspace.KindRun, Pin: &workspace.Pin{}},
+		"in 3 h":     {Kind: workspace.KindShared, Expires: now.Add(3 * time.Hour)},
+	} {
+		if got := expiry(e, now); got != want {
+			t.Errorf("%+v: %q, want %q", e, got, want)
+		}
+	}
+}
+
 func TestCacheIsVerified(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, whom modes do not keep from changing what is read-only")
@@ -223,6 +259,7 @@ func TestNotesSayWhatIsUnusual(t *testing.T) {
 	}{
 		{workspace.Entry{Limit: 5_000_000}, ""},
 		{workspace.Entry{Limit: 5_000_000, OverLimit: true}, "over its limit (5.00 MB)"},
+		{workspace.Entry{Holders: []workspace.Holder{{}, {Kept: "failed"}}}, "kept: failed"},
 		{workspace.Entry{Pin: &workspace.Pin{}, Tampered: "x"}, "pinned, tampered with"},
 	} {
 		if got := a.notes(tt.e); got != tt.want {

@@ -10,7 +10,7 @@ import (
 )
 
 func (a *app) cacheDiskUsage() *cobra.Command {
-	return a.onCacheCommand("du", "Compare what the cache recorded with what is on disk", "  cordon cache du\n  cordon cache du --json", exactly(), nil,
+	cmd := a.onCacheCommand("du", "Compare what the cache recorded with what is on disk", "  cordon cache du\n  cordon cache du --json", exactly(), nil,
 		func(ctx context.Context, c onCache) error {
 			usage, err := c.Usage()
 			if err != nil {
@@ -25,6 +25,10 @@ func (a *app) cacheDiskUsage() *cobra.Command {
 			a.printTable(usageTable(usage))
 			return nil
 		})
+	cmd.Long = `Du adds up what the records say and what is on the disk. Reclaimable is what an eviction could free now: what
+nobody holds or has pinned, whole, and of what runs hold the objects kept beside shared trees and bases, which can do
+without them. It leaves out what waits in the trash.`
+	return cmd
 }
 
 func usageTable(u workspace.Usage) *table {
@@ -36,6 +40,9 @@ func usageTable(u workspace.Usage) *table {
 	t.add("recorded", bytesOf(u.Recorded), fmt.Sprintf("of at most %s (CACHE_MAX_SIZE); %s inodes", bytesOf(u.MaxSize), thousands(int(u.RecordedInodes))))
 	t.add("  held", bytesOf(u.Held), "by runs")
 	t.add("  pinned", bytesOf(u.Pinned), "stays, held or not")
+	if n := len(u.StrayPins); n > 0 {
+		t.add("  stray pins", "–", count(n, "pin", "pins")+" on what is gone: 'cordon cache ls' names them")
+	}
 	t.add("  reclaimable", bytesOf(u.Reclaimable), "by an eviction")
 	t.add("reserved", bytesOf(u.Reserved), "promised to work under way")
 	t.add("trash", bytesOf(u.TrashBytes), count(u.Trash, "thing is", "things are")+" being deleted")
