@@ -117,6 +117,9 @@ func TestManyRuns(t *testing.T) {
 		}
 		wg.Wait()
 		b.mustBeTidy()
+		for begin := time.Now(); len(b.mounts()) != 0 && time.Since(begin) < 30*time.Second; {
+			time.Sleep(10 * time.Millisecond) // the last cleanups may have met each other
+		}
 		if left := b.mounts(); len(left) != 0 {
 			t.Errorf("mounts left: %v", left)
 		}

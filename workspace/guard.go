@@ -69,12 +69,15 @@ func (c *Cache) unguard(r *record) error {
 const (
 	relaxTries = 5
 	relaxPause = time.Millisecond
+
+	// relaxPatience is how long it goes on trying when nobody waits for it.
+	relaxPatience = 5 * time.Second
 )
 
 // relax takes the mount off a shared tree that no run holds any more. Whoever gets
 // the tree holds it first and mounts it then, so that one of the two sees the
-// other; a tool that still works in it keeps it, and so does whoever has the lock
-// for long: then a sweep does it.
+// other. Where somebody has the lock, it goes on in the background; a tool that still
+// works in the tree keeps the mount until a sweep.
 func (c *Cache) relax(r *record) {
 	if r.Kind != KindShared || !c.guarded(r) {
 		return
@@ -90,10 +93,25 @@ func (c *Cache) relax(r *record) {
 		}
 		time.Sleep(relaxPause)
 	}
-	if lock == nil {
+	if lock != nil {
+		c.relaxLocked(r)
+		lock.Unlock()
 		return
 	}
-	defer lock.Unlock()
+	if c.stopping.Err() != nil {
+		return // a sweep does it
+	}
+	c.background.Go(func() {
+		ctx, cancel := context.WithTimeout(c.stopping, relaxPatience)
+		defer cancel()
+		if lock, err := flock.Acquire(ctx, c.root(), chooserLock(r.Target), flock.Exclusive, nil); err == nil {
+			c.relaxLocked(r)
+			lock.Unlock()
+		}
+	})
+}
+
+func (c *Cache) relaxLocked(r *record) {
 	if h, err := c.held(r.Key); h != nil || err != nil {
 		return
 	}
