@@ -36,10 +36,11 @@ func (s *sweep) glance() (*glance, error) {
 	}
 	g := &glance{holds: make(map[key]map[string]*hold, len(keys))}
 	for _, k := range keys {
+		dir := path.Join(holdsDir, k)
 		if strings.HasPrefix(k, ".") {
+			g.temporary = append(g.temporary, dir)
 			continue
 		}
-		dir := path.Join(holdsDir, k)
 		d, err := openAt(top, k, os.O_RDONLY|unix.O_DIRECTORY)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

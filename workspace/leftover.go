@@ -208,7 +208,7 @@ func (s *sweep) tempFiles() error {
 	// One with a second name is published: the time is that of what it became.
 	stale := func(info fs.FileInfo) bool {
 		links, _, _ := allocation(info)
-		return links > 1 || s.c.now().Sub(info.ModTime()) > staleTemp
+		return info.Mode().IsRegular() && links > 1 || s.c.now().Sub(info.ModTime()) > staleTemp
 	}
 	for _, name := range g.temporary {
 		if info := lstat(s.c.root(), name); info != nil && stale(info) {

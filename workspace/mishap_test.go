@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -134,8 +135,11 @@ func TestAskingWhileSwept(t *testing.T) {
 					b.get("T", "R2", mode)
 				}
 				calls, ws := 0, workspace.Workspace{}
+				var mu sync.Mutex // deletions look at the clock too
 				o := b.opts
 				o.Now = func() time.Time {
+					mu.Lock()
+					defer mu.Unlock()
 					now := b.opts.Now()
 					if calls++; calls == at {
 						ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -135,8 +136,11 @@ func TestAskingWhileNobodyKnows(t *testing.T) {
 			b.pass(2 * time.Hour)
 			b.ask("R2", mode) // what is shared stays for this one
 			calls, ws := 0, workspace.Workspace{}
+			var mu sync.Mutex // deletions look at the clock too
 			o := b.opts
 			o.Now = func() time.Time {
+				mu.Lock()
+				defer mu.Unlock()
 				now := b.opts.Now()
 				if calls++; calls == at {
 					req := request("T", "R", mode)

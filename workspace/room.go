@@ -27,6 +27,11 @@ const (
 // file. Nothing more is evicted meanwhile.
 const freeing = time.Second
 
+// vaguePatience is how long somebody waits for deletions that do not show in the free
+// space, and for a promise that cannot be read: a disk that is full to its last block
+// may refuse both.
+const vaguePatience = 20 * time.Second
+
 // underWay is how much of what was promised before the last time may not be
 // written yet: extraction asks for an entry when it reads it, and has up to so
 // much in its workers' hands.
@@ -53,15 +58,32 @@ func (s *staging) needObject(ctx context.Context, size int64) error {
 func (s *staging) reserve(ctx context.Context, more amount, object int64) error {
 	stuck := map[string]error{} // in the trash, and cannot be deleted
 	var emptied time.Time
+	var vague time.Time // since when nobody can say how much is coming
+	synced := false
 	pause := firstRoomPoll
 	for {
-		short, err := s.tryReserve(ctx, more, object, stuck, time.Since(emptied) < freeing)
+		tired := !vague.IsZero() && time.Since(vague) > vaguePatience
+		short, err := s.tryReserve(ctx, more, object, stuck, time.Since(emptied) < freeing, tired)
+		switch {
+		case short == nil || !short.vague:
+			vague = time.Time{}
+		case vague.IsZero():
+			vague = time.Now()
+		}
 		switch {
 		case err != nil || short == nil:
 			return err
 		case short.deleting:
 			s.c.freeTrash(ctx, stuck)
 			emptied = time.Now()
+		case short.disk && !synced:
+			// Some file systems count late what was deleted a moment ago.
+			s.c.freeTrash(ctx, stuck)
+			synced = true
+			select {
+			case <-ctx.Done():
+			case <-time.After(lastRoomPoll):
+			}
 		case !short.wait:
 			return short.err
 		default:
@@ -82,11 +104,14 @@ type shortage struct {
 	err      error
 	wait     bool // somebody else may give room back
 	deleting bool // there will be room once the trash is deleted
+	disk     bool // it is the disk that is short
+	vague    bool // nobody can say how much room is coming
 }
 
 // tryReserve is one attempt of reserve. With patient, a disk that has too little
-// free is about to have more.
-func (s *staging) tryReserve(ctx context.Context, more amount, object int64, stuck map[string]error, patient bool) (*shortage, error) {
+// free is about to have more; with tired, nothing is waited for any more that nobody
+// can say how much it gives.
+func (s *staging) tryReserve(ctx context.Context, more amount, object int64, stuck map[string]error, patient, tired bool) (*shortage, error) {
 	c := s.c
 	lock, err := flock.Acquire(ctx, c.root(), janitorLock, flock.Exclusive, nil)
 	if err != nil {
@@ -113,8 +138,8 @@ func (s *staging) tryReserve(ctx context.Context, more amount, object int64, stu
 		return nil, err
 	}
 	a.trash = a.trash.plus(c.clearDead(a.dead))
-	if a.unknown {
-		return &shortage{wait: true}, nil // whoever has it writes it again, or gives up
+	if a.unknown && !tired {
+		return &shortage{wait: true, vague: true}, nil // whoever has it writes it again, or gives up
 	}
 	over, disk := a.used()+want.Bytes-a.limit, a.disk(writing)
 	if patient && over <= 0 && disk.any() && !a.trash.covers(disk) {
@@ -135,14 +160,17 @@ func (s *staging) tryReserve(ctx context.Context, more amount, object int64, stu
 			return nil, err
 		}
 		if !freed.covers(least) {
-			if over <= 0 && a.deleting {
-				return &shortage{deleting: true}, nil // nobody knows how much that gives
+			if over <= 0 && a.deleting && !tired {
+				return &shortage{deleting: true, vague: true}, nil // nobody knows how much that gives
 			}
 			return c.shortage(a, s, want, over, disk)
 		}
 	}
 	if disk.any() {
-		return &shortage{deleting: true}, nil
+		if tired {
+			return c.shortage(a, s, want, over, disk)
+		}
+		return &shortage{deleting: true, vague: true}, nil
 	}
 	return nil, s.promise(want)
 }
@@ -188,7 +216,7 @@ func (c *Cache) shortage(a *account, s *staging, want reservation, over int64, d
 		}
 		e.Err = fmt.Errorf("%w; the most is held %s", e.Err, strings.Join(who, ", "))
 	}
-	return &shortage{err: e}, nil
+	return &shortage{err: e, disk: over <= 0}, nil
 }
 
 // mayCome reports whether what s is short of would be there if all others gave back

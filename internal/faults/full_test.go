@@ -160,6 +160,9 @@ func TestFullDiskIsNoReasonToKeepAnything(t *testing.T) {
 func TestRaceForTheLastRoom(t *testing.T) {
 	const racers = 5
 	onEachDisk(t, func(s *scene, d *disk) {
+		if d.tree {
+			s.Skip("btrfs needs room of its own even to give up what did not fit: only CACHE_MIN_FREE keeps some")
+		}
 		d.leave(2*13<<20+1<<20, 2*410+100) // the object and the tree, for two of them
 		var all []*child
 		for i := range racers {

@@ -123,7 +123,7 @@ var mutants = []mutant{
 	{
 		name: "what the dead were making stays",
 		file: "workspace/leftover.go", caught: sweeping,
-		old: "ok := c.trashStaging(id, amount{}) == nil", new: "ok := true",
+		old: "ok := c.trashStaging(id, size) == nil", new: "ok := true",
 	},
 
 	// Cleanup goes by the record.
@@ -162,7 +162,7 @@ var mutants = []mutant{
 	{
 		name: "nothing stays free",
 		file: "workspace/account.go", caught: floor,
-		old: "short := a.floor.plus(a.pending)", new: "short := a.pending",
+		old: "a.short(a.floor.plus(a.pending)", new: "a.short(a.pending",
 	},
 	{
 		name: "what the dead had reserved counts",
