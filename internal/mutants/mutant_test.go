@@ -4,7 +4,7 @@
 // changed copy in a file's place (-overlay).
 //
 // By default a few run, others every day; go test ./internal/mutants -mutants all
-// runs all of them, which takes some ten minutes on two cores, and prints which test caught
+// runs all of them, which takes ten minutes on two cores, and prints which test caught
 // each; -mutants lease runs those that have the word in their names.
 package mutants_test
 
