@@ -59,7 +59,6 @@ func (s *staging) reserve(ctx context.Context, more amount, object int64) error 
 	stuck := map[string]error{} // in the trash, and cannot be deleted
 	var emptied time.Time
 	var vague time.Time // since when nobody can say how much is coming
-	synced := false
 	pause := firstRoomPoll
 	for {
 		tired := !vague.IsZero() && time.Since(vague) > vaguePatience
@@ -76,10 +75,11 @@ func (s *staging) reserve(ctx context.Context, more amount, object int64) error 
 		case short.deleting:
 			s.c.freeTrash(ctx, stuck)
 			emptied = time.Now()
-		case short.disk && !synced:
-			// Some file systems count late what was deleted a moment ago.
+		case short.disk && !s.synced:
+			// Some file systems count late what was deleted a moment ago. Once is enough:
+			// extraction asks for less where it is refused, again and again.
 			s.c.freeTrash(ctx, stuck)
-			synced = true
+			s.synced = true
 			select {
 			case <-ctx.Done():
 			case <-time.After(lastRoomPoll):

@@ -27,6 +27,7 @@ type staging struct {
 	root *os.Root // of the entry that is being made
 
 	limit     int64 // of what is made, in bytes; 0: none. See limit.go
+	synced    bool  // the disk was given time to count what was deleted
 	published bool  // what is left in the directory is next to nothing
 
 	modest bool // it evicts nothing for itself
