@@ -152,6 +152,16 @@ func (s *sweep) entries() error {
 			return err
 		}
 	}
+	// Runs' entries before the bases that their views hold: both may go at once.
+	slices.SortStableFunc(records, func(a, b *record) int {
+		switch {
+		case a.Kind == KindRun && b.Kind != KindRun:
+			return -1
+		case a.Kind != KindRun && b.Kind == KindRun:
+			return 1
+		}
+		return 0
+	})
 	for _, r := range records {
 		if s.ctx.Err() != nil {
 			return nil
