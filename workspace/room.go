@@ -146,6 +146,9 @@ func (s *staging) tryReserve(ctx context.Context, more amount, object int64, stu
 		return &shortage{wait: true}, nil
 	}
 	least := amount{max(over, disk.bytes-a.trash.bytes), disk.inodes - a.trash.inodes}
+	if least.any() && over <= 0 && a.deleting && !tired {
+		return &shortage{deleting: true, vague: true}, nil // nobody knows how much that gives: nothing goes instead
+	}
 	if least.any() {
 		if a.records == nil {
 			if a.records, _, err = c.records(); err != nil {
@@ -160,9 +163,6 @@ func (s *staging) tryReserve(ctx context.Context, more amount, object int64, stu
 			return nil, err
 		}
 		if !freed.covers(least) {
-			if over <= 0 && a.deleting && !tired {
-				return &shortage{deleting: true, vague: true}, nil // nobody knows how much that gives
-			}
 			return c.shortage(a, s, want, over, disk)
 		}
 	}
