@@ -40,7 +40,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "the sweep does not look again under the lock",
-		file: "workspace/sweep.go", caught: test("workspace", "^TestAskingWhileSwept$"),
+		file: "workspace/sweep_entries.go", caught: test("workspace", "^TestAskingWhileSwept$"),
 		old: "why, err := s.doomed(now)\n\t\tif why == \"\" || err != nil {", new: "why, err := s.doomed(now)\n\t\tif err != nil {",
 	},
 	{
@@ -112,7 +112,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "entries expire by age",
-		file: "workspace/sweep.go", caught: sweeping,
+		file: "workspace/sweep_entries.go", caught: sweeping,
 		old: "idle := c.now().Sub(r.lastUsed)", new: "idle := c.now().Sub(r.Created)",
 	},
 	{

@@ -1,0 +1,127 @@
+package workspace
+
+import (
+	"path"
+	"slices"
+
+	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/internal/flock"
+)
+
+// lostObjects corrects records of objects that are gone: a crash or a full disk
+// kept whoever evicted one from writing it down. The caller has the janitor's lock.
+func (s *sweep) lostObjects() error {
+	c := s.c
+	records, _, err := c.records()
+	if err != nil || s.opts.DryRun {
+		return err
+	}
+	for _, r := range records {
+		if r.State != complete || r.Content == objectName || !r.spareObject() {
+			continue
+		}
+		if _, err := c.root().Lstat(path.Join(r.Place, objectName)); gone(err) {
+			c.evictObject(r, "it is gone already")
+		}
+	}
+	return nil
+}
+
+// shrink evicts down to the limit, or to what the caller wants to keep, and until
+// the disk has free what is to stay free: as evict, objects first.
+func (s *sweep) shrink() error {
+	c := s.c
+	lock, err := flock.Acquire(s.ctx, c.root(), janitorLock, flock.Exclusive, nil)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	if err := s.lostObjects(); err != nil {
+		return err
+	}
+	a, err := c.account(nil, true, nil)
+	if err != nil {
+		return err
+	}
+	keep, why := a.limit, "the cache is over its limit (CACHE_MAX_SIZE)"
+	if s.opts.Shrink {
+		keep, why = s.opts.KeepBytes, "asked to shrink to "+cordon.FormatBytes(s.opts.KeepBytes)
+	}
+	if s.plan != nil {
+		keep, why = s.plan.Keep, "planned: to shrink to "+cordon.FormatBytes(s.plan.Keep)
+	}
+	s.shrunk = keep
+	left := slices.DeleteFunc(a.records, func(r *record) bool { return s.gone[r.Key] || r.State != complete })
+	slices.SortFunc(left, func(a, b *record) int { return a.lastUsed.Compare(b.lastUsed) })
+	over := a.reserved - keep
+	for _, r := range left {
+		over += r.total()
+	}
+	disk := a.disk(amount{}).minus(a.trash)
+	if s.opts.DryRun {
+		for key := range s.gone { // they would be in the trash
+			if r, err := c.readRecord(key); r != nil && err == nil {
+				disk = disk.minus(r.size())
+			}
+		}
+	}
+	if over <= 0 {
+		why = "the disk has less free than is to stay free (CACHE_MIN_FREE)"
+	}
+	pins, err := c.pins()
+	if err != nil {
+		return err
+	}
+	need := amount{max(over, disk.bytes), disk.inodes}
+	spared := map[key]bool{}
+	for _, r := range left {
+		if !need.any() {
+			return nil
+		}
+		if !r.spareObject() || pins[r.Key] != nil {
+			continue
+		}
+		gone := false
+		object := c.removal(r, "the kept object goes first: "+why)
+		object.Key, object.Path, object.Bytes = "", c.abs(path.Join(r.Place, objectName)), r.Object // the entry stays
+		err := s.did(object, func() (bool, error) {
+			gone = c.evictObject(r, why).any()
+			return gone, nil
+		})
+		if err != nil {
+			return err
+		}
+		if gone || s.opts.DryRun {
+			spared[r.Key] = true
+			need = need.minus(amount{r.Object, 1})
+		}
+	}
+	for _, r := range left {
+		if !need.any() {
+			return nil
+		}
+		needed, err := c.needed(r.Key)
+		if err != nil {
+			return err
+		}
+		if needed {
+			continue
+		}
+		size := r.size()
+		if spared[r.Key] {
+			size = size.minus(amount{r.Object, 1})
+		}
+		entry := c.removal(r, why)
+		entry.Bytes = size.bytes
+		err = s.did(entry, func() (bool, error) {
+			return c.evictEntry(r, why).any(), nil
+		})
+		if err != nil {
+			return err
+		}
+		if s.gone[r.Key] {
+			need = need.minus(size)
+		}
+	}
+	return nil
+}
