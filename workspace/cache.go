@@ -51,6 +51,11 @@ type Options struct {
 	// ends by Cleanup or expiry alone.
 	Runs Runs
 
+	// Salvage, if not nil, saves what runs found before their workspaces go, where
+	// RequireSalvage asked for that. Without it such a workspace stays until a process
+	// that has one sweeps.
+	Salvage Salvage
+
 	// Grace is how long what a run holds stays after the run is over (CACHE_GRACE);
 	// 0: DefaultGrace, less: none.
 	Grace time.Duration
@@ -83,7 +88,8 @@ type Cache struct {
 	workspaceMax cordon.Size
 	ttl          time.Duration
 	grace        time.Duration
-	states       Runs // or nil
+	states       Runs    // or nil
+	save         Salvage // or nil
 	limits       archive.Limits
 	log          *slog.Logger
 	now          func() time.Time
@@ -150,6 +156,7 @@ func Open(opts Options) (*Cache, error) {
 	}
 	c.drivers.setting = opts.CowDriver
 	c.measureBudget = measureBudget
+	c.save = opts.Salvage
 	c.states, c.grace = opts.Runs, max(cmp.Or(opts.Grace, DefaultGrace), 0)
 	if opts.FetchLimit > 0 {
 		c.throttle = newThrottle(opts.FetchLimit)

@@ -210,7 +210,7 @@ func (c *Cache) tryCleanupRun(k key, path string) (*Cleaned, error) {
 		return nil, err
 	}
 	if pin != nil {
-		c.log.Info("a pinned workspace stays", "path", c.abs(r.path()), "target", r.Target, "run", r.Run, "pin", pin.words())
+		c.log.Info("a workspace stays after its cleanup", "path", c.abs(r.path()), "target", r.Target, "run", r.Run, "why", pin.words())
 		return &Cleaned{Outcome: Kept, Reason: "the run's hold ended; its directory stays, " + pin.words()}, nil
 	}
 	c.log.Info("removed workspace", "path", c.abs(r.path()), "target", r.Target, "run", r.Run, "bytes", r.total())

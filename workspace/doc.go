@@ -37,6 +37,7 @@
 //	  quarantine/{key}/                      trees that somebody tampered with
 //	  pins/{key}                             who wants it to stay, and why; modification time = a sweep saw the entry
 //	  plans/{id}.json                        what a dry run would have removed
+//	  salvage/{run key}                      what has to be saved before that entry goes
 //	  events.jsonl                           who removed what, when, why
 //
 // Where the target is no archive there is no workspace directory, and target is

@@ -36,6 +36,7 @@ const (
 	quarantineDir   = stateDir + "/quarantine"
 	pinsDir         = stateDir + "/pins"
 	plansDir        = stateDir + "/plans"
+	salvageDir      = stateDir + "/salvage"
 )
 
 // Names inside an entry.
@@ -78,7 +79,7 @@ func openRoot(dir string, allowNetwork bool) (*os.Root, error) {
 }
 
 func makeLayout(root *os.Root) error {
-	for _, d := range []string{stateDir, locksDir, recordsDir, holdsDir, basesDir, stagingDir, reservationsDir, tombstonesDir, settledDir, manifestsDir, quarantineDir, pinsDir, plansDir, trashDir} {
+	for _, d := range []string{stateDir, locksDir, recordsDir, holdsDir, basesDir, stagingDir, reservationsDir, tombstonesDir, settledDir, manifestsDir, quarantineDir, pinsDir, plansDir, salvageDir, trashDir} {
 		// Only the cache looks into its own directory: bases and staged trees are
 		// nobody else's business.
 		if err := root.Mkdir(d, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {

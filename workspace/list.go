@@ -113,6 +113,9 @@ func (c *Cache) StrayPins() ([]string, error) {
 	}
 	var stray []string
 	for _, k := range slices.Sorted(maps.Keys(pins)) {
+		if pins[k].salvage {
+			continue // a sweep forgets it
+		}
 		r, err := c.current(k)
 		if err != nil {
 			return nil, diskError("list pins", c.dir, err)

@@ -27,6 +27,8 @@ type Pin struct {
 	Since  time.Time `json:"since"`
 	By     string    `json:"by"` // user@host
 	Reason string    `json:"reason,omitempty"`
+
+	salvage bool // nobody's wish: what its run found is still to be saved
 }
 
 // pinPatience is how long Pin waits for whoever makes or removes the entry. A
@@ -173,13 +175,32 @@ func (c *Cache) pinned(k key) (*Pin, error) {
 	return p, nil
 }
 
-// pins returns every pin.
+// spared returns the pin of k, or one that stands for what has to be saved of it
+// first, or nil.
+func (c *Cache) spared(k key) (*Pin, error) {
+	if p, err := c.pinned(k); p != nil || err != nil {
+		return p, err
+	}
+	if owes, err := c.owes(k); !owes || err != nil {
+		return nil, err
+	}
+	return owing(), nil
+}
+
+// pins returns what spared does of every key.
 func (c *Cache) pins() (map[key]*Pin, error) {
 	names, err := c.list(pinsDir)
 	if err != nil {
 		return nil, err
 	}
-	all := make(map[key]*Pin, len(names))
+	owed, err := c.owed()
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[key]*Pin, len(names)+len(owed))
+	for _, k := range owed {
+		all[k] = owing()
+	}
 	for _, n := range names {
 		p, err := c.pinned(key(n))
 		if err != nil {
@@ -192,20 +213,20 @@ func (c *Cache) pins() (map[key]*Pin, error) {
 	return all, nil
 }
 
-// needed reports whether a run holds k or somebody has pinned it.
+// needed reports whether a run holds k, somebody has pinned it, or it has to be saved.
 func (c *Cache) needed(k key) (bool, error) {
 	h, err := c.held(k)
 	if h != nil || err != nil {
 		return true, err
 	}
-	p, err := c.pinned(k)
+	p, err := c.spared(k)
 	return p != nil || err != nil, err
 }
 
-// endRun ends what r's run has: its workspace goes, unless it is pinned. The
+// endRun ends what r's run has: its workspace goes, unless it is spared. The
 // caller has the run's lock.
 func (c *Cache) endRun(r *record) (*Pin, error) {
-	pin, err := c.pinned(r.Key)
+	pin, err := c.spared(r.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -218,6 +239,9 @@ func (c *Cache) endRun(r *record) (*Pin, error) {
 
 // words says who pinned and why, for people.
 func (p *Pin) words() string {
+	if p.salvage {
+		return "kept for what its run found: that is not in the store yet"
+	}
 	if p.Reason == "" {
 		return "pinned by " + p.By
 	}

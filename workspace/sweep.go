@@ -32,7 +32,7 @@ func (c *Cache) Sweep(ctx context.Context, opts SweepOptions) (SweepReport, erro
 		return SweepReport{Busy: true}, nil
 	}
 	defer lock.Unlock()
-	s := &sweep{c: c, ctx: ctx, opts: opts, keeps: map[string]bool{}}
+	s := &sweep{c: c, ctx: ctx, opts: opts, keeps: map[string]bool{}, saved: map[key]bool{}}
 	if err := s.begin(); err != nil {
 		return SweepReport{}, diskError("sweep", c.dir, err)
 	}
@@ -58,6 +58,7 @@ type sweep struct {
 	fates  map[Owner]Fate
 	asked  time.Time       // when the fates were asked for: what was held again since then counts
 	keeps  map[string]bool // holds of failed runs that keep their workspace
+	saved  map[key]bool    // entries that a dry run takes as saved
 
 	plan   *plan           // what alone may be removed; nil: everything
 	shrunk int64           // bytes that the cache is to shrink to
@@ -86,7 +87,7 @@ func (s *sweep) begin() (err error) {
 // full disk has no room. What no dry run tells, such as
 // old lock files, is not done by a plan; what is in the trash is removed already.
 func (s *sweep) parts() []func() error {
-	all := []func() error{s.ask, s.entries, s.tempFiles, s.deadStaging, s.strayHolds, s.mounts, s.tombstones, s.tampering, s.grown, s.shrink, s.quarantined, s.stalePins}
+	all := []func() error{s.ask, s.salvage, s.entries, s.tempFiles, s.deadStaging, s.strayHolds, s.mounts, s.tombstones, s.tampering, s.grown, s.shrink, s.quarantined, s.stalePins}
 	switch {
 	case s.plan != nil:
 		return append(all, s.unplanned, s.trash)

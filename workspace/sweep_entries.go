@@ -86,6 +86,21 @@ func (s *sweep) forget(k key) (bool, error) {
 
 // doomed says why r's entry should go, or "".
 func (s *sweep) doomed(r *record) (string, error) {
+	if why, err := s.broken(r); why != "" || err != nil || r.State != complete {
+		return why, err
+	}
+	why, err := s.unneeded(r)
+	if why == "" || err != nil || s.saved[r.Key] {
+		return why, err
+	}
+	if owes, err := s.c.owes(r.Key); owes || err != nil {
+		return "", err
+	}
+	return why, nil
+}
+
+// broken says why r's entry cannot be used by anybody, or "".
+func (s *sweep) broken(r *record) (string, error) {
 	c := s.c
 	if r.State != complete {
 		lock, err := flock.Try(c.root(), r.lock(), flock.Shared)
@@ -101,6 +116,12 @@ func (s *sweep) doomed(r *record) (string, error) {
 	if err := c.attached(r); errors.Is(err, driver.ErrBroken) {
 		return err.Error(), nil
 	}
+	return "", nil
+}
+
+// unneeded says why nobody needs r's entry any more, or "".
+func (s *sweep) unneeded(r *record) (string, error) {
+	c := s.c
 	held, over, err := s.held(r.Key)
 	if held || err != nil {
 		return "", err
