@@ -161,7 +161,7 @@ func start(tb testing.TB, o order) *child {
 	must(tb, err)
 	out, outWrite, err := os.Pipe()
 	must(tb, err)
-	log, err := os.CreateTemp("", "faults-log")
+	log, err := os.CreateTemp(tb.TempDir(), "log")
 	must(tb, err)
 	p, err := os.StartProcess(os.Args[0], []string{os.Args[0]}, &os.ProcAttr{
 		// One processor makes the order of calls as repeatable as can be. The race
