@@ -140,7 +140,8 @@ func whoami() string {
 }
 
 // Unpin ends a pin, and reports whether there was one. The next sweep removes what
-// was only there because of it.
+// was only there because of it. What a run found and nobody has saved yet is a pin
+// too: Unpin gives it up.
 func (c *Cache) Unpin(name string) (bool, error) {
 	if err := c.revive(); err != nil {
 		return false, err
@@ -148,15 +149,22 @@ func (c *Cache) Unpin(name string) (bool, error) {
 	if name == "" || strings.ContainsAny(name, "/.") { // no key has these
 		return false, nil
 	}
-	err := c.root().Remove(pinFile(key(name)))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+	was := false
+	for _, file := range []string{pinFile(key(name)), salvageFile(key(name))} {
+		err := c.root().Remove(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = durable.SyncDir(c.root(), path.Dir(file))
+			c.event(event{Action: "unpin", Key: key(name), Path: file})
+		}
+		if err != nil {
+			return was, diskError("unpin", name, err)
+		}
+		was = true
 	}
-	if err == nil {
-		err = durable.SyncDir(c.root(), pinsDir)
-		c.event(event{Action: "unpin", Key: key(name), Path: pinFile(key(name))})
-	}
-	return err == nil, diskError("unpin", name, err)
+	return was, nil
 }
 
 // pinned returns the pin of k, or nil.

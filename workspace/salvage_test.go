@@ -186,6 +186,14 @@ func TestSalvage(t *testing.T) {
 			t.Errorf("stray pins %v, %v", stray, err)
 		}
 	})
+	t.Run("somebody may give it up", func(t *testing.T) {
+		b, _, s, path := newSaving(t, cordon.Isolated)
+		b.cleanup(path, "R")
+		b.unpin(b.entries()[b.rel(path)].Key)
+		b.sweep()
+		s.mustHave(t)
+		mustBeGone(t, path)
+	})
 	t.Run("only a run's own workspace is salvaged", func(t *testing.T) {
 		b := newBench(t)
 		b.put("T", project.tarball(t))
