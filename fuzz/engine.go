@@ -16,7 +16,7 @@ type Harness struct {
 // Project is a workspace as an engine sees it.
 type Project struct {
 	Dir string // the workspace, absolute
-	Out string // an empty directory or one of an earlier attempt, inside of Dir, for what the engine builds; absolute
+	Out string // an empty directory or one of an earlier attempt, inside of Dir, for what the engine builds; absolute, and of plain characters below Dir
 
 	Runner Runner
 	Log    io.Writer // what the tools say, for people; never nil

@@ -19,11 +19,11 @@ type Runner interface {
 
 // Command is one process, and what it may see.
 type Command struct {
-	Args []string // Args[0] is looked up in the PATH of the confinement
+	Args []string // Args[0] is looked up in the PATH of the confinement; with a slash in it, it is relative to Dir
 	Dir  string   // absolute, inside of the workspace; "": the workspace itself
 	Env  []string // beyond a minimal environment, as NAME=value; nothing of the worker's own is inherited
 
-	Stdout, Stderr io.Writer // nil: thrown away
+	Stdout, Stderr io.Writer // nil: thrown away; the same one twice: what is written to either arrives in order
 
 	Readable []string // further files and directories that it needs, of a toolchain for one; absolute; those that are not there are passed over
 	Building bool     // it fetches what the project depends on: with the network, where the workflow's metadata allows it for builds
