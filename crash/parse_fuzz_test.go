@@ -1,0 +1,59 @@
+package crash
+
+import (
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+)
+
+func FuzzParse(f *testing.F) {
+	for _, name := range allLogs(f) {
+		log := readLog(f, name)
+		if len(log) > 6000 {
+			log = log[:6000] // mutants of long logs are slow to make and no better
+		}
+		f.Add(engineOf(name), log)
+	}
+	f.Add("libfuzzer", "==1==ERROR: AddressSanitizer: \x1b[31mx on address\n    #0 0x1 in <<<<a as b>::c \xff\u202e /x:99999999999999999999:1\n")
+	f.Fuzz(func(t *testing.T, engine, log string) {
+		r := Parse(engine, log, "/build/wire")
+		if len(r.Frames) > maxFrames || len(r.Other) > maxFrames || len(r.Detail) > maxDetail || len(r.Type) > maxType {
+			t.Errorf("over its bounds: %d frames, %d bytes of detail, type of %d", len(r.Frames), len(r.Detail), len(r.Type))
+		}
+		texts := []string{r.Type, r.Title, r.Detail}
+		for _, fr := range r.Frames {
+			texts = append(texts, fr.Func, fr.File, fr.Module)
+			if fr.Line < 0 {
+				t.Errorf("line %d", fr.Line)
+			}
+		}
+		for _, s := range texts {
+			if !utf8.ValidString(s) || strings.ContainsFunc(s, func(c rune) bool { return c != '\n' && c != '\t' && unicode.IsControl(c) }) {
+				t.Errorf("not safe to print: %q", s)
+			}
+		}
+		if r.Type == "" || strings.ContainsAny(r.Type, "/ \n") || r.Title == "" || strings.Contains(r.Title, "\n") {
+			t.Errorf("type %q, title %q", r.Type, r.Title)
+		}
+		a := Signature("l", "h", r, "aa")
+		if !IsSignature(a) || a != Signature("l", "h", Parse(engine, log, "/build/wire"), "aa") {
+			t.Errorf("signature %s", a)
+		}
+	})
+}
+
+func TestALogWithoutEndIsReadToABound(t *testing.T) {
+	log := readLog(t, "asan-heap-overflow-read")
+	big := strings.Repeat("#1 NEW cov: 1\n", 1<<18) + log
+	if got := Parse("libfuzzer", big, "/build/wire"); got.Type != "heap-buffer-overflow-read" {
+		t.Errorf("a report behind %d bytes: %s", len(big)-len(log), got.Type)
+	}
+	if got := Parse("libfuzzer", log+strings.Repeat("more talk\n", 1<<19), "/build/wire"); got.Type != "heap-buffer-overflow-read" {
+		t.Errorf("a report before much talk: %s", got.Type)
+	}
+	line := strings.Repeat("(<", 1<<19)
+	if got := Parse("libfuzzer", "    #0 0x1 in "+line); got.Type != "unknown" {
+		t.Errorf("one endless line: %s", got.Type)
+	}
+}
