@@ -1,10 +1,12 @@
-// Package dir keeps targets and results in a directory, laid out as the buckets
+// Package dir keeps targets, results and blobs in a directory, laid out as the buckets
 // of an S3 store are (CONTRACT §5):
 //
 //	ROOT/targets/{target_id}/target            the object
 //	ROOT/targets/{target_id}/.target.json      its stated SHA-256 (a hint)
 //	ROOT/targets/{target_id}/.put-{random}     an upload on its way; locked while its writer lives
 //	ROOT/results/{workflow_id}/results.json    a result; or results.sarif
+//	ROOT/fuzzing/{key}                         a blob
+//	ROOT/fuzzing/.put-{random}                 one on its way; locked while its writer lives
 //
 // An object that somebody puts there by hand is a target; a link to a regular
 // file will do. Any number of processes may use one directory at a time.
@@ -29,18 +31,20 @@ import (
 const (
 	targetsDir = "targets"
 	resultsDir = "results"
+	blobsDir   = "fuzzing"
 	objectName = "target"
 	hintName   = ".target.json"
 	putPrefix  = ".put-"
 )
 
-// Store is a directory store. It implements target.Store and target.Results
-// and is safe for concurrent use.
+// Store is a directory store. It implements target.Store, target.Results and
+// target.Blobs, and is safe for concurrent use.
 type Store struct{ root string }
 
 var (
 	_ target.Store   = (*Store)(nil)
 	_ target.Results = (*Store)(nil)
+	_ target.Blobs   = (*Store)(nil)
 )
 
 // Open returns the store below root, which need not exist: the first Put or
