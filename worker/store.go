@@ -11,10 +11,11 @@ import (
 	"github.com/cordonlabs/cordon/target/s3"
 )
 
-// Store is an object store as a worker needs it: targets and results.
+// Store is an object store as a worker needs it: targets, results and blobs.
 type Store interface {
 	target.Store
 	target.Results
+	target.Blobs
 }
 
 // OpenStore opens the store that cfg names: S3 where it has an endpoint, else the
@@ -24,13 +25,14 @@ func OpenStore(cfg config.Worker, log *slog.Logger) (Store, error) {
 	switch {
 	case cfg.S3.Endpoint != "":
 		return s3.Open(s3.Config{
-			Endpoint:  cfg.S3.Endpoint,
-			UseSSL:    cfg.S3.UseSSL,
-			AccessKey: string(cfg.S3.AccessKey),
-			SecretKey: string(cfg.S3.SecretKey),
-			Bucket:    cfg.S3.Bucket,
-			Region:    cfg.S3.Region,
-			Log:       log,
+			Endpoint:    cfg.S3.Endpoint,
+			UseSSL:      cfg.S3.UseSSL,
+			AccessKey:   string(cfg.S3.AccessKey),
+			SecretKey:   string(cfg.S3.SecretKey),
+			Bucket:      cfg.S3.Bucket,
+			BlobsBucket: cfg.S3.FuzzingBucket,
+			Region:      cfg.S3.Region,
+			Log:         log,
 		})
 	case cfg.StoreDir != "":
 		return dir.Open(cfg.StoreDir)

@@ -77,7 +77,12 @@ type Worker struct {
 	// MaxConcurrentActivities is MAX_CONCURRENT_ACTIVITIES; at least 1.
 	MaxConcurrentActivities int
 
-	LogLevel     slog.Level    // LOG_LEVEL
+	LogLevel slog.Level // LOG_LEVEL
+	// CrashRetention, CorpusRetention and ResultRetention are how long crashes, the
+	// corpora of fuzzing and results stay in the store (CORDON_CRASH_RETENTION,
+	// CORDON_CORPUS_RETENTION, CORDON_RESULT_RETENTION); 0 is for ever.
+	CrashRetention, CorpusRetention, ResultRetention time.Duration
+
 	WorkflowDirs []string      // CORDON_WORKFLOWS: colon-separated; absolute, in the order given
 	SweepEvery   time.Duration // CORDON_SWEEP_INTERVAL
 }
@@ -91,6 +96,8 @@ type S3 struct {
 	SecretKey Secret // S3_SECRET_KEY
 	Bucket    string // S3_BUCKET
 	Region    string // S3_REGION
+
+	FuzzingBucket string // S3_FUZZING_BUCKET: crashes and corpora
 }
 
 // FromEnv reads the environment through getenv, which is os.Getenv outside of
@@ -121,6 +128,8 @@ func FromEnv(getenv func(string) string) (Worker, error) {
 			SecretKey: Secret(getenv("S3_SECRET_KEY")),
 			Bucket:    getenv("S3_BUCKET"),
 			Region:    getenv("S3_REGION"),
+
+			FuzzingBucket: getenv("S3_FUZZING_BUCKET"),
 		},
 		StoreDir:                e.path("CORDON_STORE", ""),
 		Vertical:                read(e, "WORKER_VERTICAL", "", parseVertical),
@@ -128,6 +137,9 @@ func FromEnv(getenv func(string) string) (Worker, error) {
 		MaxConcurrentActivities: read(e, "MAX_CONCURRENT_ACTIVITIES", strconv.Itoa(DefaultActivities), parseActivities),
 		LogLevel:                read(e, "LOG_LEVEL", "INFO", ParseLevel),
 		WorkflowDirs:            e.paths("CORDON_WORKFLOWS"),
+		CrashRetention:          read(e, "CORDON_CRASH_RETENTION", "0", cordon.ParseDuration),
+		CorpusRetention:         read(e, "CORDON_CORPUS_RETENTION", "0", cordon.ParseDuration),
+		ResultRetention:         read(e, "CORDON_RESULT_RETENTION", "0", cordon.ParseDuration),
 		SweepEvery:              read(e, "CORDON_SWEEP_INTERVAL", DefaultSweepEvery.String(), parseSweepEvery),
 	}
 	if (w.S3.AccessKey == "") != (w.S3.SecretKey == "") {

@@ -46,7 +46,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"CACHE_DIR": "c/../cache", "CACHE_MAX_SIZE": "20%", "CACHE_TTL": "0", "CACHE_COW_DRIVER": "Reflink,copy!",
 		"CACHE_GRACE": "90s", "CACHE_MIN_FREE": "1.5GB", "CACHE_WORKSPACE_MAX": "500MB", "CACHE_FETCH_LIMIT": "12.5MB/s", "CORDON_EXTRACT_LIMITS": "inodes=7",
 		"S3_ENDPOINT": "http://minio:9000", "S3_USE_SSL": "Yes", "S3_ACCESS_KEY": "a", "S3_SECRET_KEY": "s",
-		"S3_BUCKET": "b", "S3_REGION": "r", "CORDON_STORE": "/store", "WORKER_VERTICAL": "rust",
+		"S3_BUCKET": "b", "S3_REGION": "r", "S3_FUZZING_BUCKET": "f", "CORDON_CRASH_RETENTION": "90d", "CORDON_CORPUS_RETENTION": "365d", "CORDON_RESULT_RETENTION": "36h", "CORDON_STORE": "/store", "WORKER_VERTICAL": "rust",
 		"MAX_CONCURRENT_ACTIVITIES": "12", "LOG_LEVEL": "warning", "CORDON_WORKFLOWS": "/a::b", "CORDON_SWEEP_INTERVAL": "90s",
 	})
 	if got.MaxSize.Of(1000) != 200 {
@@ -60,7 +60,8 @@ func TestEveryVariableIsRead(t *testing.T) {
 	want := config.Worker{
 		CacheDir: filepath.Join(wd, "cache"), TTL: 0, Grace: 90 * time.Second,
 		MinFree: cordon.BytesOf(1_500_000_000), WorkspaceMax: cordon.BytesOf(500 * cordon.MB),
-		S3:       config.S3{Endpoint: "http://minio:9000", UseSSL: true, AccessKey: "a", SecretKey: "s", Bucket: "b", Region: "r"},
+		S3:             config.S3{Endpoint: "http://minio:9000", UseSSL: true, AccessKey: "a", SecretKey: "s", Bucket: "b", Region: "r", FuzzingBucket: "f"},
+		CrashRetention: 90 * 24 * time.Hour, CorpusRetention: 365 * 24 * time.Hour, ResultRetention: 36 * time.Hour,
 		StoreDir: "/store", Vertical: "rust", TaskQueue: "rust-queue", MaxConcurrentActivities: 12,
 		LogLevel: slog.LevelWarn, WorkflowDirs: []string{"/a", filepath.Join(wd, "b")}, SweepEvery: 90 * time.Second,
 		FetchLimit: 12_500_000, ExtractLimits: archive.Limits{Inodes: 7},
@@ -108,6 +109,7 @@ func TestAValueThatCannotBeReadIsNamedWithItsForms(t *testing.T) {
 		"no activities":              {"MAX_CONCURRENT_ACTIVITIES", "0", "1 to 10000"},
 		"half an activity":           {"MAX_CONCURRENT_ACTIVITIES", "1.5", "1 to 10000"},
 		"a level":                    {"LOG_LEVEL", "loud", "CRITICAL"},
+		"a retention":                {"CORDON_CORPUS_RETENTION", "a year", "7d"},
 		"a sweep that never is":      {"CORDON_SWEEP_INTERVAL", "0", "30m"},
 		"a vertical with a space":    {"WORKER_VERTICAL", "my vertical", "letters, digits"},
 	} {

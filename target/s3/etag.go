@@ -16,18 +16,19 @@ import (
 
 // etagSum checks the bytes of an object against its ETag. A nil one checks nothing.
 type etagSum struct {
-	info target.Info
+	at   place
+	etag string
 	sum  hash.Hash
 }
 
 // newETagSum returns nil unless the ETag in the answer with that header is known
 // to be the MD5 of the bytes, and nothing better is known: an uploader's SHA-256
 // is checked by whoever reads.
-func newETagSum(info target.Info, bucket string, header http.Header) *etagSum {
-	if info.SHA256 != "" || !isMD5(info.ETag) || !truthful(bucket, header) {
+func newETagSum(at place, info target.Info, header http.Header) *etagSum {
+	if info.SHA256 != "" || !isMD5(info.ETag) || !truthful(at.bucket, header) {
 		return nil
 	}
-	return &etagSum{info: info, sum: md5.New()}
+	return &etagSum{at: at, etag: info.ETag, sum: md5.New()}
 }
 
 func isMD5(etag string) bool {
@@ -89,14 +90,14 @@ func (s *etagSum) check() error {
 		return nil
 	}
 	got := hex.EncodeToString(s.sum.Sum(nil))
-	if strings.EqualFold(got, s.info.ETag) {
+	if strings.EqualFold(got, s.etag) {
 		return nil
 	}
 	return &cordon.Error{
 		Kind: cordon.IntegrityMismatch,
-		Op:   "read target",
-		Name: s.info.ID.String(),
-		Err:  fmt.Errorf("the bytes that arrived have the MD5 %s, the stored ones have %s", got, s.info.ETag),
-		Fix:  "fetch it again; if that fails too, put the target anew and check the store's disks",
+		Op:   "read " + s.at.what,
+		Name: s.at.name,
+		Err:  fmt.Errorf("the bytes that arrived have the MD5 %s, the stored ones have %s", got, s.etag),
+		Fix:  "fetch it again; if that fails too, put it anew and check the store's disks",
 	}
 }

@@ -25,7 +25,7 @@ func fresh(t *testing.T, srv miniotest.Server) s3.Config {
 	t.Helper()
 	return s3.Config{
 		Endpoint: srv.Endpoint, AccessKey: srv.AccessKey, SecretKey: srv.SecretKey,
-		Bucket: srv.Bucket(t), ResultsBucket: srv.Bucket(t),
+		Bucket: srv.Bucket(t), ResultsBucket: srv.Bucket(t), BlobsBucket: srv.Bucket(t),
 		Log: slog.New(slog.DiscardHandler),
 	}
 }

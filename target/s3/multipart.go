@@ -22,9 +22,10 @@ const mostBuffers = 4
 // multipart is an upload in parts.
 type multipart struct {
 	s        *Store
-	id       cordon.TargetID
+	at       place
 	upload   string                   // what the server calls it
 	there    map[int]minio.ObjectPart // what the server has of it from a Put before, by number
+	only     *condition               // for the object to be made; may be nil
 	alive    bool                     // it is of other bytes, and perhaps of somebody who is at work on it
 	patience patience
 	sent     account
@@ -36,18 +37,18 @@ type multipart struct {
 // uploadParts stores part, which is full, and what v yields after it, and
 // returns the object's ETag, and whether another Put had begun the upload. That v has come to its end, and so was checked, is
 // known before the parts are joined.
-func (s *Store) uploadParts(ctx context.Context, id cordon.TargetID, v *verify.Reader, part []byte, opts minio.PutObjectOptions) (etag string, continued bool, err error) {
-	m := &multipart{s: s, id: id, patience: patience{limit: s.limits.patience}, sent: account{sent: v.Want().Sent}}
+func (s *Store) uploadParts(ctx context.Context, at place, v *verify.Reader, part []byte, opts minio.PutObjectOptions, only *condition) (etag string, continued bool, err error) {
+	m := &multipart{s: s, at: at, only: only, patience: patience{limit: s.limits.patience}, sent: account{sent: v.Want().Sent}}
 	resume := v.Want().Resume
 	if resume {
-		if m.upload, m.there, err = s.unfinished(ctx, id); err != nil {
+		if m.upload, m.there, err = s.unfinished(ctx, at); err != nil {
 			return "", false, err
 		}
 	}
 	if m.upload == "" {
-		err = s.creatingBucket(ctx, func() error {
-			return s.persist(ctx, id.String(), 1, func() (err error) {
-				m.upload, err = s.core.NewMultipartUpload(ctx, s.bucket, key(id), opts)
+		err = s.creatingBucket(ctx, at.bucket, func() error {
+			return s.persist(ctx, at, 1, func() (err error) {
+				m.upload, err = s.core.NewMultipartUpload(ctx, at.bucket, at.key, opts)
 				return err
 			})
 		})
@@ -69,7 +70,7 @@ func (s *Store) uploadParts(ctx context.Context, id cordon.TargetID, v *verify.R
 	useless := ctx.Err() == nil && (v.Err() != nil || cordon.KindOf(err) != "")
 	empty := len(m.parts) == 0 && len(m.there) == 0
 	if !m.alive && (!resume || useless || empty) {
-		s.abort(ctx, id, m.upload)
+		s.abort(ctx, at, m.upload)
 	}
 	return "", false, err
 }
@@ -152,7 +153,7 @@ func (m *multipart) sendPart(ctx context.Context, number int, b []byte) error {
 				furthest = to
 			}
 		})
-		p, err := m.s.once.PutObjectPart(ctx, m.s.bucket, key(m.id), m.upload, number, o, int64(len(b)), minio.PutObjectPartOptions{})
+		p, err := m.s.once.PutObjectPart(ctx, m.at.bucket, m.at.key, m.upload, number, o, int64(len(b)), minio.PutObjectPartOptions{})
 		flowed = o.end(err == nil).Sub(began)
 		if minio.ToErrorResponse(err).StatusCode != 0 {
 			flowed = time.Since(began) // it was heard; what the kernel held was on its way until then
@@ -167,11 +168,14 @@ func (m *multipart) sendPart(ctx context.Context, number int, b []byte) error {
 // join makes the parts an object and returns its ETag.
 func (m *multipart) join(ctx context.Context) (etag string, err error) {
 	err = m.again(ctx, "the end", func() (time.Duration, error) {
-		up, err := m.s.once.CompleteMultipartUpload(ctx, m.s.bucket, key(m.id), m.upload, m.parts, minio.PutObjectOptions{})
-		etag = up.ETag
+		err := m.only.with(minio.PutObjectOptions{}, func(opts minio.PutObjectOptions) error {
+			up, err := m.s.once.CompleteMultipartUpload(ctx, m.at.bucket, m.at.key, m.upload, m.parts, opts)
+			etag = up.ETag
+			return err
+		})
 		if minio.ToErrorResponse(err).Code == minio.NoSuchUpload {
 			// Perhaps it was joined, and only the answer was lost.
-			o, serr := m.s.core.StatObject(ctx, m.s.bucket, key(m.id), minio.StatObjectOptions{})
+			o, serr := m.s.core.StatObject(ctx, m.at.bucket, m.at.key, minio.StatObjectOptions{})
 			if serr == nil && o.ETag == joined(m.parts) {
 				etag, err = o.ETag, nil
 			}
@@ -203,7 +207,7 @@ func (m *multipart) again(ctx context.Context, what string, f func() (flowed tim
 			return err
 		}
 		if failures == 1 {
-			m.s.log.WarnContext(ctx, "Upload was interrupted; trying again", "target", m.id.String(), "at", what, "error", err)
+			m.s.log.WarnContext(ctx, "Upload was interrupted; trying again", m.at.what, m.at.name, "at", what, "error", err)
 		}
 		if err := pause(ctx, failures); err != nil {
 			return err
@@ -223,7 +227,7 @@ func (m *multipart) done(number int, etag string) {
 
 // lost is the error of an upload whose parts are not, or no longer, its own.
 func (m *multipart) lost(err error) *cordon.Error {
-	return &cordon.Error{Kind: cordon.Busy, Op: "continue the upload of", Name: m.id.String(), Err: err, Fix: "put it again"}
+	return &cordon.Error{Kind: cordon.Busy, Op: "continue the upload of", Name: m.at.name, Err: err, Fix: "put it again"}
 }
 
 // differs is the error of an upload of which the server has other bytes than
@@ -243,7 +247,7 @@ func (m *multipart) differs(ctx context.Context, number int) error {
 
 // quiet reports whether nobody else has sent a part of the upload for long.
 func (m *multipart) quiet(ctx context.Context) bool {
-	parts, err := m.s.parts(ctx, key(m.id), m.upload)
+	parts, err := m.s.parts(ctx, m.at, m.upload)
 	if err != nil {
 		return false // it is of no use here whatever it is; and gone, perhaps
 	}

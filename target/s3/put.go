@@ -39,7 +39,11 @@ func (s *Store) Put(ctx context.Context, id cordon.TargetID, r io.Reader, opts t
 	if err != nil {
 		return target.Info{}, err
 	}
-	etag, continued, err := s.upload(ctx, id, v)
+	how := minio.PutObjectOptions{ContentType: contentType}
+	if d := v.Want().SHA256; d != "" {
+		how.UserMetadata = map[string]string{digestMeta: d}
+	}
+	etag, continued, err := s.upload(ctx, s.target(id), v, how, nil)
 	if err != nil {
 		if v.Err() != nil {
 			return target.Info{}, &cordon.Error{Op: op, Name: id.String(), Err: v.Err()} // not the store's fault: the kind is the reader's
@@ -53,7 +57,7 @@ func (s *Store) Put(ctx context.Context, id cordon.TargetID, r io.Reader, opts t
 	}
 	// Only a HEAD tells the time.
 	if o, err := s.core.StatObject(ctx, s.bucket, key(id), minio.StatObjectOptions{}); err == nil && sameETag(o.ETag, etag) {
-		if info, err := s.info(op, id, o); err == nil {
+		if info, err := s.info(op, s.target(id), o); err == nil {
 			return info, nil
 		}
 	}
@@ -61,29 +65,28 @@ func (s *Store) Put(ctx context.Context, id cordon.TargetID, r io.Reader, opts t
 }
 
 // upload stores what v yields, in one request if it fits into one part, and
-// returns its ETag, and whether another Put had begun the upload.
-func (s *Store) upload(ctx context.Context, id cordon.TargetID, v *verify.Reader) (etag string, continued bool, err error) {
-	opts := minio.PutObjectOptions{ContentType: contentType}
-	if d := v.Want().SHA256; d != "" {
-		opts.UserMetadata = map[string]string{digestMeta: d}
-	}
+// returns its ETag, and whether another Put had begun the upload. only, if not
+// nil, is on what condition.
+func (s *Store) upload(ctx context.Context, at place, v *verify.Reader, opts minio.PutObjectOptions, only *condition) (etag string, continued bool, err error) {
 	part := make([]byte, partSize(v.Want().Size, s.part))
 	n, last, err := fill(part, v)
 	if err != nil {
 		return "", false, err
 	}
 	if !last {
-		return s.uploadParts(ctx, id, v, part, opts)
+		return s.uploadParts(ctx, at, v, part, opts, only)
 	}
 	opts.DisableMultipart = true
 	sent := account{sent: v.Want().Sent}
-	err = s.creatingBucket(ctx, func() error {
-		return s.persist(ctx, id.String(), s.limits.attempt, func() error {
-			o := newOutgoing(part[:n], func(from, to int) { sent.add(to - from) })
-			up, err := s.once.Client.PutObject(ctx, s.bucket, key(id), o, int64(n), opts)
-			o.end(err == nil)
-			etag = up.ETag
-			return err
+	err = s.creatingBucket(ctx, at.bucket, func() error {
+		return s.persist(ctx, at, s.limits.attempt, func() error {
+			return only.with(opts, func(opts minio.PutObjectOptions) error {
+				o := newOutgoing(part[:n], func(from, to int) { sent.add(to - from) })
+				up, err := s.once.Client.PutObject(ctx, at.bucket, at.key, o, int64(n), opts)
+				o.end(err == nil)
+				etag = up.ETag
+				return err
+			})
 		})
 	})
 	return etag, false, err
@@ -112,14 +115,14 @@ func partSize(size, least int64) int64 {
 	return max(least, (perPart+(1<<20)-1)>>20<<20) // whole MiB
 }
 
-// creatingBucket calls f, and once more after making the bucket for targets if
-// f failed for want of it.
-func (s *Store) creatingBucket(ctx context.Context, f func() error) error {
+// creatingBucket calls f, and once more after making the bucket if f failed for
+// want of it.
+func (s *Store) creatingBucket(ctx context.Context, bucket string, f func() error) error {
 	err := f()
 	if minio.ToErrorResponse(err).Code != minio.NoSuchBucket {
 		return err
 	}
-	err = s.core.MakeBucket(ctx, s.bucket, minio.MakeBucketOptions{Region: s.region})
+	err = s.core.MakeBucket(ctx, bucket, minio.MakeBucketOptions{Region: s.region})
 	switch minio.ToErrorResponse(err).Code {
 	case "BucketAlreadyOwnedByYou", "BucketAlreadyExists": // somebody was quicker
 		err = nil
@@ -127,6 +130,6 @@ func (s *Store) creatingBucket(ctx context.Context, f func() error) error {
 	if err != nil {
 		return err
 	}
-	s.log.InfoContext(ctx, "Created the bucket for targets", "endpoint", s.url, "bucket", s.bucket)
+	s.log.InfoContext(ctx, "Created a bucket", "endpoint", s.url, "bucket", bucket)
 	return f()
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/minio/minio-go/v7"
 
@@ -22,6 +24,15 @@ import (
 // that is their MD5, where no SHA-256 was stated.
 func (s *Store) Open(ctx context.Context, id cordon.TargetID, etag string) (io.ReadCloser, target.Info, error) {
 	const op = "open target"
+	r, info, err := s.read(ctx, op, s.target(id), etag, slog.LevelInfo)
+	if err != nil {
+		return nil, target.Info{}, err
+	}
+	return r, info, nil
+}
+
+// read opens an object and logs that at a level.
+func (s *Store) read(ctx context.Context, op string, at place, etag string, level slog.Level) (*reader, target.Info, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var (
 		body   io.ReadCloser
@@ -29,27 +40,27 @@ func (s *Store) Open(ctx context.Context, id cordon.TargetID, etag string) (io.R
 		header http.Header
 		info   target.Info
 	)
-	err := s.persist(ctx, id.String(), 1, func() (err error) {
-		body, o, header, err = s.first(ctx, id, etag)
+	err := s.persist(ctx, at, 1, func() (err error) {
+		body, o, header, err = s.first(ctx, at, etag)
 		return err
 	})
 	if err == nil {
-		info, err = s.info(op, id, o)
+		info, err = s.info(op, at, o)
 	} else if minio.ToErrorResponse(err).StatusCode == http.StatusPreconditionFailed {
-		err = target.Replaced(id, etag)
+		err = at.replaced(etag)
 	} else {
-		err = s.failure(ctx, op, id.String(), s.bucket, key(id), err)
+		err = s.failure(ctx, op, at.name, at.bucket, at.key, err)
 	}
 	if err == nil && etag != "" && !sameETag(info.ETag, etag) {
-		err = target.Replaced(id, etag) // a server, or a proxy, that does not know If-Match, or was not told
+		err = at.replaced(etag) // a server, or a proxy, that does not know If-Match, or was not told
 	}
 	if err != nil {
 		cancel() // which closes the body, too
 		return nil, target.Info{}, err
 	}
-	s.log.InfoContext(ctx, "Target: downloading from MinIO", "target", id.String(), "bucket", s.bucket, "size", info.Size, "etag", info.ETag)
-	v := &version{store: s, info: info, patience: patience{limit: s.limits.patience}}
-	r := &reader{ctx: ctx, v: v, sum: newETagSum(info, s.bucket, header)}
+	s.log.Log(ctx, level, strings.ToUpper(at.what[:1])+at.what[1:]+": downloading from MinIO", at.what, at.name, "bucket", at.bucket, "size", info.Size, "etag", info.ETag)
+	v := &version{store: s, at: at, info: info, patience: patience{limit: s.limits.patience}}
+	r := &reader{ctx: ctx, v: v, sum: newETagSum(at, info, header)}
 	if info.Size > firstPart && header.Get("Content-Range") != "" { // ranges can be asked for
 		f := newFetch(ctx, v, body)
 		r.src, r.close = f, func() { f.close(cancel) }
@@ -62,7 +73,7 @@ func (s *Store) Open(ctx context.Context, id cordon.TargetID, etag string) (io.R
 // first asks for the first part of the object. The size in its answer is the
 // whole object's. An answer that does not say which part it is may be a part or
 // all: then all is asked for, and read as one stream.
-func (s *Store) first(ctx context.Context, id cordon.TargetID, etag string) (io.ReadCloser, minio.ObjectInfo, http.Header, error) {
+func (s *Store) first(ctx context.Context, at place, etag string) (io.ReadCloser, minio.ObjectInfo, http.Header, error) {
 	get := func(ranged bool) (io.ReadCloser, minio.ObjectInfo, http.Header, error) {
 		var opts minio.GetObjectOptions
 		if etag != "" {
@@ -71,7 +82,7 @@ func (s *Store) first(ctx context.Context, id cordon.TargetID, etag string) (io.
 		if ranged {
 			opts.Set("Range", fmt.Sprintf("bytes=0-%d", firstPart-1))
 		}
-		return s.core.GetObject(ctx, s.bucket, key(id), opts)
+		return s.core.GetObject(ctx, at.bucket, at.key, opts)
 	}
 	body, o, header, err := get(true)
 	if minio.ToErrorResponse(err).StatusCode == http.StatusRequestedRangeNotSatisfiable {

@@ -22,7 +22,7 @@ const maxCopy = 5 << 30
 // right as it is.
 func (s *Store) restate(ctx context.Context, id cordon.TargetID, etag, digest string) (string, error) {
 	var o minio.ObjectInfo
-	err := s.persist(ctx, id.String(), 1, func() (err error) {
+	err := s.persist(ctx, s.target(id), 1, func() (err error) {
 		o, err = s.core.StatObject(ctx, s.bucket, key(id), minio.StatObjectOptions{})
 		return err
 	})
@@ -32,7 +32,7 @@ func (s *Store) restate(ctx context.Context, id cordon.TargetID, etag, digest st
 	if !sameETag(o.ETag, etag) {
 		return etag, nil // it has been replaced already
 	}
-	info, err := s.info("look at target", id, o)
+	info, err := s.info("look at target", s.target(id), o)
 	if err != nil || info.SHA256 == "" || info.SHA256 == digest {
 		return etag, err
 	}

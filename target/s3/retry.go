@@ -103,7 +103,8 @@ func busy(err error) bool {
 		return true
 	}
 	switch resp.Code {
-	case "SlowDown", "SlowDownRead", "SlowDownWrite", "Throttling", "ServiceUnavailable": // in an answer that began as a success
+	case "ConditionalRequestConflict", // of AWS, with the status 409: somebody else is just putting it
+		"SlowDown", "SlowDownRead", "SlowDownWrite", "Throttling", "ServiceUnavailable": // in an answer that began as a success
 		return true
 	}
 	return false
@@ -112,7 +113,7 @@ func busy(err error) bool {
 // persist calls f, which begins something, as often as a transfer that is under
 // way would be tried where the server is busy. What fails in another way that may
 // pass is called tries times: a server that cannot be reached is to be known soon.
-func (s *Store) persist(ctx context.Context, name string, tries int, f func() error) error {
+func (s *Store) persist(ctx context.Context, at place, tries int, f func() error) error {
 	began := time.Now()
 	for failures, others := 1, 0; ; failures++ {
 		err := f()
@@ -131,7 +132,7 @@ func (s *Store) persist(ctx context.Context, name string, tries int, f func() er
 			wait += 2 // there are few tries, and half a second may be what is missing
 		}
 		if failures == 1 {
-			s.log.WarnContext(ctx, "The store does not take a request; trying again", "target", name, "error", err)
+			s.log.WarnContext(ctx, "The store does not take a request; trying again", at.what, at.name, "error", err)
 		}
 		if err := pause(ctx, wait); err != nil {
 			return err

@@ -1,7 +1,8 @@
-// Package s3 keeps targets and results in buckets of an S3 server (CONTRACT §5):
+// Package s3 keeps targets, results and blobs in buckets of an S3 server (CONTRACT §5):
 //
 //	{Bucket}/{target_id}/target                           a target
 //	{ResultsBucket}/{workflow_id}/results.{json|sarif}    a result
+//	{BlobsBucket}/{key}                                   a blob
 //
 // Any server will do that speaks S3: MinIO, AWS, Ceph. It needs GET with
 // If-Match, HEAD, PUT, multipart uploads, DELETE and ListObjectsV2. Large objects
@@ -40,6 +41,7 @@ type Config struct {
 
 	Bucket        string // "targets" if empty
 	ResultsBucket string // "results" if empty
+	BlobsBucket   string // "fuzzing" if empty
 	Region        string // if empty: the region in an AWS endpoint's name, AWS_REGION, AWS_DEFAULT_REGION or "us-east-1"
 
 	Log *slog.Logger // slog.Default() if nil
@@ -48,6 +50,7 @@ type Config struct {
 const (
 	defaultBucket        = "targets"
 	defaultResultsBucket = "results"
+	defaultBlobsBucket   = "fuzzing"
 	defaultRegion        = "us-east-1"
 	objectSuffix         = "/target"
 
@@ -56,8 +59,8 @@ const (
 	digestMeta = "Sha256"
 )
 
-// Store is an S3 store. It implements target.Store and target.Results and is
-// safe for concurrent use.
+// Store is an S3 store. It implements target.Store, target.Results and
+// target.Blobs, and is safe for concurrent use.
 type Store struct {
 	core    *minio.Core // tries a request several times
 	once    *minio.Core // tries it once: for transfers, which have their own patience
@@ -66,6 +69,7 @@ type Store struct {
 	url     string // of the server, with scheme
 	secure  bool   // https
 	bucket  string
+	blobs   string // the bucket for them
 	results string
 	region  string
 	log     *slog.Logger
@@ -74,6 +78,7 @@ type Store struct {
 var (
 	_ target.Store   = (*Store)(nil)
 	_ target.Results = (*Store)(nil)
+	_ target.Blobs   = (*Store)(nil)
 )
 
 // Open returns the store that cfg describes. It talks to nobody: that the
@@ -99,10 +104,11 @@ func open(cfg Config, l limits) (*Store, error) {
 		secure:  ep.secure,
 		bucket:  cmp.Or(cfg.Bucket, defaultBucket),
 		results: cmp.Or(cfg.ResultsBucket, defaultResultsBucket),
+		blobs:   cmp.Or(cfg.BlobsBucket, defaultBlobsBucket),
 		region:  cmp.Or(cfg.Region, ep.region(), os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), defaultRegion),
 		log:     cmp.Or(cfg.Log, slog.Default()),
 	}
-	for _, b := range []string{s.bucket, s.results} {
+	for _, b := range []string{s.bucket, s.results, s.blobs} {
 		if err := s3utils.CheckValidBucketName(b); err != nil {
 			return nil, bad(fmt.Errorf("bucket %q: %w", b, err), "use a legal bucket name")
 		}
@@ -134,20 +140,20 @@ func key(id cordon.TargetID) string { return id.String() + objectSuffix }
 // Stat implements target.Source.
 func (s *Store) Stat(ctx context.Context, id cordon.TargetID) (target.Info, error) {
 	var o minio.ObjectInfo
-	err := s.persist(ctx, id.String(), 1, func() (err error) {
+	err := s.persist(ctx, s.target(id), 1, func() (err error) {
 		o, err = s.core.StatObject(ctx, s.bucket, key(id), minio.StatObjectOptions{})
 		return err
 	})
 	if err != nil {
 		return target.Info{}, s.failure(ctx, "stat target", id.String(), s.bucket, key(id), err)
 	}
-	return s.info("stat target", id, o)
+	return s.info("stat target", s.target(id), o)
 }
 
 // info describes the object o, which must have what every S3 server says of one.
-func (s *Store) info(op string, id cordon.TargetID, o minio.ObjectInfo) (target.Info, error) {
+func (s *Store) info(op string, at place, o minio.ObjectInfo) (target.Info, error) {
 	if o.ETag == "" || o.Size < 0 {
-		return target.Info{}, s.notS3(&cordon.Error{Op: op, Name: id.String()})
+		return target.Info{}, s.notS3(&cordon.Error{Op: op, Name: at.name})
 	}
 	digest := ""
 	for k, v := range o.UserMetadata {
@@ -155,7 +161,7 @@ func (s *Store) info(op string, id cordon.TargetID, o minio.ObjectInfo) (target.
 			digest = verify.Digest(v)
 		}
 	}
-	return target.Info{ID: id, Size: o.Size, ETag: cleanETag(o.ETag), SHA256: digest, Modified: o.LastModified}, nil
+	return target.Info{ID: at.id, Size: o.Size, ETag: cleanETag(o.ETag), SHA256: digest, Modified: o.LastModified}, nil
 }
 
 // List implements target.Store. The infos are without SHA256: a listing does

@@ -49,7 +49,7 @@ func (s *segment) Read(p []byte) (n int, err error) {
 		}
 		s.failures++
 		if !s.v.warned.Swap(true) { // a proxy that sends less than was asked for breaks off all the time
-			s.v.store.log.WarnContext(s.ctx, "Download broke off; going on from there", "target", s.v.info.ID.String(), "at", s.pos, "size", s.v.info.Size, "error", err)
+			s.v.store.log.WarnContext(s.ctx, "Download broke off; going on from there", s.v.at.what, s.v.at.name, "at", s.pos, "size", s.v.info.Size, "error", err)
 		}
 	}
 	return n, nil

@@ -17,6 +17,7 @@ import (
 // version is one version of an object, which is being read.
 type version struct {
 	store    *Store
+	at       place
 	info     target.Info
 	patience patience
 	warned   atomic.Bool // that it broke off
@@ -29,15 +30,15 @@ func (v *version) get(ctx context.Context, from, to int64) (io.ReadCloser, error
 	if from > 0 || to < v.info.Size {
 		opts.Set("Range", fmt.Sprintf("bytes=%d-%d", from, to-1))
 	}
-	body, o, header, err := v.store.once.GetObject(ctx, v.store.bucket, key(v.info.ID), opts)
+	body, o, header, err := v.store.once.GetObject(ctx, v.at.bucket, v.at.key, opts)
 	if minio.ToErrorResponse(err).StatusCode == 412 {
-		return nil, target.Replaced(v.info.ID, v.info.ETag)
+		return nil, v.at.replaced(v.info.ETag)
 	}
 	if err != nil {
 		return nil, err
 	}
 	if !sameETag(o.ETag, v.info.ETag) {
-		err = target.Replaced(v.info.ID, v.info.ETag)
+		err = v.at.replaced(v.info.ETag)
 	} else if cr := header.Get("Content-Range"); cr != "" || from > 0 { // else it begins where it is to, and ends too early at worst
 		if start, size, ok := contentRange(cr); !ok || start != from || size != v.info.Size {
 			err = &cordon.Error{
@@ -60,7 +61,7 @@ func (v *version) broken(ctx context.Context, n int64, err error) error {
 	if ctx.Err() == nil && target.IsReplaced(err) {
 		return err
 	}
-	e := v.store.failure(ctx, "read target", v.info.ID.String(), v.store.bucket, key(v.info.ID), err)
+	e := v.store.failure(ctx, "read "+v.at.what, v.at.name, v.at.bucket, v.at.key, err)
 	if ctx.Err() == nil {
 		e.Err = fmt.Errorf("after %d of %d bytes: %w", n, v.info.Size, e.Err)
 	}
