@@ -15,7 +15,7 @@ import (
 var knownFields = []string{
 	"name", "version", "vertical", "description", "author", "tags", "workspace_isolation", "parameters",
 	"default_parameters", "output_schema", "workflow_class", "extract", "keep_on_failure",
-	"workspace_max_size",
+	"workspace_max_size", "run", "env", "readable", "results", "exit_codes", "limits", "network",
 }
 
 var (
@@ -53,6 +53,7 @@ func Parse(file string, data []byte) (Workflow, []Warning, error) {
 		w.Class = ClassOf(w.home())
 	}
 	d.checkDefaults(&w, root)
+	d.tool(&w, root)
 	if err := d.err(); err != nil {
 		return Workflow{}, d.warnings, err
 	}
@@ -111,6 +112,12 @@ func (d *document) read(w *Workflow, f field) {
 		d.keepOnFailure(w, f)
 	case "workspace_max_size":
 		d.workspaceMaxSize(w, f)
+	case "limits":
+		w.Limits = d.limits(f)
+	case "network":
+		w.Network = d.network(f)
+	case "run", "env", "readable", "results", "exit_codes":
+		// They need the parameters and the mode, wherever in the file those stand: see tool.
 	default:
 		if w.Extra == nil {
 			w.Extra = make(map[string]any)

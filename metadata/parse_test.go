@@ -305,6 +305,8 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("a: &a [*a]\nname: *a\n"))
 	f.Add([]byte("name: !!binary aGk=\nparameters: {properties: {a: {default: 2024-01-01, enum: [~]}}}\n"))
 	f.Add([]byte("---\nname: x\n---\nname: y\n"))
+	f.Add([]byte(scanning))
+	f.Add([]byte("name: x\nrun: [\"{params.a}{{x}}{\"]\nresults: {keep: [a, '{workspace}/**']}\nlimits: {memory: 1B}\nnetwork: build\n"))
 	f.Add([]byte("? [a]\n: b\n<<: {name: x}\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		w, warnings, err := metadata.Parse("dir/metadata.yaml", data)
@@ -326,5 +328,11 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%d arguments for %d parameters", len(args), len(w.Parameters))
 		}
 		metadata.Advise(w)
+		if w.Tool == nil {
+			return
+		}
+		if args, _, err := w.Command(metadata.Dirs{Workspace: "/w", Output: "/o"}, nil); err == nil && (len(args) == 0 || args[0] == "") {
+			t.Errorf("a command without a program: %q", args)
+		}
 	})
 }

@@ -74,6 +74,14 @@ type Workflow struct {
 	// file sets no limit, which means the worker's own (CACHE_WORKSPACE_MAX).
 	WorkspaceMaxSize cordon.Size
 
+	// Tool is what run says: the program of a workflow without code of its own; nil
+	// where the workflow is code.
+	Tool *Tool
+	// Limits are those of the workflow's processes, whoever starts them.
+	Limits Limits
+	// Network says when they may use the network.
+	Network Network
+
 	// Extra holds the fields that this package does not know, as plain values.
 	Extra map[string]any
 

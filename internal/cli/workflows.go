@@ -40,6 +40,9 @@ type workflowJSON struct {
 	Author      string          `json:"author,omitempty"`
 	Tags        []string        `json:"tags,omitempty"`
 	Parameters  []parameterJSON `json:"parameters"`
+	Tool        *toolJSON       `json:"tool,omitempty"`
+	Limits      *limitsJSON     `json:"limits,omitempty"`
+	Network     string          `json:"network"` // "false", "true" or "build"
 	File        string          `json:"file"`
 }
 
@@ -55,7 +58,8 @@ type parameterJSON struct {
 func asJSONWorkflow(w metadata.Workflow) workflowJSON {
 	out := workflowJSON{
 		Name: w.Name, Version: w.Version, Vertical: w.Vertical, Class: w.Class, Isolation: w.Isolation,
-		Description: w.Description, Author: w.Author, Tags: w.Tags, Parameters: []parameterJSON{}, File: w.File,
+		Description: w.Description, Author: w.Author, Tags: w.Tags, Parameters: []parameterJSON{},
+		Tool: asJSONTool(w.Tool), Limits: asJSONLimits(w.Limits), Network: w.Network.String(), File: w.File,
 	}
 	for _, p := range w.Parameters {
 		out.Parameters = append(out.Parameters, parameterJSON{p.Name, p.Types, defaultOf(w, p), p.Required, p.Enum, p.Description})
@@ -157,6 +161,9 @@ func (a *app) showWorkflow(w metadata.Workflow) {
 	row("author", w.Author)
 	row("tags", strings.Join(w.Tags, ", "))
 	row("file", w.File)
+	for _, r := range toolRows(w) {
+		row(r[0], r[1])
+	}
 	if len(w.Parameters) == 0 {
 		return
 	}
