@@ -1,0 +1,161 @@
+package sandbox
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/sandbox/internal/box"
+)
+
+// self is the program that is run again as the init.
+const self = "/proc/self/exe"
+
+// defaultStateDir is where the lock of the users' pool is, for all sandboxes of a host.
+const defaultStateDir = "/run/cordon"
+
+// Options say what New is to use.
+type Options struct {
+	// MinTier is the least that will do (CORDON_MIN_ISOLATION); "" is None. It holds
+	// for what the host can, and for each command again.
+	MinTier Tier
+
+	// StateDir is a directory for the lock by which users are leased. All that run
+	// tools on one host should name the same. "": /run/cordon.
+	StateDir string
+
+	Logger *slog.Logger // nil: discarded
+}
+
+// Sandbox runs commands confined as well as this host can. It is safe for concurrent use.
+type Sandbox struct {
+	min    Tier
+	log    *slog.Logger
+	report Report
+
+	users    *users // nil where there are none
+	groups   controllers
+	mappings mappings
+}
+
+// New finds out by doing what this host can, and refuses where that is less than
+// MinTier: with an InvalidArgument *cordon.Error that says what is missing.
+func New(o Options) (*Sandbox, error) {
+	s := &Sandbox{min: cmp.Or(o.MinTier, None), log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler))}
+	if _, err := ParseTier(string(s.min)); err != nil {
+		return nil, &cordon.Error{Kind: cordon.InvalidArgument, Op: "open sandbox", Err: err}
+	}
+	var why []string
+	tier := s.probe(cmp.Or(o.StateDir, defaultStateDir), &why)
+	s.report = s.promises(tier, strings.Join(why, "; "))
+	if !tier.AtLeast(s.min) {
+		return nil, tooLittle("open sandbox", "", s.min, s.report)
+	}
+	return s, nil
+}
+
+// Report says what this host can. A command's own report may say less.
+func (s *Sandbox) Report() Report { return s.report.clone() }
+
+func tooLittle(op, name string, least Tier, r Report) error {
+	lacks := make([]string, len(r.Missing))
+	for i, m := range r.Missing {
+		lacks[i] = m.String()
+	}
+	return &cordon.Error{Kind: cordon.InvalidArgument, Op: op, Name: name,
+		Err: fmt.Errorf("isolation of tier %q is required, and this is %q: missing are %s", least, r.Tier, strings.Join(lacks, ", ")),
+		Fix: "give the worker what is missing (docs/confinement.md says what each tier needs), or lower CORDON_MIN_ISOLATION"}
+}
+
+// probeTime is how long trying out a tier may take.
+const probeTime = 10 * time.Second
+
+// probe returns the best tier that works, and collects why better ones do not.
+func (s *Sandbox) probe(state string, why *[]string) Tier {
+	s.groups = findControllers()
+	if os.Geteuid() == 0 {
+		var err error
+		if s.users, err = openUsers(state); err != nil {
+			*why = append(*why, fmt.Sprintf("no user for a run: %v", err))
+		}
+	}
+	for _, t := range []Tier{Full, Rootless} {
+		if t == Full && s.users == nil {
+			if os.Geteuid() != 0 {
+				*why = append(*why, "tier full needs root")
+			}
+			continue
+		}
+		if err := s.try(t); err != nil {
+			*why = append(*why, fmt.Sprintf("tier %s: %v", t, err))
+			s.log.Debug("a tier of isolation does not work here", "tier", t, "error", err)
+			continue
+		}
+		return t
+	}
+	if box.LandlockVersion() == 0 {
+		*why = append(*why, "this kernel has no Landlock")
+		return None
+	}
+	// Without namespaces only another user than the owner of the files is kept from
+	// changing their modes, times and attributes.
+	if s.users == nil {
+		*why = append(*why, "tier landlock needs a user for the run that is not the cache's owner")
+		return None
+	}
+	return Landlock
+}
+
+// try builds a sandbox of the tier with nothing in it.
+func (s *Sandbox) try(t Tier) error {
+	ctx, cancel := context.WithTimeout(context.Background(), probeTime)
+	defer cancel()
+	p, err := s.begin(ctx, t, Command{Dir: "/"})
+	if err != nil {
+		var e *cordon.Error
+		if errors.As(err, &e) && e.Err != nil {
+			return e.Err
+		}
+		return err
+	}
+	_, err = p.Wait()
+	return err
+}
+
+// promises says what a tier promises on this host, and why the rest is missing.
+func (s *Sandbox) promises(t Tier, why string) Report {
+	r := Report{Tier: t, Enforced: t != None}
+	why = cmp.Or(why, "not in this tier")
+	for _, p := range confinement {
+		r.keep(p)
+	}
+	switch t {
+	case Rootless:
+		r.lose(OwnUser, cmp.Or(why, "one user for all"))
+	case Landlock, None:
+		for _, p := range []Promise{View, Processes, IPC, Network} {
+			r.lose(p, why)
+		}
+		if t == None {
+			r.lose(ReadOnly, why)
+			r.lose(OwnUser, why)
+		}
+		r.lose(Death, "a tool that kills its init first is not found again: "+why)
+	}
+	for _, p := range []Promise{LimitMemory, LimitProcesses, LimitCPU, LimitTime, LimitBytes, LimitInodes} {
+		r.keep(p)
+	}
+	if _, ok := s.groups.dirs["cpu"]; !ok {
+		r.lose(LimitCPU, s.groups.why)
+	}
+	if _, ok := s.groups.dirs["pids"]; !ok && t != Rootless {
+		r.lose(LimitProcesses, s.groups.why)
+	}
+	return r
+}

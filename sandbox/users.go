@@ -1,0 +1,93 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// The pools of users that runs lease, in order: nobody's accounts, containers or
+// subordinate ids are there. Where a user namespace maps but the first 65,536, only
+// the second one can be had.
+var pools = []pool{
+	{first: 1_900_000_000, size: 4096}, // between systemd's containers and its foreign ids
+	{first: 60_578, size: 600},         // between systemd's home and dynamic users
+}
+
+// pool is a range of uids, and of gids alike.
+type pool struct{ first, size int }
+
+// users leases users. A lease is a lock on one byte of one file, which the kernel
+// drops with the last descriptor of it: the init of the sandbox has one as well.
+type users struct {
+	file string
+	pool pool
+}
+
+// openUsers finds a pool that this user namespace has, in the directory dir.
+func openUsers(dir string) (*users, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	for _, p := range pools {
+		if hasID("/proc/self/uid_map", p) && hasID("/proc/self/gid_map", p) {
+			return &users{file: filepath.Join(dir, "users"), pool: p}, nil
+		}
+	}
+	return nil, errors.New("this user namespace maps no users for runs")
+}
+
+// hasID reports whether the mappings in file cover the pool.
+func hasID(file string, p pool) bool {
+	f, err := os.Open(file)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	for {
+		var inside, outside, count int
+		if n, _ := fmt.Fscan(f, &inside, &outside, &count); n != 3 {
+			return false
+		}
+		if inside <= p.first && p.first+p.size <= inside+count {
+			return true
+		}
+	}
+}
+
+// lease is a user that nobody else on this host's cache runs anything as.
+type lease struct {
+	slot int
+	id   int // uid and gid
+	file *os.File
+}
+
+func (u *users) lease() (*lease, error) {
+	f, err := os.OpenFile(u.file, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	for slot := range u.pool.size {
+		lock := unix.Flock_t{Type: unix.F_WRLCK, Start: int64(slot), Len: 1}
+		err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &lock)
+		if err == nil {
+			return &lease{slot: slot, id: u.pool.first + slot, file: f}, nil
+		}
+		if !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EACCES) {
+			f.Close()
+			return nil, &os.PathError{Op: "lock", Path: u.file, Err: err}
+		}
+	}
+	f.Close()
+	return nil, fmt.Errorf("all %d users for runs are in use", u.pool.size)
+}
+
+// release may be called on nil. The lease ends once the init's descriptor is gone too.
+func (l *lease) release() {
+	if l != nil {
+		_ = l.file.Close() // the kernel drops the lock regardless
+	}
+}
