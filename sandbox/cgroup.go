@@ -167,8 +167,8 @@ func (c *controllers) make(name string, l Limits) (*group, error) {
 	return g, nil
 }
 
-// initThreads is how many threads an init has at most, which is in its tool's cgroup
-// in v2.
+// initThreads is how many threads an init has at most. It counts with its tool in a v2
+// cgroup, and where resource limits do the counting.
 const initThreads = 16
 
 func (g *group) open() error {

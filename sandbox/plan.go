@@ -219,7 +219,7 @@ func (s *Sandbox) limit(p *plan, l Limits) error {
 		p.spec.Memory, p.spec.MemoryEvery = l.Memory, memoryEvery
 	}
 	if _, ok := s.groups.dirs["pids"]; !ok && l.Processes > 0 && p.report.Keeps(LimitProcesses) {
-		limits = append(limits, box.Rlimit{Resource: unix.RLIMIT_NPROC, Value: uint64(l.Processes)})
+		limits = append(limits, box.Rlimit{Resource: unix.RLIMIT_NPROC, Value: uint64(l.Processes + initThreads)})
 	}
 	p.spec.Rlimits = limits
 	return nil

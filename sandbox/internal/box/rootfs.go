@@ -6,6 +6,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -169,19 +170,46 @@ func attachBase(root int) (err error) {
 	return err
 }
 
-// pivot makes root the root and lets go of the old one.
+// pivot makes root the root and lets go of the old one, which lies over /tmp for an
+// instant. Unmounting takes effect at once, but returns milliseconds later, when the
+// kernel has waited for all its processors: that is not waited for.
 func pivot(root int) error {
 	if err := unix.Fchdir(root); err != nil {
 		return doing("enter the root", err)
 	}
-	if err := unix.PivotRoot(".", "."); err != nil {
+	var own unix.Stat_t
+	if err := unix.Stat("tmp", &own); err != nil {
+		return doing("look at /tmp", err)
+	}
+	if err := unix.PivotRoot(".", "tmp"); err != nil {
 		return doing("pivot_root", err)
 	}
-	// The old root lies on top of the new one now.
-	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
-		return doing("let the host's root go", err)
+	if err := os.Chdir("/"); err != nil {
+		return doing("enter the root", err)
 	}
-	return doing("enter the root", os.Chdir("/"))
+	unmounted := make(chan error, 1)
+	go func() { unmounted <- unix.Unmount("/tmp", unix.MNT_DETACH) }()
+	for {
+		select {
+		case err := <-unmounted:
+			if err != nil {
+				return doing("let the host's root go", err)
+			}
+			unmounted = nil
+		default:
+		}
+		var now unix.Stat_t
+		if err := unix.Stat("/tmp", &now); err != nil {
+			return doing("look at /tmp", err)
+		}
+		if now.Dev == own.Dev {
+			return nil
+		}
+		if unmounted == nil {
+			return doing("let the host's root go", errors.New("it is still there"))
+		}
+		time.Sleep(20 * time.Microsecond)
+	}
 }
 
 // builder makes things below a root that it never leaves, whatever links there are.

@@ -37,6 +37,11 @@ func (b *box) fork() error {
 	if err := s.confine(); err != nil {
 		return err
 	}
+	for _, l := range s.Rlimits {
+		if err := lower(l); err != nil {
+			return doing("set limits", err)
+		}
+	}
 	if len(s.Args) == 0 {
 		return nil
 	}
@@ -48,9 +53,7 @@ func (b *box) fork() error {
 		Dir:   s.Dir,
 		Env:   s.Env,
 		Files: []uintptr{0, 1, 2},
-		// Traced, it stops at its exec, before its first instruction: resource limits
-		// belong to a process, and can only be lowered from outside of it then.
-		Sys: &syscall.SysProcAttr{Setsid: true, Ptrace: true},
+		Sys:   &syscall.SysProcAttr{Setsid: true},
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -62,32 +65,18 @@ func (b *box) fork() error {
 		return &step{what: "run " + program, exec: true, err: err}
 	}
 	b.tool = pid
-	var status syscall.WaitStatus
-	for {
-		_, err = syscall.Wait4(pid, &status, syscall.WALL, nil)
-		if err != syscall.EINTR {
-			break
-		}
-	}
-	if err != nil || !status.Stopped() {
-		return doing("start", errors.New("the program ended before it began"))
-	}
-	for _, l := range s.Rlimits {
-		if err := lower(pid, l); err != nil {
-			return doing("set limits", err)
-		}
-	}
-	return doing("let the program go", syscall.PtraceDetach(pid))
+	return nil
 }
 
-// lower sets a limit of the process, if that does not raise it.
-func lower(pid int, l Rlimit) error {
+// lower sets a limit of this process and its children, if that does not raise it.
+// Limits are not a thread's own, so the init lives with those of its tool.
+func lower(l Rlimit) error {
 	var old unix.Rlimit
-	if err := unix.Prlimit(pid, l.Resource, nil, &old); err != nil {
+	if err := unix.Getrlimit(l.Resource, &old); err != nil {
 		return err
 	}
 	limit := min(l.Value, old.Max)
-	return unix.Prlimit(pid, l.Resource, &unix.Rlimit{Cur: limit, Max: limit}, nil)
+	return unix.Setrlimit(l.Resource, &unix.Rlimit{Cur: limit, Max: limit})
 }
 
 // find looks Args[0] up in the PATH that the tool will have.
