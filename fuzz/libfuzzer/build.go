@@ -8,7 +8,6 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/fuzz"
@@ -47,7 +46,6 @@ func (Engine) Build(ctx context.Context, p fuzz.Project, h fuzz.Harness) (fuzz.B
 		return nil, fmt.Errorf("building %q: %w", h.Name, err)
 	}
 	defer out.Close()
-	p.Log = &oneByOne{w: p.Log}
 	b := &build{Project: p, harness: h, clang: c, san: san, out: out}
 
 	program := &libfuzz.Program{
@@ -68,6 +66,9 @@ func (Engine) Build(ctx context.Context, p fuzz.Project, h fuzz.Harness) (fuzz.B
 		program.Dictionary = strings.TrimSuffix(filepath.Join(p.Dir, filepath.FromSlash(h.File)), path.Ext(h.File)) + ".dict"
 	}
 	if err != nil {
+		return nil, err
+	}
+	if err := program.Start(ctx, p.Log); err != nil {
 		return nil, err
 	}
 	return program, nil
@@ -114,15 +115,3 @@ func (b *build) broken(what, said, fix string) error {
 
 // isCXX reports whether a source is in C++.
 func isCXX(file string) bool { return path.Ext(file) != cExtensions[0] }
-
-// oneByOne lets several compilers write to one log.
-type oneByOne struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (o *oneByOne) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.w.Write(p)
-}

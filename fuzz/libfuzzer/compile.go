@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"path"
 	"path/filepath"
@@ -135,6 +136,8 @@ func (b *build) compile(ctx context.Context, file, object string, include []stri
 // compileAll compiles the files, several at once, and returns the objects and what
 // was said of those that failed.
 func (b *build) compileAll(ctx context.Context, files []string, objects string, include []string) (compiled, failures []string, err error) {
+	quiet := *b // several compilers would write to one log at once
+	quiet.Log = io.Discard
 	failure := make([]string, len(files))
 	errs := make([]error, len(files))
 	object := func(i int) string { return filepath.Join(objects, fmt.Sprintf("%d.o", i)) }
@@ -144,7 +147,7 @@ func (b *build) compileAll(ctx context.Context, files []string, objects string, 
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			failure[i], errs[i] = b.compile(ctx, f, object(i), include)
+			failure[i], errs[i] = quiet.compile(ctx, f, object(i), include)
 		})
 	}
 	wg.Wait()
@@ -153,8 +156,9 @@ func (b *build) compileAll(ctx context.Context, files []string, objects string, 
 			compiled = append(compiled, object(i))
 			continue
 		}
-		fmt.Fprintf(b.Log, "%s does not compile and is left out.\n", f)
-		failures = append(failures, f+": "+firstError(failure[i]))
+		problem := f + ": " + firstError(failure[i])
+		fmt.Fprintf(b.Log, "Left out: %s\n", problem)
+		failures = append(failures, problem)
 	}
 	return compiled, failures, errors.Join(errs...)
 }
@@ -163,7 +167,7 @@ func (b *build) compileAll(ctx context.Context, files []string, objects string, 
 func firstError(said string) string {
 	for line := range strings.SplitSeq(said, "\n") {
 		if strings.Contains(line, "error: ") {
-			return line
+			return line[strings.Index(line, "error: "):]
 		}
 	}
 	return "no error was told"

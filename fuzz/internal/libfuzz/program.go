@@ -3,12 +3,14 @@ package libfuzz
 import (
 	"context"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/fuzz"
+	"github.com/cordonlabs/cordon/fuzz/internal/scratch"
 )
 
 // Program is a harness with libFuzzer in it. It implements fuzz.Binary.
@@ -69,6 +71,30 @@ func (p *Program) run(ctx context.Context, limit time.Duration, out *output, arg
 		return result{}, err
 	}
 	return result{exit, out}, nil
+}
+
+// Start sees that the program starts and can run inputs. That it does not is an
+// InvalidArgument with what it said last.
+func (p *Program) Start(ctx context.Context, log io.Writer) error {
+	d, err := scratch.Make(p.Workspace, p.Out, "start-")
+	if err != nil {
+		return fmt.Errorf("starting %q: %w", p.Harness, err)
+	}
+	defer d.Remove()
+	// What an empty input does is not the question yet.
+	args := append(argsFor(0, 0), "-runs=0", "-artifact_prefix="+d.Path()+"/")
+	r, err := p.run(ctx, 2*defaultInputTimeout, newOutput(), args...)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return fmt.Errorf("starting %q: %w", p.Harness, err)
+	}
+	if r.out.started || len(r.out.artifacts()) > 0 {
+		return nil
+	}
+	fmt.Fprintln(log, r.out.last())
+	return p.failed("start", r)
 }
 
 // relative is a path of the workspace as seen from Dir, with a slash in it so that
