@@ -35,6 +35,9 @@ type Finding struct {
 	CodeSnippet    string `json:"code_snippet,omitempty"`
 	Recommendation string `json:"recommendation,omitempty"`
 
+	// Stacks are the calls that led to it, where something crashed.
+	Stacks []Stack `json:"stacks,omitempty"`
+
 	// Metadata holds what only some analysers know: "cwe", "commit", "tool".
 	// It is never nil in a sealed finding.
 	Metadata map[string]any `json:"metadata"`
@@ -46,6 +49,20 @@ type Finding struct {
 	// matched code with every secret replaced by a constant. Seal hashes it. It
 	// does not leave the process.
 	Key string `json:"-"`
+}
+
+// Stack is a stack of calls.
+type Stack struct {
+	Message string       `json:"message,omitempty"` // what it is of
+	Frames  []StackFrame `json:"frames"`            // the innermost first
+}
+
+// StackFrame is one call. What is not known of it is empty.
+type StackFrame struct {
+	Function string `json:"function,omitempty"`
+	File     string `json:"file,omitempty"` // relative to the workspace, with slashes
+	Line     int    `json:"line,omitempty"`
+	Module   string `json:"module,omitempty"`
 }
 
 // Suppression says why a finding was put aside.

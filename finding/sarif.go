@@ -127,8 +127,9 @@ func sarifResultOf(f Finding, ruleIndex int) sarifResult {
 				loc.Region.Snippet = &sarifText{Text: f.CodeSnippet}
 			}
 		}
-		res.Locations = []sarifLocation{{loc}}
+		res.Locations = []sarifLocation{{PhysicalLocation: &loc}}
 	}
+	res.Stacks, res.CodeFlows = sarifStacks(f.Stacks)
 	if f.Suppression != nil {
 		res.Suppressions = []sarifSuppression{{
 			Kind: "external", Status: "accepted",
