@@ -27,6 +27,7 @@ const (
 // plan is how one command will be run: what its init is told, and what must be kept
 // until it has ended.
 type plan struct {
+	tier   Tier // whose mechanisms are used; the report's may be lower
 	spec   box.Spec
 	report Report
 	lease  *lease
@@ -52,9 +53,9 @@ func (p *plan) release() {
 	}
 }
 
-// plan decides how c is run in tier t.
+// plan decides how c is run, in tier t at best.
 func (s *Sandbox) plan(t Tier, c *Command) (_ *plan, err error) {
-	p := &plan{report: s.report.clone()}
+	p := &plan{tier: t, report: s.report.clone()}
 	if p.report.Tier == "" { // while probing
 		p.report.Tier = t
 	}
@@ -64,12 +65,11 @@ func (s *Sandbox) plan(t Tier, c *Command) (_ *plan, err error) {
 		}
 	}()
 	p.spec = box.Spec{
-		Args: c.Args, Env: environment(BaseEnv(), c.Env), Dir: c.Dir,
-		Namespaces: t == Full || t == Rootless, Hostname: "sandbox",
-		UID: -1, GID: -1, Seccomp: true, Network: c.Network,
+		Args: c.Args, Env: environment(BaseEnv(), c.Env), Dir: c.Dir, Hostname: "sandbox",
+		UID: -1, GID: -1, Seccomp: box.HasSeccomp(), Network: c.Network,
 		Temporary: defaultTemporary, TempInodes: temporaryInodes,
 	}
-	if s.users != nil && t != Rootless && t != None {
+	if s.users != nil && (t == Full || t == Landlock) {
 		if p.lease, err = s.users.lease(); err != nil {
 			return nil, fmt.Errorf("lease a user: %w", err)
 		}
@@ -79,15 +79,20 @@ func (s *Sandbox) plan(t Tier, c *Command) (_ *plan, err error) {
 	if c.Hold != nil {
 		p.pass(c.Hold)
 	}
-	if err := s.show(p, c); err != nil {
+	through, err := s.disguise(p, c)
+	if err != nil {
 		return nil, err
 	}
-	if p.spec.Namespaces {
+	if p.namespaces() {
+		p.spec.Namespaces = true
+		p.show(c, through)
 		system(&p.spec, c.Network)
 		sortBinds(p.spec.Binds)
+	} else if err := p.borrowTemp(c); err != nil {
+		return nil, err
 	}
 	if box.LandlockVersion() > 0 {
-		p.spec.Landlock = landlock(p.spec.Namespaces, c)
+		p.spec.Landlock = p.landlock(c)
 	}
 	if err := s.limit(p, c.Limits); err != nil {
 		return nil, err
@@ -95,15 +100,27 @@ func (s *Sandbox) plan(t Tier, c *Command) (_ *plan, err error) {
 	return p, nil
 }
 
-// show decides as whom the tool runs, and how it sees what it was given.
-func (s *Sandbox) show(p *plan, c *Command) error {
-	var through *os.File
-	if p.lease != nil {
-		var err error
-		if through, err = s.disguise(p, c); err != nil {
+func (p *plan) namespaces() bool { return p.tier == Full || p.tier == Rootless }
+
+// borrowTemp makes a directory for temporary files of the command alone, where it has
+// no /tmp of its own.
+func (p *plan) borrowTemp(c *Command) error {
+	dir, err := os.MkdirTemp("", "cordon-sandbox-")
+	if err != nil {
+		return err
+	}
+	p.temp = dir
+	if p.spec.UID >= 0 {
+		if err := os.Chown(dir, p.spec.UID, p.spec.GID); err != nil {
 			return err
 		}
 	}
+	p.spec.Env = environment(BaseEnv(), append([]string{"HOME=" + dir, "TMPDIR=" + dir}, c.Env...))
+	return nil
+}
+
+// show lists what the tool sees of what it was given.
+func (p *plan) show(c *Command, through *os.File) {
 	bind := func(path string, writable, follow bool) {
 		b := box.Bind{Path: path, Writable: writable, Follow: follow}
 		if through != nil {
@@ -115,6 +132,7 @@ func (s *Sandbox) show(p *plan, c *Command) error {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
+		// What a tool can write to, it can fill with links to anywhere.
 		bind(path, false, !within(path, c.writes()))
 	}
 	if c.Workspace != "" && c.ReadOnly {
@@ -126,14 +144,15 @@ func (s *Sandbox) show(p *plan, c *Command) error {
 	if through != nil {
 		p.spec.IDMap = p.pass(through)
 	}
-	return nil
 }
 
-// disguise returns the mapping that shows the files of the command's owner as those
-// of the leased user. Where a writable directory cannot be shown so, the command runs
-// as its owner.
+// disguise decides as whom the command runs, where it has leased a user. It returns the
+// mapping that shows the files of their owner as the leased user's. Where a writable
+// directory cannot be shown so, the command runs as its owner, in a lower tier.
 func (s *Sandbox) disguise(p *plan, c *Command) (*os.File, error) {
-	own := owner{p.lease.id, p.lease.id}
+	if p.lease == nil {
+		return nil, nil
+	}
 	var theirs *owner
 	for _, path := range append(c.writes(), c.Workspace) {
 		if path == "" {
@@ -148,22 +167,42 @@ func (s *Sandbox) disguise(p *plan, c *Command) (*os.File, error) {
 		}
 		theirs = &o
 	}
-	if theirs == nil || !p.spec.Namespaces {
+	switch {
+	case theirs == nil:
+		return nil, nil
+	case !p.namespaces():
+		if len(c.writes()) > 0 {
+			s.runAsOwner(p, *theirs, "without namespaces only their owner can write to the files")
+		}
 		return nil, nil
 	}
-	through, err := s.mappings.from(*theirs, own)
+	through, err := s.mappings.from(*theirs, owner{p.lease.id, p.lease.id})
 	if err != nil {
 		return nil, err
 	}
 	for _, path := range c.writes() {
 		if err := canMap(path, through); err != nil {
-			p.spec.UID, p.spec.GID = theirs.uid, theirs.gid
-			p.report.Tier = Rootless
-			p.report.lose(OwnUser, fmt.Sprintf("the file system of %s cannot show its files as another user's: %v", path, err))
+			s.runAsOwner(p, *theirs, fmt.Sprintf("the file system of %s cannot show its files as another user's: %v", path, err))
 			return nil, nil
 		}
 	}
 	return through, nil
+}
+
+// runAsOwner gives the leased user up.
+func (s *Sandbox) runAsOwner(p *plan, o owner, why string) {
+	p.spec.UID, p.spec.GID = o.uid, o.gid
+	p.report.lose(OwnUser, why)
+	if !p.namespaces() {
+		p.report.lose(ReadOnly, why)
+		p.tier, p.report.Tier, p.report.Enforced = None, None, false
+		return
+	}
+	p.report.Tier = Rootless
+	if s.rootless && o.uid == os.Geteuid() && o.gid == os.Getegid() {
+		p.tier = Rootless // a user namespace is one more wall around the owner's uid
+		p.spec.UID, p.spec.GID = -1, -1
+	}
 }
 
 // within reports whether path is one of dirs or below one.
@@ -177,9 +216,9 @@ func within(path string, dirs []string) bool {
 }
 
 // landlock is the second wall behind the mounts, and the only one where there are none.
-func landlock(namespaces bool, c *Command) *box.Landlock {
+func (p *plan) landlock(c *Command) *box.Landlock {
 	l := &box.Landlock{Devices: append([]string{"/dev/pts", "/dev/ptmx"}, devices...)}
-	if namespaces {
+	if p.namespaces() {
 		l.Readable = []string{"/"}
 		l.Writable = []string{"/tmp", "/dev/shm"}
 	} else {
@@ -188,6 +227,7 @@ func landlock(namespaces bool, c *Command) *box.Landlock {
 		if c.Network {
 			l.Readable = append(l.Readable, resolver...)
 		}
+		l.Writable = []string{p.temp}
 	}
 	l.Writable = append(l.Writable, c.writes()...)
 	return l

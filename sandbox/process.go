@@ -93,17 +93,20 @@ func (s *Sandbox) begin(ctx context.Context, t Tier, c Command) (*Process, error
 		return nil, tooLittle(opStart, c.Workspace, s.min, plan.report)
 	}
 	p := &Process{s: s, c: c, plan: plan, over: make(chan struct{}), done: make(chan struct{})}
-	if err := p.start(ctx, t); err != nil {
+	if err := p.start(ctx); err != nil {
 		plan.release()
 		return nil, err
 	}
 	go p.await()
 	go p.watch(ctx)
+	if c.Limits.Bytes > 0 || c.Limits.Inodes > 0 {
+		go p.watchRoom()
+	}
 	return p, nil
 }
 
 // start runs the init and waits until the tool runs.
-func (p *Process) start(ctx context.Context, t Tier) error {
+func (p *Process) start(ctx context.Context) error {
 	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("start a sandbox: %w", err)
@@ -120,7 +123,7 @@ func (p *Process) start(ctx context.Context, t Tier) error {
 	cmd.Args, cmd.Env, cmd.Dir = []string{box.Name}, []string{}, "/"
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = p.c.Stdin, p.c.Stdout, p.c.Stderr
 	cmd.ExtraFiles = append([]*os.File{theirs}, p.plan.files...)
-	cmd.SysProcAttr = attributes(t, p.c.Network)
+	cmd.SysProcAttr = attributes(p.plan.tier, p.c.Network)
 	cmd.WaitDelay = pipeGrace
 	p.cmd, p.began = cmd, time.Now()
 	if err := cmd.Start(); err != nil {
@@ -264,7 +267,7 @@ func (p *Process) endBy(limit string) {
 	p.Kill()
 }
 
-// watch ends the command when its context or its time is over, or its room full.
+// watch ends the command when its context or its time is over.
 func (p *Process) watch(ctx context.Context) {
 	var late <-chan time.Time
 	if p.c.Limits.Time > 0 {

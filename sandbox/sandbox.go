@@ -31,6 +31,8 @@ type Options struct {
 	StateDir string
 
 	Logger *slog.Logger // nil: discarded
+
+	only Tier // for tests: this one and none other
 }
 
 // Sandbox runs commands confined as well as this host can. It is safe for concurrent use.
@@ -40,6 +42,7 @@ type Sandbox struct {
 	report Report
 
 	users    *users // nil where there are none
+	rootless bool   // that tier works, whatever the best one is
 	groups   controllers
 	mappings mappings
 }
@@ -52,7 +55,7 @@ func New(o Options) (*Sandbox, error) {
 		return nil, &cordon.Error{Kind: cordon.InvalidArgument, Op: "open sandbox", Err: err}
 	}
 	var why []string
-	tier := s.probe(cmp.Or(o.StateDir, defaultStateDir), &why)
+	tier := s.probe(o, &why)
 	s.report = s.promises(tier, strings.Join(why, "; "))
 	if !tier.AtLeast(s.min) {
 		return nil, tooLittle("open sandbox", "", s.min, s.report)
@@ -77,35 +80,42 @@ func tooLittle(op, name string, least Tier, r Report) error {
 const probeTime = 10 * time.Second
 
 // probe returns the best tier that works, and collects why better ones do not.
-func (s *Sandbox) probe(state string, why *[]string) Tier {
+func (s *Sandbox) probe(o Options, why *[]string) Tier {
+	if o.only != "" {
+		*why = append(*why, "not asked for")
+	}
+	allowed := func(t Tier) bool { return o.only == "" || o.only == t }
 	s.groups = findControllers()
 	if os.Geteuid() == 0 {
 		var err error
-		if s.users, err = openUsers(state); err != nil {
+		if s.users, err = openUsers(cmp.Or(o.StateDir, defaultStateDir)); err != nil {
 			*why = append(*why, fmt.Sprintf("no user for a run: %v", err))
 		}
+	} else {
+		*why = append(*why, "tier full needs root")
 	}
-	for _, t := range []Tier{Full, Rootless} {
-		if t == Full && s.users == nil {
-			if os.Geteuid() != 0 {
-				*why = append(*why, "tier full needs root")
-			}
-			continue
-		}
-		if err := s.try(t); err != nil {
+	works := func(t Tier) bool {
+		err := s.try(t)
+		if err != nil {
 			*why = append(*why, fmt.Sprintf("tier %s: %v", t, err))
 			s.log.Debug("a tier of isolation does not work here", "tier", t, "error", err)
-			continue
 		}
-		return t
+		return err == nil
 	}
-	if box.LandlockVersion() == 0 {
+	s.rootless = (allowed(Full) || allowed(Rootless)) && works(Rootless)
+	switch {
+	case s.users != nil && allowed(Full) && works(Full):
+		return Full
+	case s.rootless && allowed(Rootless):
+		return Rootless
+	case !allowed(Landlock):
+		return None
+	case box.LandlockVersion() == 0:
 		*why = append(*why, "this kernel has no Landlock")
 		return None
-	}
-	// Without namespaces only another user than the owner of the files is kept from
-	// changing their modes, times and attributes.
-	if s.users == nil {
+	case s.users == nil:
+		// Only another user than the owner of the files is kept from changing their
+		// modes, times and attributes by Landlock.
 		*why = append(*why, "tier landlock needs a user for the run that is not the cache's owner")
 		return None
 	}
@@ -147,6 +157,10 @@ func (s *Sandbox) promises(t Tier, why string) Report {
 			r.lose(OwnUser, why)
 		}
 		r.lose(Death, "a tool that kills its init first is not found again: "+why)
+	}
+	if !box.HasSeccomp() {
+		r.lose(Kernel, "this kernel has no seccomp filters")
+		r.lose(Privileges, "this kernel has no seccomp filters")
 	}
 	for _, p := range []Promise{LimitMemory, LimitProcesses, LimitCPU, LimitTime, LimitBytes, LimitInodes} {
 		r.keep(p)

@@ -3,8 +3,12 @@ package sandbox_test
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cordonlabs/cordon/sandbox"
 )
@@ -34,3 +38,49 @@ func run(t *testing.T, s *sandbox.Sandbox, c sandbox.Command, script string) (sa
 	}
 	return r, strings.TrimSpace(out.String())
 }
+
+// left lists the processes whose command line holds the mark.
+func left(t *testing.T, mark string) []string {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, f := range files {
+		if b, err := os.ReadFile(f); err == nil && bytes.Contains(b, []byte(mark)) {
+			found = append(found, f+": "+string(b))
+		}
+	}
+	return found
+}
+
+// soon waits for what must come to be, but not when.
+func soon(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !is(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("after 30 s, still not: %s", what)
+		}
+	}
+}
+
+// everyTier runs a test in each tier that works here.
+func everyTier(t *testing.T, do func(t *testing.T, s *sandbox.Sandbox)) {
+	t.Helper()
+	for _, tier := range []sandbox.Tier{sandbox.Full, sandbox.Rootless, sandbox.None} {
+		t.Run(string(tier), func(t *testing.T) {
+			s, err := sandbox.New(sandbox.Only(sandbox.Options{StateDir: t.TempDir()}, tier))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Report().Tier != tier {
+				t.Skipf("not here: %v", s.Report().Missing)
+			}
+			do(t, s)
+		})
+	}
+}
+
+// mark returns a number of seconds that nobody else sleeps for.
+func mark() string { return fmt.Sprintf("9%d", time.Now().UnixNano()%1e9) }

@@ -171,6 +171,12 @@ func (p *program) families() {
 	p.ret(refuse(unix.EAFNOSUPPORT))
 }
 
+// HasSeccomp reports whether the kernel takes filters: it looks for the one that is
+// not there, or does not know what is asked.
+func HasSeccomp() bool {
+	return unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, 0, 0, 0) == unix.EFAULT
+}
+
 // filter installs the filter in this thread, for it and its children.
 func filter() error {
 	p := build()

@@ -1,0 +1,114 @@
+package sandbox_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cordonlabs/cordon/sandbox"
+)
+
+// beGlutton touches as many megabytes as it is told, and then waits.
+func beGlutton() int {
+	n, _ := strconv.Atoi(os.Getenv("MB"))
+	food := make([][]byte, n)
+	for i := range food {
+		food[i] = bytes.Repeat([]byte{1}, 1<<20)
+	}
+	time.Sleep(5 * time.Second)
+	return int(food[0][0]) - 1
+}
+
+func TestTheLimitOfMemory(t *testing.T) {
+	program := attacker(t)
+	everyTier(t, func(t *testing.T, s *sandbox.Sandbox) {
+		eat := func(mb string) sandbox.Result {
+			r, err := s.Run(context.Background(), sandbox.Command{Args: []string{program}, Workspace: t.TempDir(), Readable: []string{program},
+				Env: []string{roleVar + "=glutton", "MB=" + mb}, Limits: sandbox.Limits{Memory: 128 << 20}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r
+		}
+		if r := eat("400"); r.Limit != "memory" || r.Signal != syscall.SIGKILL {
+			t.Errorf("with too much: %+v", r)
+		}
+		if r := eat("20"); r.Limit != "" || r.ExitCode != 0 {
+			t.Errorf("with what it may have: %+v", r)
+		}
+	})
+}
+
+func TestTheLimitOfProcesses(t *testing.T) {
+	everyTier(t, func(t *testing.T, s *sandbox.Sandbox) {
+		if !s.Report().Keeps(sandbox.LimitProcesses) || s.Report().Tier == sandbox.None && os.Getuid() != 0 {
+			t.Skip("nothing keeps it")
+		}
+		const script = `i=0; while [ $i -lt 60 ]; do sleep 2 & i=$((i+1)); done; wait`
+		r, out := run(t, s, sandbox.Command{Limits: sandbox.Limits{Processes: 20}}, script)
+		if r.ExitCode == 0 || !strings.Contains(strings.ToLower(out), "fork") {
+			t.Errorf("60 processes where 20 are allowed: %+v %s", r, out)
+		}
+		if _, v1 := os.Stat("/sys/fs/cgroup/pids"); v1 == nil && os.Getuid() == 0 && r.Limit != "processes" {
+			t.Errorf("the limit is not named: %+v", r)
+		}
+		if r, out := run(t, s, sandbox.Command{Limits: sandbox.Limits{Processes: 100}}, script); r.ExitCode != 0 {
+			t.Errorf("60 processes where 100 are allowed: %+v %s", r, out)
+		}
+	})
+}
+
+func TestTheLimitOfProcessors(t *testing.T) {
+	s := open(t)
+	if !s.Report().Keeps(sandbox.LimitCPU) {
+		t.Skipf("nothing keeps it: %v", s.Report().Missing)
+	}
+	// Two that are busy for as long as the limit of time allows.
+	r, _ := run(t, s, sandbox.Command{Limits: sandbox.Limits{CPU: 0.2, Time: 3 * time.Second}}, "trap 'kill %1; exit 0' INT; while :; do :; done & while :; do :; done")
+	if share := r.CPU.Seconds() / r.Wall.Seconds(); share > 0.4 {
+		t.Errorf("it had %.2f processors, and may have 0.2: %+v", share, r)
+	}
+}
+
+func TestTheLimitOfTime(t *testing.T) {
+	everyTier(t, func(t *testing.T, s *sandbox.Sandbox) {
+		r, _ := run(t, s, sandbox.Command{Limits: sandbox.Limits{Time: 300 * time.Millisecond}}, "exec sleep 600")
+		if r.Limit != "time" || r.Signal != syscall.SIGINT {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+func TestTheLimitOfBytes(t *testing.T) {
+	everyTier(t, func(t *testing.T, s *sandbox.Sandbox) {
+		limits := sandbox.Limits{Bytes: 8 << 20}
+		if r, out := run(t, s, sandbox.Command{Limits: limits}, "exec head -c 20000000 /dev/zero > big"); r.Limit != "bytes" || r.Signal != syscall.SIGXFSZ {
+			t.Errorf("one file: %+v %s", r, out)
+		}
+		if r, out := run(t, s, sandbox.Command{Limits: limits}, "i=0; while :; do head -c 1000000 /dev/zero > small$i; i=$((i+1)); sleep 0.05; done"); r.Limit != "bytes" || r.Signal != syscall.SIGKILL {
+			t.Errorf("many files: %+v %s", r, out)
+		}
+		if r, out := run(t, s, sandbox.Command{Limits: limits}, "head -c 4000000 /dev/zero > big; sleep 1.5"); r.Limit != "" || r.ExitCode != 0 {
+			t.Errorf("what it may have: %+v %s", r, out)
+		}
+		if s.Report().Keeps(sandbox.View) {
+			if r, out := run(t, s, sandbox.Command{Limits: limits}, "for i in 1 2 3 4 5 6 7 8 9; do head -c 1000000 /dev/zero > /tmp/$i || exit 9; done"); r.ExitCode != 9 || !strings.Contains(out, "No space") {
+				t.Errorf("temporary files: %+v %s", r, out)
+			}
+		}
+	})
+}
+
+func TestTheLimitOfInodes(t *testing.T) {
+	everyTier(t, func(t *testing.T, s *sandbox.Sandbox) {
+		const many = "i=0; while :; do : > f$i; i=$((i+1)); [ $((i%50)) = 0 ] && sleep 0.1; done"
+		if r, out := run(t, s, sandbox.Command{Limits: sandbox.Limits{Inodes: 100}}, many); r.Limit != "inodes" {
+			t.Errorf("%+v %s", r, out)
+		}
+	})
+}
