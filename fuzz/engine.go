@@ -70,6 +70,13 @@ type Binary interface {
 	Merge(ctx context.Context, into string, from []string, budget time.Duration) error
 }
 
+// Noted is implemented by a Binary that may have something to say to people: that
+// there is no sanitizer in it, for one, although one was wished for.
+type Noted interface {
+	// Notes are sentences, one a note.
+	Notes() []string
+}
+
 // Session is one run of a fuzzer. Its directories lie inside of the workspace and
 // are there.
 type Session struct {

@@ -48,7 +48,8 @@ func (e Engine) Build(ctx context.Context, p fuzz.Project, h fuzz.Harness) (fuzz
 		return nil, fmt.Errorf("building %q: %w", h.Name, err)
 	}
 	b := &libfuzz.Program{
-		Runner: p.Runner, Workspace: p.Dir, Out: p.Out, Path: program, Dir: p.Dir, Harness: h.Name,
+		Runner: p.Runner, Workspace: p.Dir, Out: p.Out, Path: program, Dir: p.Dir,
+		Engine: e.Name(), Harness: h.Name,
 		Env: environment(packages), Readable: py.readable,
 		Dictionary: strings.TrimSuffix(filepath.Join(p.Dir, filepath.FromSlash(h.File)), path.Ext(h.File)) + ".dict",
 	}

@@ -38,9 +38,6 @@ func (Engine) Build(ctx context.Context, p fuzz.Project, h fuzz.Harness) (fuzz.B
 	if err != nil {
 		return nil, err
 	}
-	if c.symbolizer == "" {
-		fmt.Fprintln(p.Log, "There is no llvm-symbolizer: stacks will have addresses instead of names. The Debian package llvm has it.")
-	}
 	out, err := scratch.Make(p.Dir, p.Out, "libfuzzer-")
 	if err != nil {
 		return nil, fmt.Errorf("building %q: %w", h.Name, err)
@@ -49,8 +46,11 @@ func (Engine) Build(ctx context.Context, p fuzz.Project, h fuzz.Harness) (fuzz.B
 	b := &build{Project: p, harness: h, clang: c, san: san, out: out}
 
 	program := &libfuzz.Program{
-		Runner: p.Runner, Workspace: p.Dir, Out: p.Out, Harness: h.Name,
-		Env: san.environment(c.symbolizer), Readable: c.readable,
+		Runner: p.Runner, Workspace: p.Dir, Out: p.Out, Engine: Engine{}.Name(), Harness: h.Name,
+		Env: libfuzz.SanitizerEnv(c.symbolizer), Readable: c.readable,
+	}
+	if c.symbolizer == "" {
+		program.Note(p.Log, libfuzz.NoSymbolizer)
 	}
 	script, err := b.script(ctx)
 	if err != nil {

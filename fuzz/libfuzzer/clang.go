@@ -13,6 +13,7 @@ import (
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/fuzz"
 	"github.com/cordonlabs/cordon/fuzz/internal/excerpt"
+	"github.com/cordonlabs/cordon/fuzz/internal/libfuzz"
 )
 
 // The versions of clang that are looked for where there is none without a number:
@@ -80,15 +81,8 @@ func find(ctx context.Context, run fuzz.Runner) (clang, error) {
 			return c, missing(errors.New("there is no ar in PATH"), major)
 		}
 	}
-	for _, name := range []string{"llvm-symbolizer-" + major, "llvm-symbolizer"} {
-		// Its real name is the one that sanitizers accept.
-		if s, err := exec.LookPath(name); err == nil {
-			if s, err = filepath.EvalSymlinks(s); err == nil {
-				c.symbolizer = s
-				c.readable = append(c.readable, filepath.Dir(filepath.Dir(s)))
-				break
-			}
-		}
+	if c.symbolizer = libfuzz.Symbolizer("llvm-symbolizer-"+major, "llvm-symbolizer"); c.symbolizer != "" {
+		c.readable = append(c.readable, filepath.Dir(filepath.Dir(c.symbolizer)))
 	}
 	return c, nil
 }

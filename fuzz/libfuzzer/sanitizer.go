@@ -2,7 +2,6 @@ package libfuzzer
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/cordonlabs/cordon"
@@ -46,19 +45,4 @@ func parseSanitizer(wish string) (sanitizer, error) {
 	}
 	s.name = parts[0]
 	return s, nil
-}
-
-// environment makes the reports of sanitizers complete.
-func (s sanitizer) environment(symbolizer string) []string {
-	options := []string{"symbolize=1", "print_stacktrace=1", "halt_on_error=1", "dedup_token_length=3"}
-	if symbolizer != "" {
-		options = append(options, "external_symbolizer_path="+symbolizer)
-	}
-	all := strings.Join(options, ":")
-	env := make([]string, 0, 5)
-	for _, tool := range []string{"ASAN", "UBSAN", "MSAN", "TSAN", "LSAN"} {
-		env = append(env, tool+"_OPTIONS="+all)
-	}
-	slices.Sort(env)
-	return env
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/cordonlabs/cordon/crash"
 	"github.com/cordonlabs/cordon/fuzz"
 	"github.com/cordonlabs/cordon/fuzz/internal/scratch"
 	"github.com/cordonlabs/cordon/fuzz/internal/shrink"
@@ -16,8 +17,8 @@ import (
 const maxInput = 16 << 20
 
 // Minimise implements fuzz.Binary. libFuzzer does it first, which tries thousands of
-// inputs a second, but takes any crash for the same; its result counts only where the
-// report is about the same place. Then bytes are removed one after the other.
+// inputs a second, but takes any crash for the same; its result counts only where it
+// is the same bug. Then bytes are removed one after the other.
 func (p *Program) Minimise(ctx context.Context, file, out string, budget time.Duration) (bool, error) {
 	limited, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
@@ -64,7 +65,7 @@ func (p *Program) minimise(ctx context.Context, file string, budget time.Duratio
 			return false, err
 		}
 		r, err := p.Reproduce(ctx, try, limit)
-		return err == nil && r.Crashed && signature(r) == signature(before), err
+		return err == nil && r.Crashed && p.bug(r) == p.bug(before), err
 	}
 	// Each attempt at an input that hangs takes all of its time: too few for chance.
 	if before.Kind != fuzz.FoundTimeout {
@@ -81,6 +82,12 @@ func (p *Program) minimise(ctx context.Context, file string, budget time.Duratio
 		return nil, err
 	}
 	return best, nil
+}
+
+// bug is what two crashes have in common that happen in the same way.
+func (p *Program) bug(r fuzz.Reproduction) string {
+	report := crash.Parse(p.Engine, r.Log, p.Workspace)
+	return string(r.Kind) + " " + crash.Signature("", p.Harness, report, "")
 }
 
 // byItself lets libFuzzer minimise the input, for at most half of the budget, and returns what it

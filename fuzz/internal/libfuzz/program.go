@@ -26,11 +26,29 @@ type Program struct {
 	Path string
 	Dir  string // where it is started, absolute; in the workspace
 
-	Harness    string   // its name, for people
+	Engine     string   // whose report it makes, by fuzz.Engine's name
+	Harness    string   // its name
 	Env        []string // beyond the minimal environment, as NAME=value
 	Readable   []string // as in fuzz.Command
 	Dictionary string   // for sessions without one of their own, absolute; or ""
+	notes      []string
 }
+
+var (
+	_ fuzz.Binary = (*Program)(nil)
+	_ fuzz.Noted  = (*Program)(nil)
+)
+
+// Note adds a note, if it is one, and tells the log.
+func (p *Program) Note(log io.Writer, note string) {
+	if note != "" {
+		p.notes = append(p.notes, note)
+		fmt.Fprintln(log, note)
+	}
+}
+
+// Notes implements fuzz.Noted.
+func (p *Program) Notes() []string { return p.notes }
 
 // What libFuzzer is told where nobody wishes anything. Its own limit for an input
 // is twenty minutes, in which a session of half an hour may hang twice; this is

@@ -3,6 +3,7 @@ package libfuzz
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cordonlabs/cordon/fuzz"
@@ -46,7 +47,7 @@ func (r result) kind(limit time.Duration) fuzz.FoundKind {
 		return fuzz.FoundTimeout
 	case r.Code == exitMemory, r.Limit == "memory":
 		return fuzz.FoundMemory
-	case leaks(r.out.log()):
+	case strings.Contains(r.out.log(), "ERROR: LeakSanitizer: "):
 		return fuzz.FoundLeak
 	}
 	return fuzz.FoundCrash
