@@ -100,6 +100,10 @@ func Read(workspace, file string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer root.Close()
+	return readIn(root, rel, limit)
+}
+
+func readIn(root *os.Root, rel string, limit int64) ([]byte, error) {
 	f, err := root.OpenFile(rel, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return nil, err
@@ -110,14 +114,14 @@ func Read(workspace, file string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if !st.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no regular file", filepath.Base(file))
+		return nil, fmt.Errorf("%s is no regular file", filepath.Base(rel))
 	}
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
 		return nil, err
 	}
 	if int64(len(data)) > limit {
-		return nil, fmt.Errorf("%s has more than %d bytes", filepath.Base(file), limit)
+		return nil, fmt.Errorf("%s has more than %d bytes", filepath.Base(rel), limit)
 	}
 	return data, nil
 }
@@ -129,7 +133,15 @@ func Replace(workspace, file string, data []byte) error {
 		return err
 	}
 	defer root.Close()
-	temp := filepath.Join(filepath.Dir(rel), "."+rand.Text())
+	return replaceIn(root, rel, data)
+}
+
+// temporary is what the names of files begin with that are being written: nobody
+// takes them for inputs.
+const temporary = ".cordon-"
+
+func replaceIn(root *os.Root, rel string, data []byte) error {
+	temp := filepath.Join(filepath.Dir(rel), temporary+rand.Text())
 	f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err
