@@ -4,8 +4,10 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/target"
 )
 
 var results = []behaviour{
@@ -78,5 +80,68 @@ var results = []behaviour{
 		wantKind(t, err, cordon.InvalidArgument)
 		_, err = h.Store.GetResult(t.Context(), "", "json")
 		wantKind(t, err, cordon.InvalidArgument)
+	}},
+}
+
+// lister returns h's store as one whose results can be listed.
+func lister(t *testing.T, s Store) target.ResultLister {
+	t.Helper()
+	l, ok := s.(target.ResultLister)
+	if !ok {
+		t.Skip("its results cannot be listed")
+	}
+	return l
+}
+
+func listResults(t *testing.T, l target.ResultLister) map[string]int64 {
+	t.Helper()
+	all := map[string]int64{}
+	for info, err := range l.ListResults(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if time.Since(info.Modified).Abs() > time.Hour {
+			t.Errorf("ListResults has %+v", info)
+		}
+		all[info.Key] = info.Size
+	}
+	return all
+}
+
+var listingResults = []behaviour{
+	{"results are listed and removed, each format by itself", func(t *testing.T, h Harness) {
+		l := lister(t, h.Store)
+		for _, wf := range []string{"wf-1", "team/wf", "größe"} {
+			for _, format := range []string{"json", "sarif"} {
+				if _, err := h.Store.PutResult(t.Context(), wf, format, []byte(wf)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if got := listResults(t, l); len(got) != 6 || got["wf-1/results.json"] != 4 || got["team%2Fwf/results.sarif"] != 7 {
+			t.Errorf("they are %v", got)
+		}
+		for range 2 {
+			if err := l.RemoveResult(t.Context(), "wf-1/results.json"); err != nil {
+				t.Error(err)
+			}
+		}
+		_, err := h.Store.GetResult(t.Context(), "wf-1", "json")
+		wantKind(t, err, cordon.TargetNotFound)
+		if got := listResults(t, l); len(got) != 5 {
+			t.Errorf("they are %v", got)
+		}
+	}},
+	{"where there is no place for results none are listed, and what is no result is not removed", func(t *testing.T, h Harness) {
+		l := lister(t, h.Bare)
+		if got := listResults(t, l); len(got) != 0 {
+			t.Errorf("they are %v", got)
+		}
+		if err := l.RemoveResult(t.Context(), "wf/results.json"); err != nil {
+			t.Error(err)
+		}
+		for _, key := range []string{"", "results.json", "../results.json", "a/b/results.json", "/a/results.json", "a/target", "a/results.txt", "a/../results.json", "./results.json", "a//results.json"} {
+			wantKind(t, l.RemoveResult(t.Context(), key), cordon.InvalidArgument)
+		}
 	}},
 }

@@ -56,7 +56,7 @@ type behaviour struct {
 	test func(t *testing.T, h Harness)
 }
 
-var behaviours = concat(reading, writing, resuming, listing, cancelling, results)
+var behaviours = concat(reading, writing, resuming, listing, cancelling, results, listingResults)
 
 func concat(groups ...[]behaviour) (all []behaviour) {
 	for _, g := range groups {
