@@ -39,6 +39,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -133,8 +134,19 @@ type account struct {
 // Open returns the corpus of that name. It talks to nobody, and there need not be
 // one yet.
 func Open(blobs target.Blobs, name Name, opts Options) *Corpus {
+	return open(blobs, name, name.prefix(), opts)
+}
+
+// OpenAt opens a corpus by its path, as List gives it: a name that is longer than a
+// component cannot be told from that.
+func OpenAt(blobs target.Blobs, path string, opts Options) *Corpus {
+	parts := append(strings.Split(path, "/"), "", "", "")
+	return open(blobs, Name{textOf(parts[1]), textOf(parts[2]), textOf(parts[3])}, path, opts)
+}
+
+func open(blobs target.Blobs, name Name, prefix string, opts Options) *Corpus {
 	return &Corpus{
-		blobs: blobs, name: name, prefix: name.prefix(), opts: opts.withDefaults(),
+		blobs: blobs, name: name, prefix: prefix, opts: opts.withDefaults(),
 		read: map[string]bool{}, covered: map[string]bool{}, damaged: map[string]bool{},
 		known: map[sum]bool{}, memo: map[string]stamp{},
 	}

@@ -66,8 +66,7 @@ func textOf(component string) string {
 
 // look counts what a run would read.
 func (i *Info) look(ctx context.Context, blobs target.Blobs, opts Options) error {
-	c := Open(blobs, i.Name, opts)
-	c.prefix = i.Path // its texts may not be known
+	c := OpenAt(blobs, i.Path, opts)
 	packs, _, err := c.list(ctx)
 	if err != nil {
 		return err

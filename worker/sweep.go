@@ -21,6 +21,7 @@ func (w *Worker) sweep(ctx context.Context) {
 	every := cmp.Or(w.opts.Config.SweepEvery, config.DefaultSweepEvery)
 	for {
 		w.sweepOnce(ctx)
+		w.expire(ctx)
 		wait := every - every/jitter + rand.N(2*every/jitter+1)
 		select {
 		case <-ctx.Done():

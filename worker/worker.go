@@ -59,6 +59,7 @@ type Worker struct {
 	workers  []sdkworker.Worker
 	failed   chan error
 	sweeping sync.WaitGroup
+	expires  time.Time // when the store is next looked through; of the sweeping goroutine
 	stop     context.CancelFunc
 }
 
