@@ -22,6 +22,7 @@ type app struct {
 	getenv  func(string) string
 	now     func() time.Time
 	version Version
+	fuzzers fuzzers
 
 	temporal config.TemporalFlags // of the commands on a cache, which ask Temporal about its holds
 }

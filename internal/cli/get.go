@@ -45,14 +45,7 @@ else. The same run asking again gets the same path. The run's hold lasts until
 				return err
 			}
 			defer cache.Close()
-			stage, b := "", (*bar)(nil)
-			req.Progress = func(w workspace.Progress) {
-				if w.Stage != stage {
-					stage, b = w.Stage, a.newBar(plain(w.Stage), a.now)
-				}
-				b.update(w.Done, w.Total)
-			}
-			ws, err := cache.Get(cmd.Context(), req)
+			ws, err := cache.Get(cmd.Context(), a.showProgress(req))
 			a.redraw("")
 			if err != nil {
 				return err

@@ -13,8 +13,9 @@ import (
 
 // call is one command line, run in this process with an environment of its own.
 type call struct {
-	env  map[string]string
-	home string
+	env     map[string]string
+	home    string
+	fuzzers fuzzers
 }
 
 func newCall(t *testing.T) *call {
@@ -38,7 +39,7 @@ func (c *call) run(t *testing.T, args ...string) answer {
 	for k, v := range c.env {
 		environ = append(environ, k+"="+v)
 	}
-	a := &app{screen: newScreen(&out, &err, getenv), environ: environ, getenv: getenv, now: time.Now, version: Version{Version: "v1"}}
+	a := &app{screen: newScreen(&out, &err, getenv), environ: environ, getenv: getenv, now: time.Now, version: Version{Version: "v1"}, fuzzers: c.fuzzers}
 	code := a.run(context.Background(), args)
 	return answer{out.String(), err.String(), code}
 }
