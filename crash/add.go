@@ -35,6 +35,9 @@ func (s *Store) Add(ctx context.Context, c Crash) (Added, error) {
 	if len(c.Input) > int(maxInput) {
 		return Added{}, &cordon.Error{Kind: cordon.TargetTooLarge, Op: "store crash input", Err: fmt.Errorf("it has %s, more than %s", cordon.FormatBytes(int64(len(c.Input))), cordon.FormatBytes(maxInput)), Fix: "limit the length of the fuzzer's inputs"}
 	}
+	if c.Target.IsZero() || c.Engine == "" || c.Harness.Name == "" {
+		return Added{}, &cordon.Error{Kind: cordon.InvalidArgument, Op: "store crash input", Err: errors.New("it does not say of which target, engine and harness it is"), Fix: "fill in its Origin and its Harness"}
+	}
 	in := inputOf(c)
 	a := Added{Signature: in.Signature, SHA256: in.SHA256}
 	t, err := s.tallyOf(ctx, in)

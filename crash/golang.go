@@ -137,6 +137,9 @@ func (p *parser) goFrames(i int) (frames []Frame, end int) {
 		if m == nil || strings.HasPrefix(strings.TrimSpace(line), "created by ") {
 			break
 		}
+		if len(frames) == maxRead {
+			break
+		}
 		frames = append(frames, Frame{Func: goNamed(m[1])})
 	}
 	return mark(frames, goRuntime), i

@@ -25,7 +25,7 @@ var (
 func named(raw string) string {
 	s := strings.TrimSpace(raw)
 	if strings.HasPrefix(s, "<") { // Rust: <T>::f, <T as Trait>::f
-		s = qualified(s)
+		s = qualified(s, maxQualified)
 	}
 	s = hashed.ReplaceAllString(s, "")
 	s = strings.ReplaceAll(s, "(anonymous namespace)::", "")
@@ -44,9 +44,13 @@ func named(raw string) string {
 	return strings.TrimSpace(s)
 }
 
+// maxQualified is how deep types in angle brackets are followed: each level costs the
+// length of the name, and real ones have two or three.
+const maxQualified = 8
+
 // qualified takes the type out of the angle brackets that a Rust path begins with.
 // A primitive type's method of a trait is the trait's: core, if it is one of core.
-func qualified(s string) string {
+func qualified(s string, levels int) string {
 	depth := 0
 	for i := range len(s) {
 		switch s[i] {
@@ -68,7 +72,10 @@ func qualified(s string) string {
 			typ = strings.TrimPrefix(typ, word)
 		}
 		if strings.HasPrefix(typ, "<") {
-			typ = qualified(typ)
+			if levels == 0 {
+				return s
+			}
+			typ = qualified(typ, levels-1)
 		}
 		if !strings.Contains(typ, "::") || typ[0] == '[' || typ[0] == '(' {
 			if trait == "" {

@@ -57,3 +57,25 @@ func TestALogWithoutEndIsReadToABound(t *testing.T) {
 		t.Errorf("one endless line: %s", got.Type)
 	}
 }
+
+// BenchmarkHostileLog is the time that logs take which are made to take long.
+func BenchmarkHostileLog(b *testing.B) {
+	head := "==1==ERROR: AddressSanitizer: x on address 0x1\n"
+	for name, log := range map[string]string{
+		"nested types":  head + strings.Repeat("    #1 0x1 in "+strings.Repeat("<", 4000)+"a::b"+strings.Repeat(">", 4000)+"\n", 200),
+		"colons":        head + strings.Repeat("    #1 0x1 in "+strings.Repeat(":", 8000)+"\n", 200),
+		"operators":     head + strings.Repeat("    #1 0x1 in "+strings.Repeat("operator<(", 800)+"\n", 200),
+		"many frames":   head + strings.Repeat("    #1 0x1 in a /b:1\n", 1<<16),
+		"goroutines":    "panic: x\n" + strings.Repeat("goroutine 1 [running]:\n", 1<<16),
+		"panics":        strings.Repeat("panic: x\n", 1<<17),
+		"tracebacks":    strings.Repeat("Traceback (most recent call last):\n  File \"x\", line 1, in y\n", 1<<14),
+		"empty lines":   strings.Repeat("\n", 1<<20),
+		"quoted panics": strings.Repeat("thread 'x' panicked at '"+strings.Repeat("', ", 2000)+"\n", 200),
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				Parse("libfuzzer", log)
+			}
+		})
+	}
+}

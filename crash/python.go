@@ -86,7 +86,7 @@ func (p *parser) pyFrames(from int) (frames []Frame) {
 	for i := from; i < len(p.lines); i++ {
 		line := p.lines[i]
 		if m := pyFrame.FindStringSubmatch(line); m != nil {
-			if len(frames) == maxLines {
+			if len(frames) == maxRead {
 				break
 			}
 			n, _ := strconv.Atoi(m[2])
@@ -99,10 +99,6 @@ func (p *parser) pyFrames(from int) (frames []Frame) {
 	}
 	return mark(frames, pyRuntime)
 }
-
-// maxLines is how many frames of one traceback are read: Python's own limit of a
-// recursion is 1000, and it leaves out what repeats.
-const maxLines = 2000
 
 // pyModule names a file's module: Python's names of functions leave it out.
 func pyModule(file string) string {

@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/cordonlabs/cordon/finding"
@@ -64,17 +65,20 @@ type Frame struct {
 // said, as the process saw them. It never fails: of a log that says nothing the
 // report is "unknown".
 func Parse(engine, log string, roots ...string) Report {
-	p := &parser{engine: engine, lines: linesOf(log)}
+	p := &parser{lines: linesOf(log)}
 	for _, r := range roots {
 		if r = strings.TrimRight(r, "/"); r != "" {
 			p.roots = append(p.roots, r+"/")
 		}
 	}
 	// A report by a sanitizer says more than what follows from it, a panic more
-	// than the signal that ends it, and a signal is what is left.
-	for _, read := range []func() (Report, bool){
-		p.sanitizer, p.rust, p.goTest, p.python, p.undefined, p.libfuzzer, p.signal,
-	} {
+	// than the signal that ends it, and a signal is what is left. Of the languages the
+	// engine's own goes first: what looks like a panic of another is the program's talk.
+	readers := []func() (Report, bool){p.sanitizer, p.rust, p.goTest, p.python, p.undefined, p.libfuzzer, p.signal}
+	if own, ok := map[string]func() (Report, bool){"go": p.goTest, "atheris": p.python}[engine]; ok {
+		readers = slices.Insert(readers, 1, own)
+	}
+	for _, read := range readers {
 		if r, ok := read(); ok {
 			return finish(r)
 		}
@@ -134,9 +138,8 @@ func finish(r Report) Report {
 
 // parser has what the readers of the different kinds of report share.
 type parser struct {
-	engine string
-	lines  []string
-	roots  []string // each with a slash at its end
+	lines []string
+	roots []string // each with a slash at its end
 }
 
 // find returns the index of the first line for which f is true, or -1.

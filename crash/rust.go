@@ -92,6 +92,9 @@ func (p *parser) backtrace(from int) (frames []Frame) {
 			p.put(f, m[1])
 			f.Line, _ = strconv.Atoi(m[2])
 		} else if m := btFunc.FindStringSubmatch(p.lines[i]); m != nil {
+			if len(frames) == maxRead {
+				break
+			}
 			frames = append(frames, Frame{Func: named(m[2])})
 		} else {
 			break

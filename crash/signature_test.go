@@ -102,6 +102,18 @@ func TestWithoutAStackEachInputIsABug(t *testing.T) {
 	}
 }
 
+func TestTheLanguageOfTheEngineGoesFirst(t *testing.T) {
+	python, golang := readLog(t, "python-keyerror"), readLog(t, "go-nil")
+	for _, log := range []string{python + golang, golang + python} {
+		if r := Parse("atheris", log); r.Type != "uncaught-KeyError" {
+			t.Errorf("atheris: %s", r.Type)
+		}
+		if r := Parse("go", log); r.Type != "panic-nil-dereference" {
+			t.Errorf("go: %s", r.Type)
+		}
+	}
+}
+
 func TestPanicsWithAndWithoutABacktraceAreOneBug(t *testing.T) {
 	a, b := parseLog(t, "rust-panic-backtrace-only"), parseLog(t, "rust-panic-no-backtrace")
 	if x, y := Signature("l", "h", a, "1"), Signature("l", "h", b, "2"); x != y {

@@ -16,6 +16,9 @@ var (
 	frameBare  = regexp.MustCompile(`^(.*) (<null>|[^\s():<>,*&]*[/.][^\s():<>,*&]*)$`)
 )
 
+// maxRead is how many frames of one stack are read; sanitizers print 256 at most.
+const maxRead = 512
+
 // stack reads the first stack of a sanitizer's form at or behind line from, and
 // returns the index of the line behind it.
 func (p *parser) stack(from int) (frames []Frame, end int) {
@@ -31,7 +34,9 @@ func (p *parser) stack(from int) (frames []Frame, end int) {
 		if m[1] == "0" && frames != nil {
 			break
 		}
-		frames = append(frames, p.native(m[4]))
+		if len(frames) < maxRead {
+			frames = append(frames, p.native(m[4]))
+		}
 	}
 	return mark(frames, nativeRuntime), i
 }

@@ -48,6 +48,9 @@ that is shown then; of a bug it is the best one: that crashes each time, and is 
 	return cmd
 }
 
+// maxInputsShown is how many inputs of a bug people are shown: the best ones.
+const maxInputsShown = 10
+
 func (a *app) printCrash(b crash.Bug, in crash.Input) {
 	row := func(name, format string, args ...any) {
 		a.print("%s %s", a.paintOut(dim, fmt.Sprintf("%-9s", name)), fmt.Sprintf(format, args...))
@@ -76,10 +79,16 @@ func (a *app) printCrash(b crash.Bug, in crash.Input) {
 	if len(in.Command) > 0 {
 		row("command", "%s", plain(strings.Join(append(quoteAll(in.Env), quoteAll(in.Command)...), " ")))
 	}
+	shown := 1
 	for _, other := range b.Inputs {
-		if other.SHA256 != in.SHA256 {
-			row("input", "%s, %s; %s", other.SHA256, bytesOf(other.Size), a.stability(other))
+		if other.SHA256 == in.SHA256 {
+			continue
 		}
+		if shown++; shown > maxInputsShown {
+			row("", "… and %s more; --json has all", thousands(b.Count-shown+1))
+			break
+		}
+		row("input", "%s, %s; %s", other.SHA256, bytesOf(other.Size), a.stability(other))
 	}
 }
 
