@@ -28,7 +28,7 @@
 //	  records/{key}.json                     modification time = last use
 //	  holds/{key}/{run}.json                 locked (shared) by living processes; modification time = renewed
 //	  bases/{key}/                           a base whose place another version still has
-//	  staging/{id}/entry/                    what is being made
+//	  staging/{id}/entry/                    what is being made, or a Scratch
 //	  reservations/{id}                      disk promised to it; locked by who makes it
 //	  tombstones/{run key}                   cleaned up while it was being made
 //	  trash/{random}.{bytes}.{inodes}        renamed away, being deleted

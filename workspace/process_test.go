@@ -78,6 +78,11 @@ func child(top string) error {
 			_, err = c.Cleanup(ctx, cmd.ID, workspace.Caller{Run: cmd.Run})
 		case "sweep":
 			_, err = c.Sweep(ctx, workspace.SweepOptions{})
+		case "scratch":
+			var dir *workspace.Scratch
+			if dir, err = c.Scratch(ctx, "a tool's output", 1<<20, 10); err == nil {
+				a.Path = dir.Dir()
+			}
 		case "write":
 			err = os.WriteFile(cmd.ID, []byte("overwritten"), 0o644)
 		}
