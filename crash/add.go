@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -150,6 +151,10 @@ func Identify(o Origin, harness string, kind fuzz.FoundKind, log string, input [
 
 func inputOf(c Crash) Input {
 	report, signature := Identify(c.Origin, c.Harness.Name, c.Kind, c.Log, c.Input)
+	if report.Type == "test-failure" && len(report.Frames) > 0 && !strings.Contains(report.Frames[0].File, "/") {
+		// testing leaves out the folder: it is that of the test.
+		report.Frames[0].File = path.Join(path.Dir(c.Harness.File), report.Frames[0].File)
+	}
 	sum := sha256.Sum256(c.Input)
 	log := c.Log
 	if len(log) > maxStoredLog {

@@ -7,7 +7,8 @@ import (
 )
 
 var (
-	goPanic   = regexp.MustCompile(`^\s*(panic|fatal error): (.+?)(?: \[recovered(?:, repanicked)?\])?$`)
+	// A worker of a fuzzing session tells its panic as what testing.go says.
+	goPanic   = regexp.MustCompile(`^\s*(?:testing\.go:\d+: )?(panic|fatal error): (.+?)(?: \[recovered(?:, repanicked)?\])?$`)
 	goRoutine = regexp.MustCompile(`^\s*goroutine \d+ .*\[.*\]:$`)
 	goPlace   = regexp.MustCompile(`^\s+(\S.*?\.(?:go|s|c|cc|cgo1\.go)):(\d+)(?: \+0x[0-9a-f]+)?(?: fp=.*)?$`)
 	goCall    = regexp.MustCompile(`^\s*([^\s()]+(?:\(\*?[^()]+\)[^\s()]*)*)\(.*\)$`)
@@ -130,7 +131,7 @@ func (p *parser) goFrames(i int) (frames []Frame, end int) {
 			f.Line, _ = strconv.Atoi(m[2])
 			continue
 		}
-		if strings.HasPrefix(line, "...") {
+		if strings.HasPrefix(strings.TrimSpace(line), "...") {
 			continue // frames that were left out
 		}
 		m := goCall.FindStringSubmatch(line)

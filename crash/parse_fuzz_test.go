@@ -1,10 +1,14 @@
 package crash
 
 import (
+	"bytes"
+	"encoding/json"
 	"strings"
 	"testing"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/cordonlabs/cordon/finding"
 )
 
 func FuzzParse(f *testing.F) {
@@ -39,6 +43,44 @@ func FuzzParse(f *testing.F) {
 		a := Signature("l", "h", r, "aa")
 		if !IsSignature(a) || a != Signature("l", "h", Parse(engine, log, "/build/wire"), "aa") {
 			t.Errorf("signature %s", a)
+		}
+	})
+}
+
+func FuzzRecords(f *testing.F) {
+	in, err := json.Marshal(inputOf(someCrash(f, "boom")))
+	if err != nil {
+		f.Fatal(err)
+	}
+	bug, err := json.Marshal(bugOf(inputOf(someCrash(f, "boom"))))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(in, bug)
+	f.Add([]byte(`{"version":1}`), []byte("null"))
+	f.Fuzz(func(t *testing.T, record, first []byte) {
+		var in Input
+		if decode(record, &in) != nil {
+			return
+		}
+		at := keyOf(in.Lineage, in.Signature)
+		if _, err := in.check(at, at+"/"+inputsDir+"/"+in.SHA256+recordExt); err != nil {
+			return
+		}
+		var bug *Bug
+		var read Bug
+		if decode(first, &read) == nil {
+			if _, err := read.check(at); err == nil {
+				bug = &read
+			}
+		}
+		b, ok := assemble(bug, []Input{in}, nil)
+		if !ok || b.Best().SHA256 != in.SHA256 || b.Count != 1 {
+			t.Errorf("%+v", b)
+		}
+		var sarif bytes.Buffer
+		if err := finding.WriteSARIF(&sarif, finding.SARIFRun{Findings: []finding.Finding{b.Finding()}}); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -121,6 +121,15 @@ func TestPanicsWithAndWithoutABacktraceAreOneBug(t *testing.T) {
 	}
 }
 
+func TestASessionOfGoAndTheInputRunAgainShowOneBug(t *testing.T) {
+	for _, kind := range []string{"index", "fatal"} {
+		a, b := parseLog(t, "go-session-"+kind), parseLog(t, "go-"+kind)
+		if x, y := Signature("l", "h", a, "1"), Signature("l", "h", b, "2"); x != y || a.Type != b.Type {
+			t.Errorf("%s and %s:\n%s%s", x, y, describe("a", a), describe("b", b))
+		}
+	}
+}
+
 func TestRacesAreOneBugWhicheverAccessCameFirst(t *testing.T) {
 	r := parseLog(t, "tsan-race")
 	if len(r.Other) == 0 {

@@ -99,19 +99,24 @@ func (s *Store) getJSON(ctx context.Context, key string, v any) (damaged bool, e
 	if err != nil {
 		return cordon.KindOf(err) == cordon.TargetTooLarge, err
 	}
+	if err := decode(b, v); err != nil {
+		return true, err
+	}
+	return false, nil
+}
+
+// decode reads a record of the version that this program knows.
+func decode(b []byte, v any) error {
 	var version struct {
 		Version int `json:"version"`
 	}
 	if err := json.Unmarshal(b, &version); err != nil {
-		return true, err
+		return err
 	}
 	if version.Version != recordVersion {
-		return true, fmt.Errorf("it is of version %d; this program knows %d", version.Version, recordVersion)
+		return fmt.Errorf("it is of version %d; this program knows %d", version.Version, recordVersion)
 	}
-	if err := json.Unmarshal(b, v); err != nil {
-		return true, err
-	}
-	return false, nil
+	return json.Unmarshal(b, v)
 }
 
 func (s *Store) putJSON(ctx context.Context, key string, v any, ifAbsent bool) (created bool, err error) {

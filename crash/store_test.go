@@ -433,6 +433,14 @@ func TestABugIsAFindingAtItsInnermostFrame(t *testing.T) {
 	if len(f.Stacks) != 1 || f.Stacks[0].Frames[0].Function != "wire::Reader::take" || f.Stacks[0].Frames[0].File != "src/parse.cc" {
 		t.Errorf("%+v", f.Stacks)
 	}
+	failed := someCrash(t, "failed")
+	failed.Log, failed.Engine, failed.Harness = readLog(t, "go-session-fatal"), "go", fuzz.Harness{Name: "codec.FuzzDecode", File: "codec/codec_test.go", Line: 5}
+	add(t, s, failed)
+	for _, b := range list(t, s, Filter{Engine: "go"}) {
+		if f := b.Finding(); f.RuleID != "fuzz/test-failure" || f.FilePath != "codec/codec_test.go" || f.LineStart != 12 {
+			t.Errorf("a failed test: %+v", f)
+		}
+	}
 	c := someCrash(t, "no stack")
 	c.Log = ""
 	add(t, s, c)
