@@ -70,13 +70,15 @@ func (p *parser) python() (Report, bool) {
 	return r, true
 }
 
-// raised fills in the exception of a line "Name: message".
+// raised fills in the exception of a line "Name: message". Python writes the module
+// before the name, Atheris does not.
 func (r *Report) raised(m []string) {
-	r.Type, r.Title, r.Detail = "uncaught-"+m[1], m[1], m[0]
+	name := m[1][strings.LastIndexByte(m[1], '.')+1:]
+	r.Type, r.Title, r.Detail = "uncaught-"+name, m[1], m[0]
 	if m[2] != "" {
 		r.Title += ": " + m[2]
 	}
-	if m[1] == "MemoryError" {
+	if name == "MemoryError" {
 		r.Type = "out-of-memory"
 	}
 }

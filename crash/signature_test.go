@@ -114,6 +114,16 @@ func TestTheLanguageOfTheEngineGoesFirst(t *testing.T) {
 	}
 }
 
+func TestAnExceptionIsOneWithItsModuleAndWithout(t *testing.T) {
+	log := readLog(t, "python-own-exception")
+	_, trace, _ := strings.Cut(log, "Broken: no header in b'bz'\n")
+	trace = strings.Replace(trace, "\nBroken: ", "\ncodec.Broken: ", 1)
+	a, b := Parse("atheris", log), Parse("atheris", trace)
+	if Signature("l", "h", a, "1") != Signature("l", "h", b, "1") || b.Type != "uncaught-Broken" || !strings.HasPrefix(b.Title, "codec.Broken: ") {
+		t.Errorf("%s%s", describe("a", a), describe("b", b))
+	}
+}
+
 func TestPanicsWithAndWithoutABacktraceAreOneBug(t *testing.T) {
 	a, b := parseLog(t, "rust-panic-backtrace-only"), parseLog(t, "rust-panic-no-backtrace")
 	if x, y := Signature("l", "h", a, "1"), Signature("l", "h", b, "2"); x != y {
