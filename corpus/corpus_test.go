@@ -297,11 +297,29 @@ func TestHostileFilesAreNeitherFollowedNorReadNorWaitedFor(t *testing.T) {
 	if err := os.Symlink(secret, filepath.Join(p.dir, hex.EncodeToString(sum[:]))); err != nil {
 		t.Fatal(err)
 	}
-	if report := p.pull(t); report.Files != 0 || report.Present != 1 {
+	if report := p.pull(t); report.Files != 1 || report.Present != 0 {
 		t.Errorf("Pull = %+v", report)
 	}
 	if got, err := os.ReadFile(secret); err != nil || string(got) != "secret" {
 		t.Errorf("the file behind the link is %q, %v", got, err)
+	}
+}
+
+// A pull that was killed in the middle of a file, in a workspace that is pulled into
+// again: the input must not count as there, or the next version would lose it.
+func TestHalfAFileOfAnEarlierPullIsNotTheInput(t *testing.T) {
+	b, _ := store(t)
+	r := newRun(t, b, quiet)
+	r.find(t, "the whole input")
+	r.push(t)
+	p := newRun(t, b, quiet)
+	if err := os.WriteFile(filepath.Join(p.dir, input("the whole input").name), []byte("the wh"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.pull(t)
+	p.merge(t)
+	if got := stored(t, b); !got["the whole input"] {
+		t.Errorf("left are %v", got)
 	}
 }
 

@@ -1,6 +1,8 @@
 package corpus
 
 import (
+	"bytes"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -96,6 +98,24 @@ func (f *folder) read(name string, limit int64) (body []byte, s stamp, ok bool, 
 		return nil, s, false, nil // a disk that breaks under one file says more soon enough
 	}
 	return body, stampOf(&st), true, nil
+}
+
+// place sees to it that body is in a file, called name where it can be: what is
+// there under that name, of an earlier pull that was killed in its middle or of
+// somebody else, stays, and is taken only if it has that very content. It returns the
+// file's name, and whether it is new.
+func (f *folder) place(name string, body []byte) (as string, s stamp, created bool, err error) {
+	s, created, err = f.create(name, body)
+	if created || err != nil {
+		return name, s, created, err
+	}
+	there, s, ok, err := f.read(name, int64(len(body)))
+	if ok && bytes.Equal(there, body) || err != nil {
+		return name, s, false, err
+	}
+	name += "-" + rand.Text()
+	s, created, err = f.create(name, body)
+	return name, s, created, err
 }
 
 // create writes a new file; created is false where something of that name is

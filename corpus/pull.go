@@ -19,7 +19,7 @@ type PullReport struct {
 	Packs   int   `json:"packs"`   // that were read
 	Files   int   `json:"files"`   // that are new in the directory
 	Bytes   int64 `json:"bytes"`   // of those
-	Present int   `json:"present"` // inputs under whose names something was there already
+	Present int   `json:"present"` // inputs that were there already
 
 	// Inputs that were left out, the largest first, for Options.MaxFiles and MaxBytes,
 	// and for MaxInput.
@@ -48,8 +48,9 @@ const (
 )
 
 // Pull writes into dir the inputs that are in the store and were not pulled or
-// pushed by this Corpus before, each under the hex SHA-256 of its content. Files
-// that are there stay as they are. A pack that is damaged is skipped with a warning,
+// pushed by this Corpus before, each under the hex SHA-256 of its content, with
+// something behind that where the name is taken by something else. Files that are there stay as
+// they are. A pack that is damaged is skipped with a warning,
 // and what was sound before the damage is kept. Called again, it reads only
 // packs that are new.
 func (c *Corpus) Pull(ctx context.Context, dir *os.Root) (PullReport, error) {
@@ -195,16 +196,16 @@ func (c *Corpus) write(f *folder, s sum, body []byte, report *PullReport) error 
 		report.DroppedBytes += size
 		return nil
 	}
-	st, created, err := f.create(name, body)
+	name, st, created, err := f.place(name, body)
 	if err != nil {
 		return err
 	}
 	c.known[s] = true
+	c.memo[name] = st
 	if !created {
-		report.Present++ // whether it is what its name says shows when it is pushed
+		report.Present++
 		return nil
 	}
-	c.memo[name] = st
 	c.pulled.add(size, name)
 	report.Files++
 	report.Bytes += size

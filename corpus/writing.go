@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sys/unix"
 
 	"github.com/cordonlabs/cordon/target"
 )
@@ -35,21 +36,35 @@ type writer struct {
 }
 
 func newWriter(dir string) (*writer, error) {
-	f, err := os.CreateTemp(dir, "cordon-pack-")
+	f, err := nameless(dir)
 	if err != nil {
 		return nil, err
 	}
-	err = os.Remove(f.Name())
 	w := &writer{f: f}
-	if err == nil {
-		w.zstd, err = zstd.NewWriter(f, zstd.WithWindowSize(window), zstd.WithEncoderConcurrency(1))
-	}
-	if err != nil {
+	if w.zstd, err = zstd.NewWriter(f, zstd.WithWindowSize(window), zstd.WithEncoderConcurrency(1)); err != nil {
 		f.Close()
 		return nil, err
 	}
 	w.tar = tar.NewWriter(w.zstd)
 	return w, nil
+}
+
+// nameless returns a new file in dir without a name. On a file system that makes none
+// it has one for an instant.
+func nameless(dir string) (*os.File, error) {
+	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err == nil {
+		return os.NewFile(uintptr(fd), dir), nil
+	}
+	f, err := os.CreateTemp(dir, "cordon-pack-")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // supersede writes the first member of a version.
