@@ -107,18 +107,18 @@ func (b *build) sources(ctx context.Context) (files, include []string, err error
 	// Where headers lie by convention comes first; the other directories come after
 	// the system's, so that a project's own string.h replaces none.
 	for dir := home; ; dir = path.Dir(dir) {
-		include = append(include, "-I./"+dir)
+		include = append(include, "-I"+dir)
 		if dir == "." {
 			break
 		}
 	}
 	for _, d := range []string{"include", "inc", "src", "lib"} {
-		include = append(include, "-I./"+d)
+		include = append(include, "-I"+d)
 	}
 	others := slices.Sorted(maps.Keys(dirs))
 	slices.SortStableFunc(others, func(a, b string) int { return strings.Count(a, "/") - strings.Count(b, "/") })
 	for _, d := range others[:min(len(others), maxInclude)] {
-		include = append(include, "-idirafter", "./"+d)
+		include = append(include, "-idirafter", d)
 	}
 	return files, include, nil
 }
@@ -129,7 +129,7 @@ func (b *build) compile(ctx context.Context, file, object string, include []stri
 	if isCXX(file) {
 		args = []string{b.clang.cxx, "-std=gnu++17"} // the default of the versions to come
 	}
-	args = slices.Concat(args, b.cFlags(), include, []string{"-w", "-c", "./" + file, "-o", object})
+	args = slices.Concat(args, b.cFlags(), include, []string{"-w", "-o", object, "-c", "--", file})
 	return b.run(ctx, fuzz.Command{Args: args})
 }
 

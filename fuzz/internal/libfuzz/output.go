@@ -212,19 +212,16 @@ func (o *output) stats() fuzz.Stats {
 		return s
 	}
 	if s.PerSecond > 0 {
-		more := int64(s.PerSecond * o.now().Sub(o.at).Seconds())
-		s.Executions = min(s.Executions+more, nextPower(s.Executions))
+		more := s.PerSecond * o.now().Sub(o.at).Seconds()
+		s.Executions += int64(min(more, float64(nextPower(s.Executions)-s.Executions)))
 	}
 	return s
 }
 
-// nextPower is the smallest power of two above n, or n where there is none.
+// nextPower is the smallest power of two above n.
 func nextPower(n int64) int64 {
 	p := int64(1)
 	for p <= n {
-		if p > 1<<61 {
-			return n
-		}
 		p <<= 1
 	}
 	return p

@@ -52,11 +52,18 @@ func parseStatus(line []byte) (status, bool) {
 	return s, true
 }
 
+// most is the largest number that is believed: a century at a hundred thousand
+// executions a second. Sums of such numbers do not overflow.
+const most = 1 << 50
+
 // parseInt reads a number that is not negative.
 func parseInt(b []byte) (int64, bool) {
 	if len(b) == 0 || b[0] < '0' || b[0] > '9' {
 		return 0, false
 	}
 	n, err := strconv.ParseInt(string(b), 10, 64)
-	return n, err == nil
+	if err != nil || n > most {
+		return 0, false
+	}
+	return n, true
 }

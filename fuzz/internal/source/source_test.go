@@ -2,6 +2,9 @@ package source
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/cordonlabs/cordon/fuzz"
@@ -67,5 +70,88 @@ func TestName(t *testing.T) {
 		if h.Name != want[h.File] {
 			t.Errorf("%s is named %q, want %q", h.File, h.Name, want[h.File])
 		}
+	}
+}
+
+func TestBarePython(t *testing.T) {
+	for text, want := range map[string]bool{
+		"def T(x):\n":                            true,
+		"# def T(x):\n":                          false,
+		"'def T(x):'\n":                          false,
+		"\"\"\"\ndef T(x):\n\"\"\"\n":            false,
+		"'''\\'''\ndef T(x):\n'''\n":             false,
+		"s = 'it\\'s'\ndef T(x):\n":              true,
+		"s = \"'''\"\ndef T(x):\n":               true,
+		"s = '# no comment'; n = 1\ndef T(x):\n": true,
+		"s = 'never closed\ndef T(x):\n":         true,
+		"'''never closed\ndef T(x):\n":           false,
+		"s = r'\\'\n'''\ndef T(x):\n":            false,
+		"f'''{x}'''\ndef T(x):\n":                true,
+	} {
+		if got := bytes.Contains(BarePython([]byte(text)), []byte("def T(x):")); got != want {
+			t.Errorf("%q: it is there: %v", text, got)
+		}
+	}
+}
+
+func TestBareRust(t *testing.T) {
+	for text, want := range map[string]bool{
+		"fuzz!(|d| {})":                         true,
+		"// fuzz!(|d| {})":                      false,
+		"/* /* */ fuzz!(|d| {}) */":             false,
+		"/* /* */ */ fuzz!(|d| {})":             true,
+		"let s = \"fuzz!(|d| {})\";":            false,
+		"let s = \"\nfuzz!(|d| {})\";":          false,
+		"let s = r#\"\" fuzz!(|d| {})\"#;":      false,
+		"let s = br\"\\\"; fuzz!(|d| {})":       true,
+		"let c = '\"'; fuzz!(|d| {})":           true,
+		"let c = '\\''; fuzz!(|d| {})":          true,
+		"fn f<'a>(x: &'a str) {} fuzz!(|d| {})": true,
+		"let r#fn = 1; fuzz!(|d| {})":           true,
+		"let c = 'é'; fuzz!(|d| {})":            true,
+	} {
+		if got := bytes.Contains(BareRust([]byte(text)), []byte("fuzz!(|d| {})")); got != want {
+			t.Errorf("%q: it is there: %v", text, got)
+		}
+	}
+}
+
+func FuzzBareOthers(f *testing.F) {
+	f.Add([]byte("'''\\'\"#\nr#\"\"#/*//*/'a'\\"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		for _, bare := range [][]byte{BarePython(text), BareRust(text)} {
+			if len(bare) != len(text) || bytes.Count(bare, []byte("\n")) != bytes.Count(text, []byte("\n")) {
+				t.Fatalf("%q became %q", text, bare)
+			}
+		}
+	})
+}
+
+// What is no source of the project's own is not read.
+func TestEach(t *testing.T) {
+	dir := t.TempDir()
+	for _, f := range []string{"a.c", "b/c.c", ".hidden/d.c", "node_modules/e.c", "f.txt"} {
+		file := filepath.Join(dir, f)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(f), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "big.c"), make([]byte, MaxFile+1), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	if err := Each(t.Context(), dir, []string{".c"}, func(f File) {
+		got = append(got, f.Path)
+		if string(f.Text) != f.Path {
+			t.Errorf("%s has %q", f.Path, f.Text)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(got, []string{"a.c", "b/c.c"}) {
+		t.Errorf("it read %q", got)
 	}
 }
