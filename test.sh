@@ -12,11 +12,14 @@ need_go
 need_packages git=git bsdtar=libarchive-tools zip=zip xz=xz-utils zstd=zstd lz4=lz4 bzip2=bzip2 \
 	strace=strace /usr/bin/python3=python3 "gcc=gcc libc6-dev" make=make \
 	mkfs.ext4=e2fsprogs mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs mount=mount unshare=util-linux \
-	runc=runc debootstrap=debootstrap
+	runc=runc debootstrap=debootstrap c++=g++ bash=bash
+need_libfuzzer
 /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || need_packages ensurepip=python3-venv
 need_gosec
 need_minio
 need_python_client
+need_atheris
+need_crates
 build_cordon
 CORDON_TEST_BINARY=$PWD/bin/cordon
 export CORDON_TEST_BINARY
@@ -44,7 +47,7 @@ snippets() (
 
 # The embedded Temporal server takes minutes to compile with the race detector:
 # the packages that need it are tested without.
-engine="./archive/... ./finding/... ./analyze/... ./metadata/... ./target/... ./workspace/... ./internal/durable ./internal/flight/... ./internal/flock/... ./internal/rmtree/... ./internal/mounts/... ./internal/doctor/... ./internal/config/... ./internal/diskusage ./internal/ptrace ./internal/storm"
+engine="./archive/... ./finding/... ./analyze/... ./fuzz/... ./metadata/... ./target/... ./workspace/... ./internal/durable ./internal/flight/... ./internal/flock/... ./internal/rmtree/... ./internal/mounts/... ./internal/doctor/... ./internal/config/... ./internal/diskusage ./internal/ptrace ./internal/storm"
 run "Formatting" formatted
 run "Vet" go vet -p 2 ./...
 run "All tests" go test -p 2 -timeout 20m ./...

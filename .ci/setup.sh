@@ -7,6 +7,8 @@
 GOSEC_VERSION=v2.30.0
 MINIO_VERSION=v0.0.0-20260212201848-7aac2a2c5b7c
 TEMPORALIO_VERSION=1.35.0 # of the Python client
+ATHERIS_VERSION=3.0.0
+LIBFUZZER_SYS_VERSION=0.4.13 # of Rust's
 
 say() { printf '\n\033[1m== %s\033[0m\n' "$*" | plain_unless_terminal; }
 note() { printf '   %s\n' "$*"; }
@@ -96,6 +98,58 @@ need_python_client() {
 	fi
 	CORDON_TEST_PYTHON=$venv/bin/python
 	export CORDON_TEST_PYTHON
+}
+
+# need_libfuzzer installs clang with its fuzzer and what names functions in stacks.
+need_libfuzzer() {
+	need_packages clang=clang llvm-symbolizer=llvm
+	resources=$(clang -print-resource-dir)
+	ls "$resources"/lib/*/libclang_rt.fuzzer* >/dev/null 2>&1 ||
+		need_packages "libclang_rt=libclang-rt-$(basename "$resources" | cut -d . -f 1)-dev"
+}
+
+# need_atheris makes a Python environment with the fuzzer for Python.
+need_atheris() {
+	venv=$TOOLS/python-atheris-$ATHERIS_VERSION
+	if ! "$venv/bin/python" -c 'import atheris' 2>/dev/null; then
+		note "Atheris $ATHERIS_VERSION: installing it"
+		rm -rf "$venv"
+		/usr/bin/python3 -m venv "$venv" &&
+			"$venv/bin/pip" install --quiet --disable-pip-version-check "atheris==$ATHERIS_VERSION" ||
+			die "installing Atheris failed; see above"
+	else
+		note "Atheris $ATHERIS_VERSION: is there"
+	fi
+	CORDON_TEST_ATHERIS=$venv/bin/python
+	export CORDON_TEST_ATHERIS
+}
+
+# need_crates fetches what the Rust project of fuzz/cargofuzz depends on, so that its
+# tests need no network. Rust itself is not installed: without it they are skipped.
+need_crates() {
+	if ! command -v cargo >/dev/null; then
+		[ -x "$HOME/.cargo/bin/cargo" ] || { note "there is no cargo: the tests that fuzz Rust will be skipped"; return; }
+		PATH=$PATH:$HOME/.cargo/bin
+		export PATH
+	fi
+	crates=$TOOLS/crates-libfuzzer-sys-$LIBFUZZER_SYS_VERSION
+	if [ ! -d "$crates/vendor" ]; then
+		note "crates for the tests that fuzz Rust: fetching them"
+		work=$(mktemp -d "$TOOLS/crates.XXXXXX")
+		cp -r fuzz/cargofuzz/testdata/project "$work/project"
+		(
+			cd "$work/project/fuzz" &&
+				CARGO_HOME=$work/home cargo update --quiet -p libfuzzer-sys --precise "$LIBFUZZER_SYS_VERSION" &&
+				CARGO_HOME=$work/home cargo vendor --quiet --versioned-dirs "$work/vendor" >/dev/null &&
+				mv Cargo.lock "$work/"
+		) || die "fetching the crates failed; see above"
+		rm -rf "$work/project" "$work/home" "$crates"
+		mv "$work" "$crates"
+	else
+		note "crates for the tests that fuzz Rust: are there"
+	fi
+	CORDON_TEST_CRATES=$crates
+	export CORDON_TEST_CRATES
 }
 
 build_cordon() {

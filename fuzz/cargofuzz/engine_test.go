@@ -19,6 +19,9 @@ const crates = "CORDON_TEST_CRATES"
 // directory.
 func project(t *testing.T) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("compiling libFuzzer for Rust takes a minute")
+	}
 	v, err := (Engine{}).Version(t.Context(), fuzztest.NewRunner(t, t.TempDir()))
 	if err != nil {
 		t.Skip(err)
