@@ -2,6 +2,7 @@ package atheris
 
 import (
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/cordonlabs/cordon/fuzz"
@@ -29,7 +30,7 @@ func TestEngine(t *testing.T) {
 			{Name: "clean", File: "fuzz/clean.py", Line: 6},
 			{Name: "planted", File: "fuzz/planted.py", Line: 10},
 		},
-		Planted: "planted", Function: "last_of_four", Crash: []byte("BUG a name that is too long"),
+		Planted: "planted", Function: "last_of_four", Crash: []byte("BUG" + strings.Repeat("a name that is too long", 20)),
 		Clean:  "clean",
 		Broken: "broken", Says: "record_of_nothing",
 	})

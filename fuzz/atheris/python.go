@@ -43,7 +43,7 @@ func (e Engine) find(ctx context.Context, run fuzz.Runner) (python, error) {
 			candidates = append(candidates, fmt.Sprintf("python3.%d", n))
 		}
 	}
-	problem := errors.New("there is no python3 in PATH")
+	var problem error // of the first one, which people would take for theirs
 	for _, c := range candidates {
 		path, err := exec.LookPath(c)
 		if err == nil {
@@ -62,7 +62,12 @@ func (e Engine) find(ctx context.Context, run fuzz.Runner) (python, error) {
 		if ctx.Err() != nil {
 			return python{}, ctx.Err()
 		}
-		problem = err
+		if problem == nil {
+			problem = err
+		}
+	}
+	if problem == nil {
+		problem = errors.New("there is no python3 in PATH")
 	}
 	return python{}, &cordon.Error{
 		Kind: cordon.InvalidArgument, Op: "look for Atheris", Err: problem,

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/cordonlabs/cordon/fuzz"
@@ -60,7 +61,7 @@ func TestEngine(t *testing.T) {
 			{Name: "clean", File: "fuzz/fuzz_targets/clean.rs", Line: 3},
 			{Name: "planted", File: "fuzz/fuzz_targets/planted.rs", Line: 5},
 		},
-		Planted: "planted", Function: "last_of_four", Crash: []byte("BUG a name that is too long"),
+		Planted: "planted", Function: "last_of_four", Crash: []byte("BUG" + strings.Repeat("a name that is too long", 20)),
 		Clean:  "clean",
 		Broken: "broken", Says: "of_nothing",
 	})

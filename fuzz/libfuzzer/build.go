@@ -13,7 +13,6 @@ import (
 	"github.com/cordonlabs/cordon/fuzz"
 	"github.com/cordonlabs/cordon/fuzz/internal/excerpt"
 	"github.com/cordonlabs/cordon/fuzz/internal/libfuzz"
-	"github.com/cordonlabs/cordon/fuzz/internal/scratch"
 )
 
 // lastSaid is how much of a compiler's output an error carries, in bytes.
@@ -25,7 +24,6 @@ type build struct {
 	harness fuzz.Harness
 	clang   clang
 	san     sanitizer
-	out     *scratch.Dir
 }
 
 // Build implements fuzz.Engine.
@@ -38,13 +36,7 @@ func (Engine) Build(ctx context.Context, p fuzz.Project, h fuzz.Harness) (fuzz.B
 	if err != nil {
 		return nil, err
 	}
-	out, err := scratch.Make(p.Dir, p.Out, "libfuzzer-")
-	if err != nil {
-		return nil, fmt.Errorf("building %q: %w", h.Name, err)
-	}
-	defer out.Close()
-	b := &build{Project: p, harness: h, clang: c, san: san, out: out}
-
+	b := &build{Project: p, harness: h, clang: c, san: san}
 	program := &libfuzz.Program{
 		Runner: p.Runner, Workspace: p.Dir, Out: p.Out, Engine: Engine{}.Name(), Harness: h.Name,
 		Env: libfuzz.SanitizerEnv(c.symbolizer), Readable: c.readable,

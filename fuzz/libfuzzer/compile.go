@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"github.com/cordonlabs/cordon/fuzz"
+	"github.com/cordonlabs/cordon/fuzz/internal/scratch"
 	"github.com/cordonlabs/cordon/fuzz/internal/source"
 )
 
@@ -39,9 +40,14 @@ func (b *build) byItself(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	objects, err := b.out.Sub("objects")
+	out, err := scratch.Make(b.Dir, b.Out, "compiled-")
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("building %q: %w", b.harness.Name, err)
+	}
+	defer out.Close()
+	objects, err := out.Sub("objects")
+	if err != nil {
+		return "", fmt.Errorf("building %q: %w", b.harness.Name, err)
 	}
 	harness := filepath.Join(objects, "harness.o")
 	if failure, err := b.compile(ctx, b.harness.File, harness, include); err != nil {
@@ -53,7 +59,7 @@ func (b *build) byItself(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	program := filepath.Join(b.out.Path(), "harness")
+	program := filepath.Join(out.Path(), "harness")
 	link := slices.Concat([]string{b.clang.cxx}, b.cFlags(), []string{"-fsanitize=fuzzer", "-o", program, harness})
 	if len(compiled) > 0 {
 		archive := filepath.Join(objects, "project.a")

@@ -1,6 +1,7 @@
 package libfuzzer
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/cordonlabs/cordon/fuzz"
@@ -26,7 +27,7 @@ func TestEngine(t *testing.T) {
 			{Name: "clean", File: "fuzz/clean.cc", Line: 6},
 			{Name: "planted", File: "fuzz/planted.c", Line: 3},
 		},
-		Planted: "planted", Function: "copy_name", Crash: []byte("BUG a name that is too long"),
+		Planted: "planted", Function: "copy_name", Crash: []byte("BUG" + strings.Repeat("a name that is too long", 20)),
 		Clean:  "clean",
 		Broken: "broken", Says: "record_of_nothing",
 	})

@@ -10,6 +10,7 @@ import (
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/fuzz"
 	"github.com/cordonlabs/cordon/fuzz/internal/fuzztest"
+	"github.com/cordonlabs/cordon/fuzz/internal/source"
 )
 
 // built builds the only harness of a project in testdata.
@@ -120,6 +121,26 @@ func TestScript(t *testing.T) {
 	}
 }
 
+// A script runs once for all harnesses of its project, as in OSS-Fuzz.
+func TestScriptRunsOnce(t *testing.T) {
+	needClang(t)
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "scripted"))); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(dir, "out")
+	if err := os.Mkdir(out, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := (Engine{}).Build(t.Context(), fuzz.Project{
+			Dir: dir, Out: out, Runner: fuzztest.NewRunner(t, dir), Log: t.Output(),
+		}, fuzz.Harness{Name: "greet-fuzz", File: "greet-fuzz.c"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestScriptFails(t *testing.T) {
 	needClang(t)
 	dir := t.TempDir()
@@ -129,7 +150,6 @@ func TestScriptFails(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	p := fuzz.Project{Dir: dir, Out: out, Runner: fuzztest.NewRunner(t, dir), Log: t.Output()}
 	for script, says := range map[string]string{
 		"echo no such luck with $LIB_FUZZING_ENGINE; exit 3":    "no such luck",
 		": $LIB_FUZZING_ENGINE; echo x >$OUT/notes; : >$OUT/it": "no program called harness",
@@ -138,6 +158,7 @@ func TestScriptFails(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "fuzz", "build.sh"), []byte(script), 0o644); err != nil {
 			t.Fatal(err)
 		}
+		p := fuzz.Project{Dir: dir, Out: filepath.Join(out, source.Plain(says)), Runner: fuzztest.NewRunner(t, dir), Log: t.Output()}
 		_, err := Engine{}.Build(t.Context(), p, fuzz.Harness{Name: "harness", File: "fuzz/harness.c"})
 		if cordon.KindOf(err) != cordon.InvalidArgument || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v; want %q", script, err, says)

@@ -3,24 +3,31 @@ package libfuzzer
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/cordonlabs/cordon/analyze"
 	"github.com/cordonlabs/cordon/fuzz"
+	"github.com/cordonlabs/cordon/fuzz/internal/scratch"
 	"github.com/cordonlabs/cordon/fuzz/internal/source"
 )
 
 // Scripts are where a project's build script may lie, the first one first.
 var Scripts = []string{
 	".clusterfuzzlite/build.sh", "fuzz/build.sh", "fuzzing/build.sh", "oss-fuzz/build.sh",
-	"fuzz/oss-fuzz.sh", "fuzz/ossfuzz.sh", "test/fuzz/build.sh", "tests/fuzz/build.sh", "build.sh",
+	"fuzz/oss-fuzz.sh", "fuzz/ossfuzz.sh", "fuzzing/oss-fuzz.sh", "fuzzing/ossfuzz.sh", "test/fuzz/build.sh", "tests/fuzz/build.sh", "build.sh",
 }
+
+// maxLinks is how many uses of SRC in a script are looked at.
+const maxLinks = 1000
 
 // libFuzzingEngine is the variable that a script cannot do without.
 const libFuzzingEngine = "LIB_FUZZING_ENGINE"
@@ -41,37 +48,27 @@ func (b *build) script(ctx context.Context) (string, error) {
 	return "", ctx.Err()
 }
 
-// byScript runs the script and returns the program that it has made of the harness.
+// done is a file beside OUT that says that the script came to its end.
+const done = "done"
+
+// byScript runs the script, unless that was done already for another harness, and
+// returns the program that it has made of this one.
 func (b *build) byScript(ctx context.Context, script string) (string, error) {
-	out, err := b.out.Sub("out")
+	d, err := scratch.Keep(b.Dir, b.Out, "script-"+source.Plain(b.san.name))
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("building %q: %w", b.harness.Name, err)
 	}
-	work, err := b.out.Sub("work")
-	if err != nil {
-		return "", err
+	defer d.Close()
+	out := filepath.Join(d.Path(), "out")
+	if !scratch.IsFile(b.Dir, filepath.Join(d.Path(), done)) {
+		if err := b.runScript(ctx, script, d); err != nil {
+			return "", err
+		}
+		if _, err := d.Write(done, nil, 0o644); err != nil {
+			return "", fmt.Errorf("building %q: %w", b.harness.Name, err)
+		}
 	}
-	bash, err := exec.LookPath("bash")
-	if err != nil {
-		return "", b.broken("there is no bash for "+script, err.Error(), "install the Debian package bash on the worker")
-	}
-	flags := strings.Join(b.cFlags(), " ")
-	failure, err := b.run(ctx, fuzz.Command{
-		Args: []string{bash, "-eu", "./" + script},
-		Env: []string{
-			"CC=" + b.clang.cc, "CXX=" + b.clang.cxx, "CFLAGS=" + flags, "CXXFLAGS=" + flags,
-			libFuzzingEngine + "=-fsanitize=fuzzer", "FUZZING_ENGINE=libfuzzer", "FUZZING_LANGUAGE=c++", "ARCHITECTURE=x86_64",
-			"SANITIZER=" + b.san.name, "SRC=" + b.Dir, "WORK=" + work, "OUT=" + out,
-		},
-		Building: true,
-	})
-	if err != nil {
-		return "", err
-	}
-	if failure != "" {
-		return "", b.broken(script+" failed", failure, "make the script work with the clang of the worker")
-	}
-	programs := b.programs()
+	programs := b.programs(out)
 	base := strings.TrimSuffix(path.Base(b.harness.File), path.Ext(b.harness.File))
 	for _, name := range []string{base, strings.ReplaceAll(base, "_", "-"), strings.ReplaceAll(base, "-", "_"), b.harness.Name} {
 		if slices.Contains(programs, name) {
@@ -87,14 +84,86 @@ func (b *build) byScript(ctx context.Context, script string) (string, error) {
 	return "", b.broken(script+" left no program called "+base+" in $OUT", fmt.Sprintf("there are %q", programs), "let the script name the program like the harness's file")
 }
 
+// runScript runs the script with the directories that it expects.
+func (b *build) runScript(ctx context.Context, script string, d *scratch.Dir) error {
+	dirs := map[string]string{}
+	for _, name := range []string{"out", "work", "src"} {
+		path, err := d.Sub(name)
+		if err != nil {
+			return fmt.Errorf("building %q: %w", b.harness.Name, err)
+		}
+		dirs[name] = path
+	}
+	if err := b.linkSources(script, d); err != nil {
+		return fmt.Errorf("building %q: %w", b.harness.Name, err)
+	}
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		return b.broken("there is no bash for "+script, err.Error(), "install the Debian package bash on the worker")
+	}
+	flags := strings.Join(b.cFlags(), " ")
+	failure, err := b.run(ctx, fuzz.Command{
+		Args: []string{bash, "-eu", "./" + script},
+		Env: []string{
+			"CC=" + b.clang.cc, "CXX=" + b.clang.cxx, "CFLAGS=" + flags, "CXXFLAGS=" + flags,
+			libFuzzingEngine + "=-fsanitize=fuzzer", "FUZZING_ENGINE=libfuzzer", "FUZZING_LANGUAGE=c++", "ARCHITECTURE=x86_64",
+			"SANITIZER=" + b.san.name, "SRC=" + dirs["src"], "WORK=" + dirs["work"], "OUT=" + dirs["out"],
+		},
+		Building: true,
+	})
+	if err != nil {
+		return err
+	}
+	if failure != "" {
+		return b.broken(script+" failed", failure, "make the script work with the clang of the worker")
+	}
+	return nil
+}
+
+// inSource matches the name behind SRC in a script.
+var inSource = regexp.MustCompile(`\$(?:SRC|\{SRC\})"?/([A-Za-z0-9_][A-Za-z0-9_.+-]*)`)
+
+// linkSources makes SRC. In OSS-Fuzz it is the directory above the project, of a name
+// that only its Dockerfile knows; in scripts of other people it is the project. So there is
+// a link in it for each name that the script uses: to what has that name in the project,
+// or else to the project.
+func (b *build) linkSources(script string, d *scratch.Dir) error {
+	root, err := os.OpenRoot(b.Dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	text, err := scratch.Read(b.Dir, filepath.Join(b.Dir, script), source.MaxFile)
+	if err != nil {
+		return err
+	}
+	linked := map[string]bool{}
+	for _, m := range inSource.FindAllSubmatch(text, maxLinks) {
+		name := string(m[1])
+		if linked[name] {
+			continue
+		}
+		linked[name] = true
+		to := b.Dir
+		if _, err := root.Lstat(name); err == nil {
+			to = filepath.Join(b.Dir, name)
+		}
+		// One of an attempt that was cut short leads to the same.
+		if err := d.Link(filepath.Join("src", name), to); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return nil
+}
+
 // programs lists what the script left in OUT that can be executed.
-func (b *build) programs() []string {
+func (b *build) programs(out string) []string {
 	root, err := os.OpenRoot(b.Dir)
 	if err != nil {
 		return nil
 	}
 	defer root.Close()
-	rel, err := filepath.Rel(b.Dir, filepath.Join(b.out.Path(), "out"))
+	rel, err := filepath.Rel(b.Dir, out)
 	if err != nil {
 		return nil
 	}

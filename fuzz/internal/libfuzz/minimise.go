@@ -16,6 +16,10 @@ import (
 // maxInput is the most that is read of an input, in bytes: libFuzzer itself makes none above a mebibyte.
 const maxInput = 16 << 20
 
+// short is the length of an input, in bytes, up to which bytes are removed one after the other at once:
+// libFuzzer itself takes seconds to see that it has come to an end.
+const short = 64
+
 // Minimise implements fuzz.Binary. libFuzzer does it first, which tries thousands of
 // inputs a second, but takes any crash for the same; its result counts only where it
 // is the same bug. Then bytes are removed one after the other.
@@ -67,8 +71,8 @@ func (p *Program) minimise(ctx context.Context, file string, budget time.Duratio
 		r, err := p.Reproduce(ctx, try, limit)
 		return err == nil && r.Crashed && p.bug(r) == p.bug(before), err
 	}
-	// Each attempt at an input that hangs takes all of its time: too few for chance.
-	if before.Kind != fuzz.FoundTimeout {
+	// An input that hangs takes all of its time in each attempt: too few for chance.
+	if len(data) > short && before.Kind != fuzz.FoundTimeout {
 		if b := p.byItself(ctx, d, in, budget); b != nil && len(b) < len(data) {
 			if ok, err := same(ctx, b); err != nil {
 				return nil, err

@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Dir is a new directory in a workspace.
+// Dir is a directory in a workspace.
 type Dir struct {
 	root *os.Root // the workspace
 	rel  string   // of the directory
@@ -29,6 +29,11 @@ type Dir struct {
 // with prefix and has plain characters only. Whoever the workspace's processes run
 // as may write to it.
 func Make(workspace, out, prefix string) (*Dir, error) {
+	return Keep(workspace, out, prefix+strings.ToLower(rand.Text()[:10]))
+}
+
+// Keep is Make for a directory of a certain name, which may be there already.
+func Keep(workspace, out, name string) (*Dir, error) {
 	rel, err := filepath.Rel(workspace, out)
 	if err != nil {
 		return nil, err
@@ -37,7 +42,7 @@ func Make(workspace, out, prefix string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Dir{root: root, rel: filepath.Join(rel, prefix+strings.ToLower(rand.Text()[:10]))}
+	d := &Dir{root: root, rel: filepath.Join(rel, name)}
 	d.path = filepath.Join(workspace, d.rel)
 	if err := d.mkdir(d.rel); err != nil {
 		root.Close()
@@ -63,7 +68,7 @@ func (d *Dir) Sub(name string) (string, error) {
 
 // Link makes a symbolic link in d to a file or directory of the workspace.
 func (d *Dir) Link(name, to string) error {
-	target, err := filepath.Rel(d.path, to)
+	target, err := filepath.Rel(filepath.Dir(filepath.Join(d.path, name)), to)
 	if err != nil {
 		return err
 	}
