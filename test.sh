@@ -47,7 +47,7 @@ snippets() (
 
 # The embedded Temporal server takes minutes to compile with the race detector:
 # the packages that need it are tested without.
-engine="./archive/... ./finding/... ./analyze/... ./fuzz/... ./metadata/... ./target/... ./workspace/... ./internal/durable ./internal/flight/... ./internal/flock/... ./internal/rmtree/... ./internal/mounts/... ./internal/doctor/... ./internal/config/... ./internal/diskusage ./internal/ptrace ./internal/storm"
+engine="./archive/... ./finding/... ./analyze/... ./fuzz/... ./metadata/... ./target/... ./workspace/... ./internal/durable ./internal/flight/... ./internal/flock/... ./internal/rmtree/... ./internal/mounts/... ./internal/doctor/... ./internal/config/... ./internal/diskusage ./internal/ptrace ./internal/storm ./sandbox/... ./crash ./corpus"
 run "Formatting" formatted
 run "Vet" go vet -p 2 ./...
 run "All tests" go test -p 2 -timeout 20m ./...

@@ -15,6 +15,7 @@ import (
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/archive"
+	"github.com/cordonlabs/cordon/sandbox"
 	"github.com/cordonlabs/cordon/workspace"
 	"github.com/cordonlabs/cordon/workspace/driver"
 )
@@ -85,6 +86,7 @@ type Worker struct {
 
 	WorkflowDirs []string      // CORDON_WORKFLOWS: colon-separated; absolute, in the order given
 	SweepEvery   time.Duration // CORDON_SWEEP_INTERVAL
+	MinIsolation sandbox.Tier  // CORDON_MIN_ISOLATION: the least that tools are run with
 }
 
 // S3 says how the object store is reached. What is empty is left to the usual
@@ -141,6 +143,7 @@ func FromEnv(getenv func(string) string) (Worker, error) {
 		CorpusRetention:         read(e, "CORDON_CORPUS_RETENTION", "0", cordon.ParseDuration),
 		ResultRetention:         read(e, "CORDON_RESULT_RETENTION", "0", cordon.ParseDuration),
 		SweepEvery:              read(e, "CORDON_SWEEP_INTERVAL", DefaultSweepEvery.String(), parseSweepEvery),
+		MinIsolation:            read(e, "CORDON_MIN_ISOLATION", string(sandbox.None), sandbox.ParseTier),
 	}
 	if (w.S3.AccessKey == "") != (w.S3.SecretKey == "") {
 		set, unset := "S3_ACCESS_KEY", "S3_SECRET_KEY"

@@ -15,6 +15,7 @@ import (
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/archive"
 	"github.com/cordonlabs/cordon/internal/config"
+	"github.com/cordonlabs/cordon/sandbox"
 	"github.com/cordonlabs/cordon/workspace/driver"
 )
 
@@ -31,6 +32,7 @@ func TestAnEmptyEnvironmentMeansTheContractsDefaults(t *testing.T) {
 	want := config.Worker{
 		CacheDir: "/cache", MaxSize: cordon.BytesOf(10 * cordon.GB), TTL: 7 * 24 * time.Hour, Grace: 10 * time.Minute,
 		MaxConcurrentActivities: 5, LogLevel: slog.LevelInfo, SweepEvery: 30 * time.Minute,
+		MinIsolation: sandbox.None,
 	}
 	if got := from(t, nil); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -47,7 +49,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"CACHE_GRACE": "90s", "CACHE_MIN_FREE": "1.5GB", "CACHE_WORKSPACE_MAX": "500MB", "CACHE_FETCH_LIMIT": "12.5MB/s", "CORDON_EXTRACT_LIMITS": "inodes=7",
 		"S3_ENDPOINT": "http://minio:9000", "S3_USE_SSL": "Yes", "S3_ACCESS_KEY": "a", "S3_SECRET_KEY": "s",
 		"S3_BUCKET": "b", "S3_REGION": "r", "S3_FUZZING_BUCKET": "f", "CORDON_CRASH_RETENTION": "90d", "CORDON_CORPUS_RETENTION": "365d", "CORDON_RESULT_RETENTION": "36h", "CORDON_STORE": "/store", "WORKER_VERTICAL": "rust",
-		"MAX_CONCURRENT_ACTIVITIES": "12", "LOG_LEVEL": "warning", "CORDON_WORKFLOWS": "/a::b", "CORDON_SWEEP_INTERVAL": "90s",
+		"MAX_CONCURRENT_ACTIVITIES": "12", "LOG_LEVEL": "warning", "CORDON_WORKFLOWS": "/a::b", "CORDON_SWEEP_INTERVAL": "90s", "CORDON_MIN_ISOLATION": "Rootless",
 	})
 	if got.MaxSize.Of(1000) != 200 {
 		t.Errorf("20%% of 1000 bytes is %d", got.MaxSize.Of(1000))
@@ -64,7 +66,8 @@ func TestEveryVariableIsRead(t *testing.T) {
 		CrashRetention: 90 * 24 * time.Hour, CorpusRetention: 365 * 24 * time.Hour, ResultRetention: 36 * time.Hour,
 		StoreDir: "/store", Vertical: "rust", TaskQueue: "rust-queue", MaxConcurrentActivities: 12,
 		LogLevel: slog.LevelWarn, WorkflowDirs: []string{"/a", filepath.Join(wd, "b")}, SweepEvery: 90 * time.Second,
-		FetchLimit: 12_500_000, ExtractLimits: archive.Limits{Inodes: 7},
+		MinIsolation: sandbox.Rootless,
+		FetchLimit:   12_500_000, ExtractLimits: archive.Limits{Inodes: 7},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %#v\nwant %#v", got, want)
@@ -111,6 +114,7 @@ func TestAValueThatCannotBeReadIsNamedWithItsForms(t *testing.T) {
 		"a level":                    {"LOG_LEVEL", "loud", "CRITICAL"},
 		"a retention":                {"CORDON_CORPUS_RETENTION", "a year", "7d"},
 		"a sweep that never is":      {"CORDON_SWEEP_INTERVAL", "0", "30m"},
+		"a tier of isolation":        {"CORDON_MIN_ISOLATION", "best", "full, rootless, landlock, none"},
 		"a vertical with a space":    {"WORKER_VERTICAL", "my vertical", "letters, digits"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -109,6 +109,7 @@ var checks = []check{
 	{"propagation", propagation},
 	{"stray mounts", strayMounts},
 	{"user namespaces", userNamespaces},
+	{"isolation", isolation},
 	{"object store", objectStore},
 	{"Temporal", temporal},
 	{"gosec", gosecProgram},

@@ -59,7 +59,7 @@ func TestTheNamesOfTheChecks(t *testing.T) {
 	want := []string{
 		"cache directory", "file system", "free space", "cache limit", "locks", "clock",
 		"copy-on-write", "driver overlay", "driver snapshot", "driver reflink", "driver copy",
-		"read-only trees", "mount rights", "propagation", "stray mounts", "user namespaces",
+		"read-only trees", "mount rights", "propagation", "stray mounts", "user namespaces", "isolation",
 		"object store", "Temporal", "gosec", "git",
 	}
 	var got []string
