@@ -5,7 +5,7 @@
 //
 // A project that knows how to build its harnesses says so by a script, as OSS-Fuzz and
 // ClusterFuzzLite have it: .clusterfuzzlite/build.sh, fuzz/build.sh and some more
-// places (Scripts), taken for one if it mentions LIB_FUZZING_ENGINE. It is run by bash in
+// places (cproject.Scripts), taken for one if it mentions LIB_FUZZING_ENGINE. It is run by bash in
 // the project's root, with CC, CXX, CFLAGS, CXXFLAGS, LIB_FUZZING_ENGINE, SANITIZER, SRC,
 // WORK and OUT set, and leaves a program in OUT that is called like the harness's file.
 //

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/fuzz"
+	"github.com/cordonlabs/cordon/fuzz/internal/cproject"
 	"github.com/cordonlabs/cordon/fuzz/internal/fuzztest"
 	"github.com/cordonlabs/cordon/fuzz/internal/source"
 )
@@ -172,7 +173,7 @@ func TestSanitizers(t *testing.T) {
 		"address,undefined": true, "undefined,address": true,
 		"address,memory": false, "Address": false, "address,": false, "none,none": false,
 	} {
-		if _, err := parseSanitizer(wish); (err == nil) != ok || err != nil && cordon.KindOf(err) != cordon.InvalidArgument {
+		if _, err := cproject.ParseSanitizer("libfuzzer", wish); (err == nil) != ok || err != nil && cordon.KindOf(err) != cordon.InvalidArgument {
 			t.Errorf("%q: %v", wish, err)
 		}
 	}

@@ -1,4 +1,4 @@
-package libfuzzer
+package cproject
 
 import (
 	"bytes"
@@ -33,7 +33,7 @@ const maxLinks = 1000
 const libFuzzingEngine = "LIB_FUZZING_ENGINE"
 
 // script returns the project's build script, relative to it, or "".
-func (b *build) script(ctx context.Context) (string, error) {
+func (b *Build) script(ctx context.Context) (string, error) {
 	tree, err := analyze.OpenTree(b.Dir)
 	if err != nil {
 		return "", err
@@ -53,10 +53,10 @@ const done = "done"
 
 // byScript runs the script, unless that was done already for another harness, and
 // returns the program that it has made of this one.
-func (b *build) byScript(ctx context.Context, script string) (string, error) {
-	d, err := scratch.Keep(b.Dir, b.Out, "script-"+source.Plain(b.san.name))
+func (b *Build) byScript(ctx context.Context, script string) (string, error) {
+	d, err := scratch.Keep(b.Dir, b.Out, "script-"+source.Plain(b.Engine+"-"+b.Sanitizer))
 	if err != nil {
-		return "", fmt.Errorf("building %q: %w", b.harness.Name, err)
+		return "", fmt.Errorf("building %q: %w", b.Harness.Name, err)
 	}
 	defer d.Close()
 	out := filepath.Join(d.Path(), "out")
@@ -65,19 +65,19 @@ func (b *build) byScript(ctx context.Context, script string) (string, error) {
 			return "", err
 		}
 		if _, err := d.Write(done, nil, 0o644); err != nil {
-			return "", fmt.Errorf("building %q: %w", b.harness.Name, err)
+			return "", fmt.Errorf("building %q: %w", b.Harness.Name, err)
 		}
 	}
 	programs := b.programs(out)
-	base := strings.TrimSuffix(path.Base(b.harness.File), path.Ext(b.harness.File))
-	for _, name := range []string{base, strings.ReplaceAll(base, "_", "-"), strings.ReplaceAll(base, "-", "_"), b.harness.Name} {
+	base := strings.TrimSuffix(path.Base(b.Harness.File), path.Ext(b.Harness.File))
+	for _, name := range []string{base, strings.ReplaceAll(base, "_", "-"), strings.ReplaceAll(base, "-", "_"), b.Harness.Name} {
 		if slices.Contains(programs, name) {
 			return filepath.Join(out, name), nil
 		}
 	}
 	// Whatever it is called, it is the only one.
 	if len(programs) == 1 {
-		if hs, err := (Engine{}).Discover(ctx, b.Dir); err == nil && len(hs) == 1 {
+		if hs, err := Discover(ctx, b.Dir); err == nil && len(hs) == 1 {
 			return filepath.Join(out, programs[0]), nil
 		}
 	}
@@ -85,29 +85,29 @@ func (b *build) byScript(ctx context.Context, script string) (string, error) {
 }
 
 // runScript runs the script with the directories that it expects.
-func (b *build) runScript(ctx context.Context, script string, d *scratch.Dir) error {
+func (b *Build) runScript(ctx context.Context, script string, d *scratch.Dir) error {
 	dirs := map[string]string{}
 	for _, name := range []string{"out", "work", "src"} {
 		path, err := d.Sub(name)
 		if err != nil {
-			return fmt.Errorf("building %q: %w", b.harness.Name, err)
+			return fmt.Errorf("building %q: %w", b.Harness.Name, err)
 		}
 		dirs[name] = path
 	}
 	if err := b.linkSources(script, d); err != nil {
-		return fmt.Errorf("building %q: %w", b.harness.Name, err)
+		return fmt.Errorf("building %q: %w", b.Harness.Name, err)
 	}
 	bash, err := exec.LookPath("bash")
 	if err != nil {
 		return b.broken("there is no bash for "+script, err.Error(), "install the Debian package bash on the worker")
 	}
-	flags := strings.Join(b.cFlags(), " ")
+	flags := strings.Join(b.Flags, " ")
 	failure, err := b.run(ctx, fuzz.Command{
 		Args: []string{bash, "-eu", "./" + script},
 		Env: []string{
-			"CC=" + b.clang.cc, "CXX=" + b.clang.cxx, "CFLAGS=" + flags, "CXXFLAGS=" + flags,
-			libFuzzingEngine + "=-fsanitize=fuzzer", "FUZZING_ENGINE=libfuzzer", "FUZZING_LANGUAGE=c++", "ARCHITECTURE=x86_64",
-			"SANITIZER=" + b.san.name, "SRC=" + dirs["src"], "WORK=" + dirs["work"], "OUT=" + dirs["out"],
+			"CC=" + b.CC, "CXX=" + b.CXX, "CFLAGS=" + flags, "CXXFLAGS=" + flags,
+			libFuzzingEngine + "=" + strings.Join(b.Link, " "), "FUZZING_ENGINE=" + b.Engine, "FUZZING_LANGUAGE=c++", "ARCHITECTURE=x86_64",
+			"SANITIZER=" + b.Sanitizer, "SRC=" + dirs["src"], "WORK=" + dirs["work"], "OUT=" + dirs["out"],
 		},
 		Building: true,
 	})
@@ -115,7 +115,7 @@ func (b *build) runScript(ctx context.Context, script string, d *scratch.Dir) er
 		return err
 	}
 	if failure != "" {
-		return b.broken(script+" failed", failure, "make the script work with the clang of the worker")
+		return b.broken(script+" failed", failure, "make the script work with the "+filepath.Base(b.CC)+" of the worker")
 	}
 	return nil
 }
@@ -127,7 +127,7 @@ var inSource = regexp.MustCompile(`\$(?:SRC|\{SRC\})"?/([A-Za-z0-9_][A-Za-z0-9_.
 // that only its Dockerfile knows; in scripts of other people it is the project. So there is
 // a link in it for each name that the script uses: to what has that name in the project,
 // or else to the project.
-func (b *build) linkSources(script string, d *scratch.Dir) error {
+func (b *Build) linkSources(script string, d *scratch.Dir) error {
 	root, err := os.OpenRoot(b.Dir)
 	if err != nil {
 		return err
@@ -157,7 +157,7 @@ func (b *build) linkSources(script string, d *scratch.Dir) error {
 }
 
 // programs lists what the script left in OUT that can be executed.
-func (b *build) programs(out string) []string {
+func (b *Build) programs(out string) []string {
 	root, err := os.OpenRoot(b.Dir)
 	if err != nil {
 		return nil

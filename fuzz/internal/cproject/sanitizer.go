@@ -1,4 +1,4 @@
-package libfuzzer
+package cproject
 
 import (
 	"fmt"
@@ -18,18 +18,19 @@ var sanitizers = map[string][]string{
 	"none":      nil,
 }
 
-// sanitizer is one of them, or address and undefined together.
-type sanitizer struct {
-	name  string // as the variable SANITIZER of build scripts has it
-	flags []string
+// Sanitizer is one of them, or address and undefined together.
+type Sanitizer struct {
+	Name  string // as the variable SANITIZER of build scripts has it
+	Flags []string
 }
 
-// parseSanitizer reads the wish for a sanitizer: "" is address. Several are separated by commas.
-func parseSanitizer(wish string) (sanitizer, error) {
+// ParseSanitizer reads the wish for a sanitizer: "" is address. Several are separated
+// by commas. engine is named in the error.
+func ParseSanitizer(engine, wish string) (Sanitizer, error) {
 	if wish == "" {
 		wish = "address"
 	}
-	var s sanitizer
+	var s Sanitizer
 	parts := strings.Split(wish, ",")
 	for _, part := range parts {
 		flags, ok := sanitizers[part]
@@ -37,12 +38,12 @@ func parseSanitizer(wish string) (sanitizer, error) {
 		if !ok || len(parts) > 1 && part != "address" && part != "undefined" {
 			return s, &cordon.Error{
 				Kind: cordon.InvalidArgument, Op: "choose the sanitizer", Name: fmt.Sprintf("%q", wish),
-				Err: fmt.Errorf("libfuzzer has no such sanitizer"),
+				Err: fmt.Errorf("%s has no such sanitizer", engine),
 				Fix: "give address, undefined, memory, thread, leak or none, or address,undefined",
 			}
 		}
-		s.flags = append(s.flags, flags...)
+		s.Flags = append(s.Flags, flags...)
 	}
-	s.name = parts[0]
+	s.Name = parts[0]
 	return s, nil
 }

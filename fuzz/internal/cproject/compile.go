@@ -1,4 +1,4 @@
-package libfuzzer
+package cproject
 
 import (
 	"context"
@@ -35,35 +35,35 @@ const addScript = "add fuzz/build.sh, which builds the harness with $CC, $CXX, $
 
 // byItself compiles the harness with the project's other sources and returns the
 // program.
-func (b *build) byItself(ctx context.Context) (string, error) {
+func (b *Build) byItself(ctx context.Context) (string, error) {
 	sources, include, err := b.sources(ctx)
 	if err != nil {
 		return "", err
 	}
 	out, err := scratch.Make(b.Dir, b.Out, "compiled-")
 	if err != nil {
-		return "", fmt.Errorf("building %q: %w", b.harness.Name, err)
+		return "", fmt.Errorf("building %q: %w", b.Harness.Name, err)
 	}
 	defer out.Close()
 	objects, err := out.Sub("objects")
 	if err != nil {
-		return "", fmt.Errorf("building %q: %w", b.harness.Name, err)
+		return "", fmt.Errorf("building %q: %w", b.Harness.Name, err)
 	}
 	harness := filepath.Join(objects, "harness.o")
-	if failure, err := b.compile(ctx, b.harness.File, harness, include); err != nil {
+	if failure, err := b.compile(ctx, b.Harness.File, harness, include); err != nil {
 		return "", err
 	} else if failure != "" {
-		return "", b.broken(b.harness.File+" does not compile", failure, addScript)
+		return "", b.broken(b.Harness.File+" does not compile", failure, addScript)
 	}
 	compiled, failures, err := b.compileAll(ctx, sources, objects, include)
 	if err != nil {
 		return "", err
 	}
 	program := filepath.Join(out.Path(), "harness")
-	link := slices.Concat([]string{b.clang.cxx}, b.cFlags(), []string{"-fsanitize=fuzzer", "-o", program, harness})
+	link := slices.Concat([]string{b.CXX}, b.Flags, b.Link, []string{"-o", program, harness})
 	if len(compiled) > 0 {
 		archive := filepath.Join(objects, "project.a")
-		failure, err := b.run(ctx, fuzz.Command{Args: slices.Concat([]string{b.clang.ar, "rcs", archive}, compiled)})
+		failure, err := b.run(ctx, fuzz.Command{Args: slices.Concat([]string{b.AR, "rcs", archive}, compiled)})
 		if err != nil {
 			return "", err
 		}
@@ -86,21 +86,21 @@ func (b *build) byItself(ctx context.Context) (string, error) {
 }
 
 // sources lists the files to compile beside the harness, and the directories of headers as flags.
-func (b *build) sources(ctx context.Context) (files, include []string, err error) {
-	home := path.Dir(b.harness.File)
+func (b *Build) sources(ctx context.Context) (files, include []string, err error) {
+	home := path.Dir(b.Harness.File)
 	dirs := map[string]bool{}
-	all := slices.Concat(cExtensions, cxxExtensions, headers)
+	all := slices.Concat(CExtensions, CXXExtensions, headers)
 	err = source.Each(ctx, b.Dir, all, func(f source.File) {
 		dir := path.Dir(f.Path)
 		if slices.Contains(headers, path.Ext(f.Path)) {
 			dirs[dir] = true
 			return
 		}
-		if f.Path == b.harness.File || dir != home && slices.ContainsFunc(strings.Split(dir, "/"), func(d string) bool { return slices.Contains(beside, d) }) {
+		if f.Path == b.Harness.File || dir != home && slices.ContainsFunc(strings.Split(dir, "/"), func(d string) bool { return slices.Contains(beside, d) }) {
 			return
 		}
 		text := source.Bare(f.Text)
-		if source.Defines(text, entry) < 0 && source.Defines(text, "main") < 0 {
+		if source.Defines(text, Entry) < 0 && source.Defines(text, "main") < 0 {
 			files = append(files, f.Path)
 		}
 	})
@@ -130,18 +130,18 @@ func (b *build) sources(ctx context.Context) (files, include []string, err error
 }
 
 // compile compiles one file of the project.
-func (b *build) compile(ctx context.Context, file, object string, include []string) (failure string, err error) {
-	args := []string{b.clang.cc}
+func (b *Build) compile(ctx context.Context, file, object string, include []string) (failure string, err error) {
+	args := []string{b.CC}
 	if isCXX(file) {
-		args = []string{b.clang.cxx, "-std=gnu++17"} // the default of the versions to come
+		args = []string{b.CXX, "-std=gnu++17"} // the default of the versions to come
 	}
-	args = slices.Concat(args, b.cFlags(), include, []string{"-w", "-o", object, "-c", "--", file})
+	args = slices.Concat(args, b.Flags, include, []string{"-w", "-o", object, "-c", "--", file})
 	return b.run(ctx, fuzz.Command{Args: args})
 }
 
 // compileAll compiles the files, several at once, and returns the objects and what
 // was said of those that failed.
-func (b *build) compileAll(ctx context.Context, files []string, objects string, include []string) (compiled, failures []string, err error) {
+func (b *Build) compileAll(ctx context.Context, files []string, objects string, include []string) (compiled, failures []string, err error) {
 	quiet := *b // several compilers would write to one log at once
 	quiet.Log = io.Discard
 	failure := make([]string, len(files))
