@@ -135,7 +135,10 @@ func (b *Build) compile(ctx context.Context, file, object string, include []stri
 	if isCXX(file) {
 		args = []string{b.CXX, "-std=gnu++17"} // the default of the versions to come
 	}
-	args = slices.Concat(args, b.Flags, include, []string{"-w", "-o", object, "-c", "--", file})
+	if strings.HasPrefix(file, "-") || strings.HasPrefix(file, "@") { // no flag, nor a file of flags
+		file = "./" + file
+	}
+	args = slices.Concat(args, b.Flags, include, []string{"-w", "-o", object, "-c", file})
 	return b.run(ctx, fuzz.Command{Args: args})
 }
 

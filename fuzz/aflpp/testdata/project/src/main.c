@@ -1,0 +1,2 @@
+/* The program itself, which is no harness. */
+int main(void) { return 0; }
