@@ -38,12 +38,23 @@ type Cache interface {
 	// returns ends with ctx, or by a TargetTooLarge *cordon.Error as its cause when the
 	// workspace is over its limit.
 	Watch(ctx context.Context, path string) (watched context.Context, done context.CancelFunc)
+	// Find returns the entry that stands at path.
+	Find(path string) (workspace.Entry, error)
+	// Scratch makes an empty directory for what, which counts against the cache's
+	// limits until it is released.
+	Scratch(ctx context.Context, what string, bytes, inodes int64) (*workspace.Scratch, error)
 }
 
 // Options say what the activities work on.
 type Options struct {
 	Cache   Cache
 	Results target.Results
+
+	// Blobs takes the files that tools leave and workflows keep; nil: none are kept.
+	Blobs target.Blobs
+
+	// Sandbox runs the tools that metadata names; nil: none are run.
+	Sandbox Sandbox
 
 	// Catalog says what the calling workflow's metadata asks for; nil: nothing.
 	Catalog *metadata.Catalog
@@ -61,6 +72,8 @@ type Options struct {
 type Activities struct {
 	cache   Cache
 	results target.Results
+	blobs   target.Blobs
+	sandbox Sandbox
 	catalog *metadata.Catalog
 	runs    *runs
 	version string
@@ -76,6 +89,8 @@ func New(opts Options) *Activities {
 	return &Activities{
 		cache:   opts.Cache,
 		results: opts.Results,
+		blobs:   opts.Blobs,
+		sandbox: opts.Sandbox,
 		catalog: opts.Catalog,
 		runs:    &runs{client: opts.Client, log: log, stopping: stopping},
 		version: opts.Version,
@@ -97,12 +112,14 @@ func (a *Activities) RegisterStorage(r worker.ActivityRegistry) {
 	register(r, UploadResultsName, a.UploadResults)
 }
 
-// RegisterTools registers the tools of the built-in workflows.
+// RegisterTools registers the tools of the built-in workflows, and the one that runs
+// what metadata names.
 func (a *Activities) RegisterTools(r worker.ActivityRegistry) {
 	register(r, InventoryFilesName, a.InventoryFiles)
 	register(r, ScanSecretsName, a.ScanSecrets)
 	register(r, ScanCodeName, a.ScanCode)
 	register(r, ScanGoName, a.ScanGo)
+	register(r, RunToolName, a.RunTool)
 	register(r, ReportFindingsName, a.ReportFindings)
 }
 

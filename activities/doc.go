@@ -29,6 +29,8 @@ const (
 	ScanCodeName = "scan_code"
 	// ScanGoName runs gosec on the Go modules of a workspace.
 	ScanGoName = "scan_go"
+	// RunToolName runs the program that the calling workflow's metadata names.
+	RunToolName = "run_tool"
 	// ReportFindingsName joins what the tools found into a workflow's result and
 	// stores it.
 	ReportFindingsName = "report_findings"

@@ -26,6 +26,7 @@ import (
 	"github.com/cordonlabs/cordon/activities"
 	"github.com/cordonlabs/cordon/internal/mounts/mountstest"
 	"github.com/cordonlabs/cordon/metadata"
+	"github.com/cordonlabs/cordon/sandbox"
 	"github.com/cordonlabs/cordon/target"
 	"github.com/cordonlabs/cordon/target/dir"
 	"github.com/cordonlabs/cordon/workspace"
@@ -96,7 +97,11 @@ func open(t *testing.T, o options) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opts := activities.Options{Cache: h.cache, Results: h.store, Catalog: catalog, Client: h.client, Logger: log, Version: o.version}
+	confined, err := sandbox.New(sandbox.Options{Logger: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts := activities.Options{Cache: h.cache, Results: h.store, Blobs: h.store, Sandbox: confined, Catalog: catalog, Client: h.client, Logger: log, Version: o.version}
 	if o.cache != nil {
 		opts.Cache = o.cache(h.cache)
 	}

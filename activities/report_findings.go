@@ -58,7 +58,7 @@ func (a *Activities) report(ctx context.Context, req ReportRequest) (Result, err
 		return Result{}, err
 	}
 	now := time.Now()
-	joined, err := a.join(ctx, req.Parts)
+	joined, run, err := a.join(ctx, req.Parts)
 	if err != nil {
 		return Result{}, err
 	}
@@ -82,9 +82,11 @@ func (a *Activities) report(ctx context.Context, req ReportRequest) (Result, err
 			notes = append(notes, fmt.Sprintf("%s failed, and what it would have found is missing: %s", s.Name, s.Error))
 		}
 	}
+	result.Tool = run
 	result.Summary = a.summary(joined, kept, len(suppressed), now.Sub(req.Started), slices.Concat(req.Notes, notes))
 	for _, part := range req.Parts {
 		result.Summary.Inventory = cmp.Or(result.Summary.Inventory, part.Inventory)
+		result.Summary.Sandbox = cmp.Or(result.Summary.Sandbox, part.Sandbox)
 	}
 	if ws, ok := a.handed.of(req.Path, info.WorkflowExecution); ok {
 		result.Summary.Workspace = &ws
@@ -125,15 +127,16 @@ func (a *Activities) store(ctx context.Context, result Result) (Result, error) {
 }
 
 // join puts the parts together. Analysers look at the same files, so their
-// counts of files are not added: the largest says how many there are.
-func (a *Activities) join(ctx context.Context, parts []Part) (analyze.Result, error) {
-	var all analyze.Result
+// counts of files are not added: the largest says how many there are. A workflow
+// runs one program at most.
+func (a *Activities) join(ctx context.Context, parts []Part) (all analyze.Result, run *ToolRun, err error) {
 	all.FilesSkipped = make(map[string]int)
 	for _, part := range parts {
 		r, err := a.load(ctx, part)
 		if err != nil {
-			return all, err
+			return all, nil, err
 		}
+		run = cmp.Or(run, r.Run)
 		all.Findings = append(all.Findings, r.Findings...)
 		all.Truncated += r.Truncated
 		all.Suppressed += r.Suppressed
@@ -145,7 +148,7 @@ func (a *Activities) join(ctx context.Context, parts []Part) (analyze.Result, er
 		all.Notes = append(all.Notes, r.Notes...)
 	}
 	finding.Sort(all.Findings)
-	return all, nil
+	return all, run, nil
 }
 
 func (a *Activities) summary(joined analyze.Result, kept []finding.Finding, ignored int, took time.Duration, notes []string) Summary {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cordonlabs/cordon/analyze/inventory"
 	"github.com/cordonlabs/cordon/finding"
+	"github.com/cordonlabs/cordon/sandbox"
 	"github.com/cordonlabs/cordon/workspace"
 )
 
@@ -18,6 +19,9 @@ type Result struct {
 	Steps      []Step            `json:"steps"`
 	Findings   []finding.Finding `json:"findings"`
 	Summary    Summary           `json:"summary"`
+
+	// Tool is how the program of a workflow without code ran, and what it left.
+	Tool *ToolRun `json:"tool,omitempty"`
 
 	// SARIF is the SARIF 2.1.0 log. In the object that a workflow returns it is
 	// missing where it would not fit through the history; SARIFURL has it always.
@@ -45,6 +49,9 @@ type Summary struct {
 	// hit. It is missing where another worker process has made the report.
 	Workspace *workspace.Workspace `json:"workspace,omitempty"`
 
+	// Sandbox is how the workflow's processes were confined, where it has any.
+	Sandbox *sandbox.Report `json:"sandbox,omitempty"`
+
 	// Inventory is what the workspace consists of, where a tool listed it.
 	Inventory *inventory.Inventory `json:"inventory,omitempty"`
 }
@@ -69,8 +76,8 @@ const (
 // come and the payload's own frame need room.
 const maxReturned = 448 << 10
 
-// fit returns r within limit bytes of JSON: without its SARIF log and with the
-// first notes alone if need be, then with as many findings as there is room for,
+// fit returns r within limit bytes of JSON: without its SARIF log and its tool's data,
+// and with the first notes and kept files alone if need be, then with as many findings as there is room for,
 // the worst first.
 func fit(r Result, limit int) (Result, error) {
 	size, err := jsonSize(r)
@@ -79,6 +86,11 @@ func fit(r Result, limit int) (Result, error) {
 	}
 	r.SARIF = nil
 	r.Summary.Notes = fitNotes(r.Summary.Notes)
+	if r.Tool != nil {
+		tool := *r.Tool
+		tool.Data, tool.Kept = nil, tool.Kept[:min(len(tool.Kept), maxListed)]
+		r.Tool = &tool
+	}
 	if size, err = jsonSize(r); err != nil || size <= limit {
 		return r, err
 	}
@@ -101,6 +113,9 @@ func fit(r Result, limit int) (Result, error) {
 	}
 	return r, nil
 }
+
+// maxListed is how many kept files a result lists that is large.
+const maxListed = 100
 
 // maxNotes bounds the notes, in bytes of JSON, of a result that is large. Each
 // repository and module of a project may have its own, with its path in it.

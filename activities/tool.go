@@ -56,7 +56,7 @@ func (a *Activities) runTool(ctx context.Context, name, unit, path string, by wo
 	if err != nil {
 		return Part{}, err
 	}
-	return a.newPart(ctx, name, result)
+	return a.newPart(ctx, name, partContent{Result: *result})
 }
 
 // request decodes the one object that a tool takes as its argument. Unknown keys
