@@ -13,9 +13,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxParameters is how many parameters a workflow with run may have: so many
+// MaxToolParameters is how many parameters a workflow with run may have: so many
 // arguments the workflow that runs it takes.
-const maxParameters = 64
+const MaxToolParameters = 64
 
 var variableForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
@@ -45,8 +45,8 @@ func (d *document) tool(w *Workflow, root *yaml.Node) {
 			more.read(w, t, f)
 		}
 	}
-	if n := len(w.Parameters); n > maxParameters {
-		d.fail(run.key, "gather them in fewer", "a workflow with run has at most %d parameters, not %d", maxParameters, n)
+	if n := len(w.Parameters); n > MaxToolParameters {
+		d.fail(run.key, "gather them in fewer", "a workflow with run has at most %d parameters, not %d", MaxToolParameters, n)
 	}
 	if w.Network == NetworkBuild {
 		d.warn(fields["network"].val, "network: build has no effect on run, which builds nothing: the tool has no network; true gives it one")

@@ -21,6 +21,7 @@ import (
 	"github.com/cordonlabs/cordon/internal/config"
 	"github.com/cordonlabs/cordon/internal/liveness"
 	"github.com/cordonlabs/cordon/metadata"
+	"github.com/cordonlabs/cordon/sandbox"
 	"github.com/cordonlabs/cordon/workflows"
 	"github.com/cordonlabs/cordon/workspace"
 )
@@ -51,6 +52,7 @@ type Worker struct {
 	store      Store
 	cache      *workspace.Cache
 	catalog    *metadata.Catalog
+	sandbox    *sandbox.Sandbox
 	queues     []Queue
 	activities *activities.Activities
 
@@ -125,10 +127,32 @@ func New(opts Options) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := w.chooseDriver(); err != nil {
+	if err := cmp.Or(w.chooseDriver(), w.openSandbox()); err != nil {
 		return nil, errors.Join(err, w.cache.Close())
 	}
 	return w, nil
+}
+
+// openSandbox finds out how well tools can be confined here, so that the log says it
+// before the first one runs, and that a worker which cannot keep CORDON_MIN_ISOLATION
+// stops.
+func (w *Worker) openSandbox() (err error) {
+	if w.sandbox, err = sandbox.New(sandbox.Options{MinTier: w.opts.Config.MinIsolation, Logger: w.log}); err != nil {
+		return err
+	}
+	report := w.sandbox.Report()
+	w.log.Info("isolation of tools", "tier", report.Tier, "enforced", report.Enforced, "missing", report.Missing)
+	return nil
+}
+
+// toolsOf returns the workflows of a vertical that are a tool.
+func (w *Worker) toolsOf(vertical string) (out []metadata.Workflow) {
+	for _, known := range w.catalog.List() {
+		if known.Tool != nil && known.VerticalOr(w.opts.Config.Vertical) == vertical {
+			out = append(out, known)
+		}
+	}
+	return out
 }
 
 // temporal returns the worker's own client.
@@ -195,7 +219,7 @@ func (w *Worker) Start(ctx context.Context) error {
 	w.client = c
 	w.asked.Store(&c)
 	w.activities = activities.New(activities.Options{
-		Cache: w.cache, Results: w.store, Catalog: w.catalog, Client: c, Version: w.opts.Version, Logger: w.log,
+		Cache: w.cache, Results: w.store, Blobs: w.store, Sandbox: w.sandbox, Catalog: w.catalog, Client: c, Version: w.opts.Version, Logger: w.log,
 	})
 	for _, q := range w.queues {
 		if err := w.poll(q); err != nil {
@@ -218,12 +242,12 @@ func (w *Worker) poll(q Queue) error {
 		DisableRegistrationAliasing:        true,
 		OnFatalError:                       w.fail,
 	})
-	names := workflows.Register(sdk, q.Vertical)
+	names := workflows.Register(sdk, q.Vertical, w.toolsOf(q.Vertical))
 	w.activities.RegisterStorage(sdk)
 	w.activities.RegisterTools(sdk)
 	if len(names) == 0 {
-		w.log.Warn("there is no built-in workflow for this vertical: the worker runs activities alone",
-			"vertical", q.Vertical, "queue", q.Name, "verticals", workflows.Verticals())
+		w.log.Warn("there is no workflow for this vertical, built-in or with run in its metadata: the worker runs activities alone",
+			"vertical", q.Vertical, "queue", q.Name, "verticals", workflows.Verticals(w.catalog.List()...))
 	}
 	if err := sdk.Start(); err != nil {
 		return err

@@ -1,5 +1,5 @@
-// Package workflows knows the built-in workflows: their code, and the
-// metadata.yaml that lies beside it.
+// Package workflows knows the built-in workflows, their code and the metadata.yaml
+// that lies beside it, and runs those that need no code.
 package workflows
 
 import (
@@ -12,6 +12,7 @@ import (
 	"github.com/cordonlabs/cordon/metadata"
 	secretdetection "github.com/cordonlabs/cordon/workflows/secret_detection"
 	securityassessment "github.com/cordonlabs/cordon/workflows/security_assessment"
+	"github.com/cordonlabs/cordon/workflows/tool"
 )
 
 // builtin is one workflow: the folder that it lives in, its metadata.yaml, and
@@ -44,24 +45,45 @@ var parsed = func() []metadata.Workflow {
 // Builtin returns the metadata of the built-in workflows, for a catalog.
 func Builtin() []metadata.Workflow { return slices.Clone(parsed) }
 
-// Verticals returns the verticals that have built-in workflows, sorted.
-func Verticals() []string {
+// Verticals returns the verticals that have workflows which this program can run:
+// built-in ones, and those of known that are a tool. They are sorted.
+func Verticals(known ...metadata.Workflow) []string {
 	var out []string
-	for _, w := range parsed {
-		out = append(out, w.Vertical)
+	for _, w := range slices.Concat(parsed, known) {
+		if w.Vertical != "" && Runnable(w) {
+			out = append(out, w.Vertical)
+		}
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
 }
 
-// Register registers the built-in workflows of a vertical under their class
-// names (CONTRACT §3) and returns those names.
-func Register(r worker.WorkflowRegistry, vertical string) []string {
+// Runnable reports whether this program has all that the workflow needs: its code
+// is built in, or it needs none.
+func Runnable(w metadata.Workflow) bool {
+	return w.Tool != nil || slices.ContainsFunc(parsed, func(b metadata.Workflow) bool { return b.Class == w.Class })
+}
+
+// Register registers workflows under their class names (CONTRACT §3) and returns
+// those names: the built-in ones of the vertical, and those of known that are a tool
+// and that its caller wants on this queue. A tool takes the place of a built-in
+// workflow of its class.
+func Register(r worker.WorkflowRegistry, vertical string, known []metadata.Workflow) []string {
 	var names []string
+	register := func(class string, code any) {
+		if !slices.Contains(names, class) {
+			r.RegisterWorkflowWithOptions(code, workflow.RegisterOptions{Name: class})
+			names = append(names, class)
+		}
+	}
+	for _, w := range known {
+		if w.Tool != nil {
+			register(w.Class, tool.Workflow)
+		}
+	}
 	for i, b := range builtins {
 		if w := parsed[i]; w.Vertical == vertical {
-			r.RegisterWorkflowWithOptions(b.code, workflow.RegisterOptions{Name: w.Class})
-			names = append(names, w.Class)
+			register(w.Class, b.code)
 		}
 	}
 	return names

@@ -66,6 +66,10 @@ state is kept under --data and is there again the next time.`,
 func (a *app) dev(ctx context.Context, cfg config.Worker, opts dev.Options, asJSON bool) error {
 	log := a.logger(cfg.LogLevel, true)
 	opts.Logger = log
+	catalog, err := a.catalog(cfg)
+	if err != nil {
+		return err
+	}
 	server, err := dev.Start(ctx, opts)
 	if err != nil {
 		return err
@@ -75,7 +79,7 @@ func (a *app) dev(ctx context.Context, cfg config.Worker, opts dev.Options, asJS
 	w, err := worker.New(worker.Options{
 		Config:    cfg,
 		Temporal:  client.Options{HostPort: server.Address(), Namespace: config.DefaultNamespace},
-		Verticals: workflows.Verticals(),
+		Verticals: workflows.Verticals(catalog.List()...),
 		Version:   a.version.Version,
 		Logger:    log,
 	})

@@ -47,10 +47,10 @@ func (a *app) startEngine(ctx context.Context, j *job) (*engine, error) {
 	}
 	e.queue = e.vertical + "-queue"
 	if !named {
-		if !builtin(j.workflow) {
+		if !workflows.Runnable(j.workflow) {
 			return nil, &cordon.Error{Kind: cordon.InvalidArgument, Op: "run", Name: j.workflow.Name,
 				Err: errors.New("its code is not in this program, which has its metadata alone"),
-				Fix: "name the Temporal whose workers have it, with --address or TEMPORAL_ADDRESS"}
+				Fix: "name the Temporal whose workers have it, with --address or TEMPORAL_ADDRESS; a workflow with run in its metadata needs no code"}
 		}
 		opts, err = a.embed(ctx, j, e)
 	}
@@ -63,10 +63,6 @@ func (a *app) startEngine(ctx context.Context, j *job) (*engine, error) {
 	}
 	e.stops = append(e.stops, e.client.Close)
 	return e, nil
-}
-
-func builtin(w metadata.Workflow) bool {
-	return slices.ContainsFunc(workflows.Builtin(), func(b metadata.Workflow) bool { return b.Class == w.Class })
 }
 
 // embed starts a server that lives as long as this process, and a worker. Its

@@ -6,6 +6,7 @@
 package flow
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -22,6 +23,7 @@ import (
 type Tool struct {
 	Name    string                // the activity's
 	Request func(path string) any // its argument, once the workspace's path is known
+	Timeout time.Duration         // of an attempt; 0: an hour
 }
 
 // Definition is what makes one workflow differ from another.
@@ -94,7 +96,7 @@ func (r *run) analyse(def Definition, started time.Time) (activities.Result, err
 	var failures []error
 	for _, tool := range def.Tools {
 		var part activities.Part
-		err := r.step(r.ctx, tool.Name, toolTimeout, toolAttempts, &part, tool.Request(r.path))
+		err := r.step(r.ctx, tool.Name, cmp.Or(tool.Timeout, toolTimeout), toolAttempts, &part, tool.Request(r.path))
 		if r.ctx.Err() != nil {
 			return result, r.ctx.Err()
 		}
