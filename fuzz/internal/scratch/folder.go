@@ -108,6 +108,19 @@ func (f *Folder) Read(name string, limit int64) ([]byte, error) {
 	return readIn(f.root, name, limit)
 }
 
+// Tail reads the last bytes of a regular file, at most limit of them.
+func (f *Folder) Tail(name string, limit int64) ([]byte, error) {
+	if err := plain(name); err != nil {
+		return nil, err
+	}
+	file, size, err := openIn(f.root, name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(io.NewSectionReader(file, max(0, size-limit), limit))
+}
+
 // Write makes a file, or replaces what has its name: whoever reads it sees all of it or
 // nothing.
 func (f *Folder) Write(name string, data []byte) error {

@@ -109,18 +109,11 @@ func Read(workspace, file string, limit int64) ([]byte, error) {
 }
 
 func readIn(root *os.Root, rel string, limit int64) ([]byte, error) {
-	f, err := root.OpenFile(rel, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
+	f, _, err := openIn(root, rel)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !st.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no regular file", filepath.Base(rel))
-	}
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
 		return nil, err
@@ -129,6 +122,23 @@ func readIn(root *os.Root, rel string, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("%s has more than %d bytes", filepath.Base(rel), limit)
 	}
 	return data, nil
+}
+
+// openIn opens a regular file and says how large it is.
+func openIn(root *os.Root, rel string) (*os.File, int64, error) {
+	f, err := root.OpenFile(rel, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, 0, err
+	}
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no regular file", filepath.Base(rel))
+	}
+	if err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, st.Size(), nil
 }
 
 // Replace writes a file of a workspace, in place of what has its name.
