@@ -12,7 +12,6 @@ import (
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/internal/config"
 	"github.com/cordonlabs/cordon/internal/dev"
-	"github.com/cordonlabs/cordon/metadata"
 	"github.com/cordonlabs/cordon/worker"
 	"github.com/cordonlabs/cordon/workflows"
 )
