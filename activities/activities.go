@@ -19,8 +19,10 @@ import (
 // Cache is what the activities need of the engine; *workspace.Cache is one. It
 // is safe for concurrent use.
 type Cache interface {
-	// Dir is the cache directory: every workspace lies below it.
+	// Dir is the cache directory: every workspace lies below it. HostID names the host
+	// that it belongs to.
 	Dir() string
+	HostID() string
 	// Get returns the run's workspace once it is complete. A context that is
 	// cancelled stops the work when no other caller wants it; one whose deadline
 	// passes does not.
@@ -43,6 +45,12 @@ type Cache interface {
 	// Scratch makes an empty directory for what, which counts against the cache's
 	// limits until it is released.
 	Scratch(ctx context.Context, what string, bytes, inodes int64) (*workspace.Scratch, error)
+
+	// RequireSalvage keeps the run's own workspace at path until what its tools find
+	// there is saved, as note says; Salvaged says that it is, and Salvage saves it now.
+	RequireSalvage(ctx context.Context, path string, note []byte) error
+	Salvaged(ctx context.Context, path string) error
+	Salvage(ctx context.Context, path string) error
 }
 
 // Options say what the activities work on.
@@ -63,6 +71,9 @@ type Options struct {
 	// seen, and the runs' workspaces end by cleanup or expiry.
 	Client client.Client
 
+	// Fuzzing is what run_fuzzer works with; nil: it has no engines.
+	Fuzzing *Fuzzing
+
 	Version string       // Cordon's own, for results
 	Logger  *slog.Logger // nil: slog.Default()
 }
@@ -78,6 +89,7 @@ type Activities struct {
 	runs    *runs
 	version string
 	log     *slog.Logger
+	fuzzing *Fuzzing
 	handed  handed
 	stop    func()
 }
@@ -93,6 +105,7 @@ func New(opts Options) *Activities {
 		sandbox: opts.Sandbox,
 		catalog: opts.Catalog,
 		runs:    &runs{client: opts.Client, log: log, stopping: stopping},
+		fuzzing: opts.Fuzzing,
 		version: opts.Version,
 		log:     log,
 		stop:    sync.OnceFunc(func() { close(stopping) }),
@@ -120,6 +133,7 @@ func (a *Activities) RegisterTools(r worker.ActivityRegistry) {
 	register(r, ScanCodeName, a.ScanCode)
 	register(r, ScanGoName, a.ScanGo)
 	register(r, RunToolName, a.RunTool)
+	register(r, RunFuzzerName, a.RunFuzzer)
 	register(r, ReportFindingsName, a.ReportFindings)
 }
 

@@ -84,6 +84,9 @@ func (a *Activities) cleanup(ctx context.Context, log *slog.Logger, info activit
 			return keptOnFailure, fmt.Sprintf("%s until %s", path, until.UTC().Format(time.RFC3339))
 		}
 	}
+	if err := a.cache.Salvage(ctx, path); err != nil {
+		log.Error("what the run found is not in the store yet: its workspace stays, and sweeps try again", "path", path, "error", err)
+	}
 	by := workspace.Caller{Run: info.WorkflowExecution.RunID, Owner: a.runs.of(ctx, info).owner}
 	cleaned, err := a.cache.Cleanup(ctx, path, by)
 	if err != nil {

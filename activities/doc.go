@@ -31,6 +31,8 @@ const (
 	ScanGoName = "scan_go"
 	// RunToolName runs the program that the calling workflow's metadata names.
 	RunToolName = "run_tool"
+	// RunFuzzerName builds a project's harnesses and fuzzes them.
+	RunFuzzerName = "run_fuzzer"
 	// ReportFindingsName joins what the tools found into a workflow's result and
 	// stores it.
 	ReportFindingsName = "report_findings"
@@ -39,3 +41,8 @@ const (
 // MemoIsolation is the key of the workflow memo in which `cordon run
 // --isolation` carries the mode, as a string (CONTRACT §2).
 const MemoIsolation = "cordon.isolation"
+
+// MemoLineage is the key of the workflow memo that names, as a string, the project
+// of which the target is one version: crashes and corpora of all its versions are
+// kept together. Without it, the target's id is meant.
+const MemoLineage = "cordon.lineage"

@@ -14,6 +14,8 @@ type Progress struct {
 	Done  int64  `json:"done"`  // in units, of this stage
 	Total int64  `json:"total"` // 0 where unknown
 	Unit  string `json:"unit"`  // one of the units below
+
+	Fuzzing *FuzzState `json:"fuzzing,omitempty"` // of run_fuzzer
 }
 
 // The units of Progress.
@@ -21,6 +23,8 @@ const (
 	Bytes   = "bytes"
 	Files   = "files"
 	Modules = "modules"
+
+	Executions = "executions"
 )
 
 // HeartbeatInterval is how often an activity records a heartbeat. The SDK sends

@@ -11,6 +11,7 @@ import (
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/analyze"
 	"github.com/cordonlabs/cordon/analyze/inventory"
+	"github.com/cordonlabs/cordon/fuzz"
 	"github.com/cordonlabs/cordon/sandbox"
 )
 
@@ -31,6 +32,9 @@ type Part struct {
 	// Inventory is what the workspace consists of, from inventory_files. It has
 	// one entry per language and so is always small.
 	Inventory *inventory.Inventory `json:"inventory,omitempty"`
+
+	// Fuzzing is what run_fuzzer did, harness by harness.
+	Fuzzing []fuzz.Outcome `json:"fuzzing,omitempty"`
 }
 
 // maxInlinePart is the largest part, in bytes of JSON, that is kept in the

@@ -86,6 +86,7 @@ func (a *Activities) report(ctx context.Context, req ReportRequest) (Result, err
 	result.Summary = a.summary(joined, kept, len(suppressed), now.Sub(req.Started), slices.Concat(req.Notes, notes))
 	for _, part := range req.Parts {
 		result.Summary.Inventory = cmp.Or(result.Summary.Inventory, part.Inventory)
+		result.Summary.Fuzzing = append(result.Summary.Fuzzing, part.Fuzzing...)
 		result.Summary.Sandbox = cmp.Or(result.Summary.Sandbox, part.Sandbox)
 	}
 	if ws, ok := a.handed.of(req.Path, info.WorkflowExecution); ok {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cordonlabs/cordon/analyze/inventory"
 	"github.com/cordonlabs/cordon/finding"
+	"github.com/cordonlabs/cordon/fuzz"
 	"github.com/cordonlabs/cordon/sandbox"
 	"github.com/cordonlabs/cordon/workspace"
 )
@@ -54,6 +55,9 @@ type Summary struct {
 
 	// Inventory is what the workspace consists of, where a tool listed it.
 	Inventory *inventory.Inventory `json:"inventory,omitempty"`
+
+	// Fuzzing is what fuzzers did, harness by harness.
+	Fuzzing []fuzz.Outcome `json:"fuzzing,omitempty"`
 }
 
 // Step is one step of a workflow as its result lists it.

@@ -29,6 +29,8 @@ type Sandbox interface {
 	// Run runs a command to its end. That it fails, or is killed for a limit or
 	// because ctx is done, is no error.
 	Run(ctx context.Context, c sandbox.Command) (sandbox.Result, error)
+	// Report says how well it confines.
+	Report() sandbox.Report
 }
 
 // RunToolRequest is the argument of run_tool. What is run is not in it: that is said

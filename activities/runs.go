@@ -35,6 +35,7 @@ type run struct {
 	owner        workspace.Owner
 	parent, root workspace.Owner // who started it, and who began that; without a cluster id
 	mode         cordon.Mode     // from the memo; "" where it has none
+	lineage      string          // likewise
 }
 
 // runs asks Temporal about runs, once each. Its methods are safe for concurrent use.
@@ -112,7 +113,7 @@ func (r *runs) ask(ctx context.Context, key workspace.Owner) (run, error) {
 	}
 	found := run{parent: above(info.GetParentExecution()), root: above(info.GetRootExecution())}
 	key.Cluster, key.FirstRunID = cluster, info.GetFirstRunId()
-	found.owner, found.mode = key, r.memoMode(info, key)
+	found.owner, found.mode, found.lineage = key, r.memoMode(info, key), memoText(info, MemoLineage)
 	return found, nil
 }
 
@@ -132,6 +133,14 @@ func (r *runs) clusterID(ctx context.Context) (string, error) {
 	r.cluster = info.GetClusterId()
 	r.mu.Unlock()
 	return info.GetClusterId(), nil
+}
+
+// memoText reads a string of the run's memo; what cannot be read is none.
+func memoText(info *workflowpb.WorkflowExecutionInfo, key string) (s string) {
+	if payload, ok := info.GetMemo().GetFields()[key]; ok && converter.GetDefaultDataConverter().FromPayload(payload, &s) != nil {
+		return ""
+	}
+	return s
 }
 
 // memoMode reads the mode that the run's memo carries. One that cannot be read

@@ -26,6 +26,7 @@ type Campaign struct {
 	Jobs      int
 	Spent     time.Duration // by earlier attempts
 	SpentRuns int64
+	Known     []Sighting    // what earlier attempts have come upon
 	PushEvery time.Duration // how often the corpus is pushed; 0: every minute
 
 	Report func(Live) // told about once a second; nil: nobody is
@@ -89,6 +90,8 @@ func (c *Campaign) Run(ctx context.Context) (Outcome, error) {
 	}
 	r.live = Live{Engine: r.outcome.Engine, Harness: c.Harness.Name, Duration: Seconds(c.Duration), Stage: StagePull}
 	r.ran = c.SpentRuns
+	r.outcome.Bugs = append(r.outcome.Bugs, c.Known...)
+	r.live.Bugs = len(c.Known)
 	return r.run(ctx)
 }
 
@@ -102,6 +105,7 @@ type running struct {
 	mu      sync.Mutex // guards what follows
 	live    Live
 	ran     int64 // executions of sessions that have ended
+	speed   speed
 	outcome Outcome
 }
 
@@ -131,8 +135,12 @@ func (r *running) prepare(ctx context.Context) error {
 			r.Log.Info("the project has seeds", "harness", r.Harness.Name, "inputs", n)
 		}
 	}
-	pulled, err := r.Corpus.Pull(ctx, r.Place.dir(corpusDir))
-	r.outcome.Pulled = pulled
+	dir, err := r.Place.open(corpusDir)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	r.outcome.Pulled, err = r.Corpus.Pull(ctx, dir)
 	return err
 }
 

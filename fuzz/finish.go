@@ -45,7 +45,12 @@ func (r *running) pushing(ctx context.Context) (stop func()) {
 }
 
 func (r *running) push(ctx context.Context) error {
-	n, err := r.Corpus.Push(ctx, r.Place.dir(corpusDir))
+	dir, err := r.Place.open(corpusDir)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	n, err := r.Corpus.Push(ctx, dir)
 	r.mu.Lock()
 	r.outcome.Pushed += n
 	r.mu.Unlock()
@@ -107,17 +112,26 @@ func (r *running) lastPush(ctx context.Context, cancelled bool) error {
 	if r.Duration > 0 {
 		budget = min(maxMerge, max(r.Duration/5, 20*time.Second))
 	}
-	merged := r.Place.dir(mergedDir)
-	err := r.Binary.Merge(ctx, merged, []string{r.Place.dir(corpusDir)}, budget)
-	if err == nil {
-		err = r.Corpus.Replace(ctx, merged)
-	}
+	err := r.merge(ctx, budget)
 	if err != nil && ctx.Err() == nil {
 		// All of it is in the store, only with more inputs than it needs.
 		r.Log.Warn("the corpus was not merged", "harness", r.Harness.Name, "error", err)
 		r.note("the corpus was not merged: " + err.Error())
 	}
 	return nil
+}
+
+// merge leaves of the corpus in the store what reaches something.
+func (r *running) merge(ctx context.Context, budget time.Duration) error {
+	if err := r.Binary.Merge(ctx, r.Place.dir(mergedDir), []string{r.Place.dir(corpusDir)}, budget); err != nil {
+		return err
+	}
+	dir, err := r.Place.open(mergedDir)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return r.Corpus.Replace(ctx, dir)
 }
 
 // retryable reports whether the store may take later what it did not take now.

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -19,10 +21,6 @@ const (
 	firstRetry = 200 * time.Millisecond
 	lastRetry  = 5 * time.Second
 )
-
-// maxPerBug is how many different inputs of one bug a campaign keeps: a bug that is
-// easy to reach has no end of them. The others are counted.
-const maxPerBug = 20
 
 // found is a crash on its way into the store.
 type found struct {
@@ -44,11 +42,12 @@ type keeper struct {
 
 	mu      sync.Mutex
 	queue   []found
-	known   map[string]bool // names that were queued
-	hashes  map[string]bool // inputs that were kept
-	more    chan struct{}   // something was queued; holds one
-	pending int             // queued and not done with
-	idle    chan struct{}   // closed when nothing is pending; nil while nobody waits
+	known   map[string]bool                           // names that are queued
+	hashes  map[string]bool                           // inputs that were kept
+	recipe  func(file string) (command, env []string) // how an input is run again; nil while nobody knows
+	more    chan struct{}                             // something was queued; holds one
+	pending int                                       // queued and not done with
+	idle    chan struct{}                             // closed when nothing is pending; nil while nobody waits
 }
 
 func newKeeper(r *running) *keeper {
@@ -129,7 +128,7 @@ func (k *keeper) work() {
 				k.r.Log.Error("a crash input cannot be kept", "harness", k.r.Harness.Name, "input", f.name, "error", err)
 				k.r.note(fmt.Sprintf("the crash input %s was not kept: %v", f.name, err))
 			}
-			k.finished()
+			k.finished(f)
 		}
 	}
 }
@@ -145,9 +144,12 @@ func (k *keeper) next() (found, bool) {
 	return f, true
 }
 
-func (k *keeper) finished() {
+// finished is done with f. An input that is found once more, under the same name,
+// is queued again.
+func (k *keeper) finished(f found) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	delete(k.known, f.name)
 	if k.pending--; k.pending == 0 && k.idle != nil {
 		close(k.idle)
 		k.idle = nil
@@ -190,20 +192,10 @@ func (k *keeper) keep(f found) error {
 	}
 	c := Crash{Input: data, Kind: f.kind, Log: f.log, Harness: k.r.Harness, Seen: f.seen}
 	file := filepath.Join(k.r.Place.dir(artifactsDir), f.name)
-	if f.log == "" {
-		again, err := k.r.Binary.Reproduce(k.ctx, file, quickLook)
-		if err == nil && again.Crashed {
-			c.Log, c.Command, c.Env = again.Log, again.Command, again.Env
-			if again.Kind != "" {
-				c.Kind = again.Kind
-			}
-		}
-	}
+	k.explain(&c, file)
 	bug := k.r.Crashes.Identify(k.r.Harness.Name, c.Kind, c.Log, data)
-	if k.r.inputsOf(bug.ID) < maxPerBug {
-		if err := k.store(bug, c); err != nil {
-			return err
-		}
+	if err := k.store(bug, c); err != nil {
+		return err
 	}
 	k.hashes[hash] = true
 	k.r.Place.kept(f.name)
@@ -213,6 +205,31 @@ func (k *keeper) keep(f found) error {
 		k.triage.add(bug, c, hash)
 	}
 	return nil
+}
+
+// explain adds to c what the engine says of it when it is run again, where nothing is
+// known yet, and how that is done.
+func (k *keeper) explain(c *Crash, file string) {
+	if c.Log == "" || k.recipe == nil {
+		again, err := k.r.Binary.Reproduce(k.ctx, file, quickLook)
+		if err != nil {
+			return // it is an input that crashed all the same
+		}
+		if again.Crashed && c.Log == "" {
+			c.Log = again.Log
+			if again.Kind != "" {
+				c.Kind = again.Kind
+			}
+		}
+		k.recipe = func(other string) ([]string, []string) {
+			command := slices.Clone(again.Command)
+			for i, word := range command {
+				command[i] = strings.ReplaceAll(word, file, other)
+			}
+			return command, again.Env
+		}
+	}
+	c.Command, c.Env = k.recipe(file)
 }
 
 // store keeps c, and tries until it can: nothing is lost while the store is away.

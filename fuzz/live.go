@@ -17,7 +17,14 @@ type Live struct {
 	Elapsed  Seconds `json:"elapsed_seconds"`            // of fuzzing, earlier attempts included
 	Duration Seconds `json:"duration_seconds,omitempty"` // that it may take; 0: no limit
 	Plateau  bool    `json:"plateau,omitempty"`          // nothing new for so long that little is to be expected
+
+	// Found are the bugs so far, without what the engine said of them, maxFound at
+	// most: another attempt begins with them.
+	Found []Sighting `json:"found,omitempty"`
 }
+
+// maxFound bounds Live.Found, which is told every second or two.
+const maxFound = 50
 
 // The stages of a campaign.
 const (

@@ -66,6 +66,16 @@ func (p Place) Build() string { return p.dir(buildDir) }
 
 func (p Place) dir(name string) string { return filepath.Join(p.workspace, p.rel, name) }
 
+// open opens one of p's directories, wherever its path leads by now.
+func (p Place) open(name string) (*os.Root, error) {
+	root, err := os.OpenRoot(p.workspace)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return root.OpenRoot(path.Join(p.rel, name))
+}
+
 // Make makes the directories that are not there yet, and empties those that hold
 // nothing of use for another attempt.
 func (p Place) Make() error {

@@ -30,6 +30,10 @@ func (r *running) report(s Stats) {
 	r.mu.Lock()
 	r.take(s)
 	l := r.live
+	for _, b := range r.outcome.Bugs[:min(len(r.outcome.Bugs), maxFound)] {
+		b.Log = ""
+		l.Found = append(l.Found, b)
+	}
 	r.mu.Unlock()
 	if r.Report != nil {
 		r.Report(l)
@@ -40,7 +44,7 @@ func (r *running) report(s Stats) {
 func (r *running) take(s Stats) {
 	l := &r.live
 	l.Executions = r.ran + s.Executions
-	l.PerSecond = s.PerSecond
+	l.PerSecond = r.speed.of(l.Executions)
 	l.MemoryMB = max(l.MemoryMB, s.MemoryMB)
 	l.Coverage = max(l.Coverage, s.Coverage) // a session that begins has not reached it yet
 	if s.Corpus > 0 {
@@ -56,13 +60,10 @@ func (r *running) take(s Stats) {
 // ended takes in the whole of a session.
 func (r *running) ended(s Stats) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	speed := r.live.PerSecond
 	r.take(s)
-	if s.PerSecond == 0 {
-		r.live.PerSecond = speed
-	}
 	r.ran += s.Executions
+	r.mu.Unlock()
+	r.report(Stats{}) // a session may be over before it tells anything
 }
 
 // stopped notes why the fuzzing is over, and how far it came.
@@ -91,18 +92,6 @@ func (r *running) sighted(b Bug, f found) bool {
 	r.outcome.Bugs = append(r.outcome.Bugs, Sighting{Bug: b, Inputs: 1, First: f.seen, Log: f.log})
 	r.live.Bugs++
 	return true
-}
-
-// inputsOf is how many inputs of the bug were kept.
-func (r *running) inputsOf(id string) int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, b := range r.outcome.Bugs {
-		if b.ID == id {
-			return b.Inputs
-		}
-	}
-	return 0
 }
 
 // tried notes how often an input of the bug crashed again.

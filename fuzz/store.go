@@ -2,6 +2,7 @@ package fuzz
 
 import (
 	"context"
+	"os"
 	"time"
 )
 
@@ -12,7 +13,8 @@ type Crashes interface {
 	Identify(harness string, kind FoundKind, log string, input []byte) Bug
 
 	// Keep stores an input and what is known of it. What is there already is no error,
-	// and stays. The input is in the store when it returns nil.
+	// and stays. When it returns nil, the input is in the store, or so many others of
+	// its bug are that it is merely counted.
 	Keep(ctx context.Context, bug Bug, c Crash) error
 }
 
@@ -43,13 +45,13 @@ type Crash struct {
 }
 
 // Corpus is where the inputs are kept that reach something of their own. It belongs
-// to one campaign.
+// to one campaign. What is in the directories may be hostile.
 type Corpus interface {
 	// Pull writes what is known of others into dir, and says how many inputs that are.
-	Pull(ctx context.Context, dir string) (inputs int, err error)
+	Pull(ctx context.Context, dir *os.Root) (inputs int, err error)
 	// Push stores what is in dir and was neither pulled nor pushed yet. It is cheap
 	// where there is nothing new. It says how many inputs it has stored.
-	Push(ctx context.Context, dir string) (inputs int, err error)
+	Push(ctx context.Context, dir *os.Root) (inputs int, err error)
 	// Replace makes what is in dir stand for all that was pulled and pushed.
-	Replace(ctx context.Context, dir string) error
+	Replace(ctx context.Context, dir *os.Root) error
 }

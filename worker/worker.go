@@ -51,6 +51,7 @@ type Worker struct {
 	log        *slog.Logger
 	store      Store
 	cache      *workspace.Cache
+	fuzzing    *activities.Fuzzing
 	catalog    *metadata.Catalog
 	sandbox    *sandbox.Sandbox
 	queues     []Queue
@@ -107,6 +108,7 @@ func New(opts Options) (*Worker, error) {
 	if w.catalog, err = metadata.NewCatalog(workflows.Builtin(), opts.Config.WorkflowDirs, w.log); err != nil {
 		return nil, err
 	}
+	w.fuzzing = newFuzzing(opts.Config, w.store, w.log)
 	w.cache, err = workspace.Open(workspace.Options{
 		Dir:     opts.Config.CacheDir,
 		Store:   w.store,
@@ -120,6 +122,7 @@ func New(opts Options) (*Worker, error) {
 		WorkspaceMax: opts.Config.WorkspaceMax,
 		Runs:         liveness.New(w.temporal, w.log),
 		Grace:        opts.Config.Grace,
+		Salvage:      w.fuzzing.Store.Salvage,
 		FetchLimit:   opts.Config.FetchLimit,
 		Limits:       opts.Config.ExtractLimits,
 		ProcessBound: opts.ProcessBound,
@@ -219,7 +222,7 @@ func (w *Worker) Start(ctx context.Context) error {
 	w.client = c
 	w.asked.Store(&c)
 	w.activities = activities.New(activities.Options{
-		Cache: w.cache, Results: w.store, Blobs: w.store, Sandbox: w.sandbox, Catalog: w.catalog, Client: c, Version: w.opts.Version, Logger: w.log,
+		Cache: w.cache, Results: w.store, Blobs: w.store, Sandbox: w.sandbox, Fuzzing: w.fuzzing, Catalog: w.catalog, Client: c, Version: w.opts.Version, Logger: w.log,
 	})
 	for _, q := range w.queues {
 		if err := w.poll(q); err != nil {

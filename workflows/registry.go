@@ -10,6 +10,11 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/cordonlabs/cordon/metadata"
+	aflfuzzing "github.com/cordonlabs/cordon/workflows/afl_fuzzing"
+	atherisfuzzing "github.com/cordonlabs/cordon/workflows/atheris_fuzzing"
+	cargofuzzing "github.com/cordonlabs/cordon/workflows/cargo_fuzzing"
+	gofuzzing "github.com/cordonlabs/cordon/workflows/go_fuzzing"
+	libfuzzerfuzzing "github.com/cordonlabs/cordon/workflows/libfuzzer_fuzzing"
 	secretdetection "github.com/cordonlabs/cordon/workflows/secret_detection"
 	securityassessment "github.com/cordonlabs/cordon/workflows/security_assessment"
 	"github.com/cordonlabs/cordon/workflows/tool"
@@ -24,6 +29,11 @@ type builtin struct {
 }
 
 var builtins = []builtin{
+	{"afl_fuzzing", aflfuzzing.Metadata, aflfuzzing.Workflow},
+	{"atheris_fuzzing", atherisfuzzing.Metadata, atherisfuzzing.Workflow},
+	{"cargo_fuzzing", cargofuzzing.Metadata, cargofuzzing.Workflow},
+	{"go_fuzzing", gofuzzing.Metadata, gofuzzing.Workflow},
+	{"libfuzzer_fuzzing", libfuzzerfuzzing.Metadata, libfuzzerfuzzing.Workflow},
 	{"secret_detection", secretdetection.Metadata, secretdetection.Workflow},
 	{"security_assessment", securityassessment.Metadata, securityassessment.Workflow},
 }

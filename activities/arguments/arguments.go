@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"unicode/utf8"
 
@@ -132,6 +133,26 @@ func (a Arguments) Bool(name string, def bool) (bool, error) {
 	}
 	return def, nil
 }
+
+// Count returns the whole number argument name, which is not negative, or def where it
+// was missing or null. Languages that know one kind of number write 1e6, or 1000000.0.
+func (a Arguments) Count(name string, def int64) (int64, error) {
+	v, ok := a.values[name]
+	if !ok {
+		return def, nil
+	}
+	var f float64
+	if (v[0] != '-' && (v[0] < '0' || v[0] > '9')) || json.Unmarshal(v, &f) != nil {
+		return 0, a.wrongType(name, v, "a number")
+	}
+	if f < 0 || f != math.Trunc(f) || f > maxCount {
+		return 0, a.Wrong(name, "is not a whole number from 0 to 10^15")
+	}
+	return int64(f), nil
+}
+
+// maxCount is far beyond what anybody counts, and below what a float64 holds exactly.
+const maxCount = 1e15
 
 // Object returns the JSON text of the object argument name, its keys in the
 // order in which they came, or nil where it was missing or null.

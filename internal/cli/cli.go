@@ -35,6 +35,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		screen:  newScreen(stdout, stderr, os.Getenv),
 		environ: os.Environ(), getenv: os.Getenv, now: time.Now,
 		version: readVersion(),
+		fuzzers: realFuzzers(os.Getenv),
 	}
 	ctx, stop := a.untilInterrupted()
 	defer stop()

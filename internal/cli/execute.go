@@ -75,8 +75,12 @@ func (e *engine) start(ctx context.Context, j *job, args []any) (client.Workflow
 		TaskQueue:   e.queue,
 		RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: attempts},
 	}
+	opts.Memo = map[string]any{}
 	if j.mode != "" {
-		opts.Memo = map[string]any{activities.MemoIsolation: string(j.mode)}
+		opts.Memo[activities.MemoIsolation] = string(j.mode)
+	}
+	if j.lineage != "" {
+		opts.Memo[activities.MemoLineage] = j.lineage
 	}
 	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()

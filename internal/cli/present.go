@@ -44,6 +44,7 @@ func (a *app) present(ctx context.Context, j *job, result *activities.Result, ra
 	} else {
 		a.printFindings(result.Findings, j.limit)
 		a.print("%s", a.summaryLine(result))
+		a.printFuzzed(result.Summary)
 	}
 	a.printNotes(j, result)
 	return failOn(result.Findings, j.floor)
@@ -209,7 +210,9 @@ func (a *app) summaryLine(result *activities.Result) string {
 	if len(parts) > 0 {
 		line += ": " + strings.Join(parts, ", ")
 	}
-	line += "; " + count(s.FilesScanned, "file", "files") + " scanned"
+	if s.FilesScanned > 0 || len(s.Fuzzing) == 0 {
+		line += "; " + count(s.FilesScanned, "file", "files") + " scanned"
+	}
 	if s.Known > 0 {
 		line += fmt.Sprintf("; %s known from the baseline", thousands(s.Known))
 	}
@@ -240,6 +243,7 @@ func (a *app) printNotes(j *job, result *activities.Result) {
 	for _, n := range result.Summary.Notes {
 		note(n)
 	}
+	note(confinement(result.Summary.Sandbox))
 	for _, t := range result.Summary.Tools {
 		if t.Note != "" {
 			note(t.Name + ": " + t.Note)
@@ -247,6 +251,7 @@ func (a *app) printNotes(j *job, result *activities.Result) {
 			note(t.Name + " was not available")
 		}
 	}
+	a.hintCrashes(result.Summary)
 	a.say("%s %s", a.paintErr(dim, "results "), plain(cmp.Or(result.ResultsURL, "–")))
 	if j.sarif != "" {
 		a.say("%s %s", a.paintErr(dim, "sarif   "), plain(j.sarif))

@@ -23,6 +23,7 @@ type runOptions struct {
 	temporal  config.TemporalFlags
 	params    []string
 	isolation string
+	lineage   string
 	failOn    string
 	sarif     string
 	baseline  string
@@ -56,6 +57,7 @@ The exit code is 6 where --fail-on is met; docs/operate.md lists the others.`,
 	flags := cmd.Flags()
 	flags.StringArrayVarP(&o.params, "param", "p", nil, "set a parameter: `NAME=VALUE`; may be repeated ('cordon workflows show' lists them)")
 	flags.StringVar(&o.isolation, "isolation", "", "`MODE`, whatever the workflow's metadata says: isolated, shared or copy-on-write")
+	flags.StringVar(&o.lineage, "lineage", "", "`NAME` of the project that TARGET is a version of: its versions share corpora and known crashes (default: the folder's or file's name, or the id)")
 	flags.StringVar(&o.failOn, "fail-on", "", "exit with 6 if a finding is of this `SEVERITY` or worse: info, low, medium, high, critical")
 	flags.StringVar(&o.sarif, "sarif", "", "write the findings to `FILE` as SARIF 2.1.0")
 	flags.StringVar(&o.baseline, "baseline", "", "leave out what `FILE`, an earlier result (JSON or SARIF), knows already")
@@ -182,6 +184,9 @@ func (j *job) locate(ctx context.Context) error {
 	_, err := os.Lstat(j.target)
 	if err == nil {
 		j.path = true
+		if j.lineage == "" {
+			j.lineage = lineageOf(j.target)
+		}
 		return nil
 	}
 	notFound := &cordon.Error{Kind: cordon.TargetNotFound, Op: "find target", Name: fmt.Sprintf("%q", j.target),
@@ -200,4 +205,28 @@ func (j *job) locate(ctx context.Context) error {
 		return notFound
 	}
 	return err
+}
+
+// lineageOf is what versions of one project are likely to have in common: the name of
+// the folder or the archive, without what says which version it is.
+func lineageOf(path string) string {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return ""
+	}
+	name := filepath.Base(abs)
+	if fi, err := os.Stat(abs); err == nil && !fi.IsDir() {
+		for _, ext := range []string{".gz", ".bz2", ".xz", ".zst", ".lz4", ".tgz", ".txz", ".tar", ".zip"} {
+			name = strings.TrimSuffix(name, ext)
+		}
+	}
+	if i := strings.LastIndexFunc(name, func(r rune) bool { return r == '-' || r == '_' }); i > 0 {
+		if v := strings.TrimPrefix(name[i+1:], "v"); v != "" && strings.Trim(v, "0123456789.") == "" {
+			name = name[:i]
+		}
+	}
+	if name == string(filepath.Separator) || name == "." {
+		return ""
+	}
+	return name
 }

@@ -7,11 +7,15 @@ import (
 
 	"go.temporal.io/sdk/client"
 
+	"github.com/cordonlabs/cordon/activities"
 	"github.com/cordonlabs/cordon/workflows"
 )
 
 // watchEvery is how often a run is asked how far it is.
 const watchEvery = 500 * time.Millisecond
+
+// tellEvery is how often a fuzzer's progress is printed where there is no terminal.
+const tellEvery = 15 * time.Second
 
 // watchSteps shows the step that a run is at, until stop is called: a live line
 // on a terminal; elsewhere a line for each step.
@@ -21,6 +25,7 @@ func (a *app) watchSteps(ctx context.Context, c client.Client, workflowID string
 	go func() {
 		defer close(ended)
 		shown := 0
+		var told time.Time // when a line said how far a long step is
 		for tick := time.NewTicker(watchEvery); ; {
 			select {
 			case <-ctx.Done():
@@ -35,7 +40,11 @@ func (a *app) watchSteps(ctx context.Context, c client.Client, workflowID string
 			a.redraw(a.stepLine(p))
 			if !a.errTTY && p.Index > shown {
 				a.say("step     %d of %d: %s", p.Index, p.Of, plain(p.Step))
-				shown = p.Index
+				shown, told = p.Index, a.now()
+			}
+			if !a.errTTY && p.Unit == activities.Executions && a.now().Sub(told) >= tellEvery {
+				a.say("         %s", plain(p.Detail))
+				told = a.now()
 			}
 		}
 	}()
@@ -61,6 +70,7 @@ func (a *app) stepLine(p workflows.Progress) string {
 		if p.Unit != "bytes" {
 			line += " " + plain(p.Unit)
 		}
+	case p.Unit == activities.Executions: // a fuzzer says that itself
 	case p.Done > 0:
 		line += "  " + amount(p.Done)
 	}

@@ -78,6 +78,7 @@ type Worker struct {
 	// MaxConcurrentActivities is MAX_CONCURRENT_ACTIVITIES; at least 1.
 	MaxConcurrentActivities int
 
+	Python   string     // CORDON_PYTHON: the Python that has Atheris; "": the first in PATH that has it
 	LogLevel slog.Level // LOG_LEVEL
 	// CrashRetention, CorpusRetention and ResultRetention are how long crashes, the
 	// corpora of fuzzing and results stay in the store (CORDON_CRASH_RETENTION,
@@ -137,6 +138,7 @@ func FromEnv(getenv func(string) string) (Worker, error) {
 		Vertical:                read(e, "WORKER_VERTICAL", "", parseVertical),
 		TaskQueue:               getenv("WORKER_TASK_QUEUE"),
 		MaxConcurrentActivities: read(e, "MAX_CONCURRENT_ACTIVITIES", strconv.Itoa(DefaultActivities), parseActivities),
+		Python:                  e.path("CORDON_PYTHON", ""),
 		LogLevel:                read(e, "LOG_LEVEL", "INFO", ParseLevel),
 		WorkflowDirs:            e.paths("CORDON_WORKFLOWS"),
 		CrashRetention:          read(e, "CORDON_CRASH_RETENTION", "0", cordon.ParseDuration),

@@ -19,11 +19,13 @@ import (
 	"github.com/cordonlabs/cordon/finding"
 )
 
-// Tool is one analysis of a workflow.
+// Tool is one step of a workflow that works on its workspace.
 type Tool struct {
 	Name    string                // the activity's
 	Request func(path string) any // its argument, once the workspace's path is known
-	Timeout time.Duration         // of an attempt; 0: an hour
+
+	Timeout  time.Duration // of one attempt; 0: an hour
+	Attempts int32         // 0: two
 }
 
 // Definition is what makes one workflow differ from another.
@@ -73,6 +75,7 @@ func Run(ctx workflow.Context, target cordon.TargetID, def Definition) (activiti
 	if err := workflow.SetQueryHandler(ctx, ProgressQuery, func() (Progress, error) { return r.progress, nil }); err != nil {
 		return activities.Result{}, err
 	}
+	r.listen()
 	result, err := r.analyse(def, started)
 	kept := ""
 	if r.path != "" {
@@ -96,7 +99,7 @@ func (r *run) analyse(def Definition, started time.Time) (activities.Result, err
 	var failures []error
 	for _, tool := range def.Tools {
 		var part activities.Part
-		err := r.step(r.ctx, tool.Name, cmp.Or(tool.Timeout, toolTimeout), toolAttempts, &part, tool.Request(r.path))
+		err := r.step(r.ctx, tool.Name, cmp.Or(tool.Timeout, toolTimeout), cmp.Or(tool.Attempts, toolAttempts), &part, tool.Request(r.path))
 		if r.ctx.Err() != nil {
 			return result, r.ctx.Err()
 		}
@@ -139,7 +142,7 @@ func (r *run) cleanup(failed bool) (kept string) {
 func (r *run) step(ctx workflow.Context, name string, timeout time.Duration, attempts int32, result any, args ...any) error {
 	started := workflow.Now(ctx)
 	r.progress = Progress{Step: name, Index: r.progress.Index + 1, Of: r.progress.Of, Started: started}
-	workflow.SetCurrentDetails(ctx, fmt.Sprintf("Step %d of %d: %s", r.progress.Index, r.progress.Of, name))
+	r.details(ctx)
 	options := workflow.ActivityOptions{
 		StartToCloseTimeout: timeout,
 		HeartbeatTimeout:    heartbeatTimeout,
@@ -157,6 +160,32 @@ func (r *run) step(ctx workflow.Context, name string, timeout time.Duration, att
 	}
 	r.steps = append(r.steps, step)
 	return err
+}
+
+// listen takes up what tools tell while they work: a workflow does not see the
+// heartbeats of its activities, so that tools which run for long signal it now and
+// then.
+func (r *run) listen() {
+	ch := workflow.GetSignalChannel(r.ctx, activities.LiveSignal)
+	workflow.Go(r.ctx, func(ctx workflow.Context) {
+		for {
+			var live string
+			if !ch.Receive(ctx, &live) {
+				return
+			}
+			r.progress.Detail = live
+			r.details(ctx)
+		}
+	})
+}
+
+// details shows where the run is in Temporal's own UI.
+func (r *run) details(ctx workflow.Context) {
+	text := fmt.Sprintf("Step %d of %d: %s", r.progress.Index, r.progress.Of, r.progress.Step)
+	if r.progress.Detail != "" {
+		text += "\n\n" + r.progress.Detail
+	}
+	workflow.SetCurrentDetails(ctx, text)
 }
 
 // reason is what went wrong in an activity, without Temporal's own frame.

@@ -14,8 +14,9 @@ type Progress struct {
 	Started time.Time `json:"started"` // when the step began
 
 	// Done, Total and Unit are the step's own, from its heartbeats, and Detail
-	// is what it is doing. The query leaves them empty, for a workflow does not
-	// see heartbeats; workflows.Watch fills them in.
+	// is what it is doing. The query leaves the former empty, for a workflow does not
+	// see heartbeats, and its Detail is as old as the step's last signal;
+	// workflows.Watch fills them in.
 	Done   int64  `json:"done,omitempty"`
 	Total  int64  `json:"total,omitempty"` // 0 where unknown
 	Unit   string `json:"unit,omitempty"`  // "bytes", "files" or "modules"

@@ -1,0 +1,292 @@
+package activities
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/crash"
+	"github.com/cordonlabs/cordon/fuzz"
+	"github.com/cordonlabs/cordon/fuzz/engines"
+	"github.com/cordonlabs/cordon/workspace"
+)
+
+// Fuzzing is what run_fuzzer works with.
+type Fuzzing struct {
+	Engines []fuzz.Engine
+	Store   FuzzStore
+	// BuildEnv is what builds that reach the network need to find it, as NAME=value.
+	BuildEnv []string
+}
+
+// FuzzRequest is the argument of run_fuzzer.
+type FuzzRequest struct {
+	TargetID string `json:"target_id"`
+	Path     string `json:"path"`   // a workspace of the run's own that get_target returned
+	Engine   string `json:"engine"` // "atheris", "cargo-fuzz", "libfuzzer", "afl++" or "go"
+
+	// Harness names one of the project's harnesses, by its name or its file; "" is
+	// all of them, which share the time and the iterations.
+	Harness string `json:"harness,omitempty"`
+
+	MaxIterations  int64  `json:"max_iterations,omitempty"`  // 0: no limit
+	TimeoutSeconds int64  `json:"timeout_seconds,omitempty"` // of fuzzing, building not included; 0: no limit
+	Sanitizer      string `json:"sanitizer,omitempty"`       // "": the engine's own choice
+}
+
+// maxHarnesses is how many harnesses of a project are fuzzed in one run. Each of
+// more would get no time to speak of.
+const maxHarnesses = 50
+
+// RunFuzzer is run_fuzzer: it builds the project's harnesses inside of the
+// workspace and fuzzes them, confined. Crash inputs and the corpus are in the
+// object store when it returns; what did not get there is saved before the workspace
+// goes (CONTRACT §7, row 16). Another attempt goes on where one has ended.
+func (a *Activities) RunFuzzer(ctx context.Context, argument converter.RawValue) (Part, error) {
+	req, err := request[FuzzRequest](RunFuzzerName, argument)
+	if err != nil {
+		return Part{}, err
+	}
+	life, end := a.runs.begin(ctx)
+	defer end()
+	beat := a.newFuzzBeat(life)
+	defer beat.stop()
+
+	info := activity.GetInfo(ctx)
+	part, err := a.runFuzzer(life, info, req, beat)
+	if err != nil {
+		a.caller(info).Warn(RunFuzzerName+" failed", "path", req.Path, "engine", req.Engine, "error", err)
+	}
+	return part, failure(life, RunFuzzerName, err)
+}
+
+func (a *Activities) runFuzzer(ctx context.Context, info activity.Info, req FuzzRequest, beat *fuzzBeat) (Part, error) {
+	if a.fuzzing == nil || a.sandbox == nil {
+		return Part{}, errors.New("this worker does not fuzz")
+	}
+	engine, err := engines.ByName(a.fuzzing.Engines, req.Engine)
+	if err != nil {
+		return Part{}, err
+	}
+	if err := a.checkOwnTree(RunFuzzerName, req.Path, info); err != nil {
+		return Part{}, err
+	}
+	run := a.runs.of(ctx, info)
+	lease, err := a.cache.Use(ctx, req.Path, workspace.Caller{Run: info.WorkflowExecution.RunID, Owner: run.owner})
+	if err != nil {
+		return Part{}, err
+	}
+	defer lease.Release()
+	watched, enough := a.cache.Watch(ctx, req.Path)
+	defer enough()
+
+	f := &fuzzing{a: a, req: req, engine: engine, beat: beat, log: a.caller(info)}
+	runner := a.runner(info, req.Path, lease)
+	f.runner, f.jobs = runner, jobs(engine.Name(), runner.Limits)
+	if f.origin, err = a.origin(info, run, req, engine); err != nil {
+		return Part{}, err
+	}
+	outcomes, err := f.run(watched)
+	if err != nil && watched.Err() != nil && ctx.Err() == nil {
+		err = context.Cause(watched) // the workspace is over its limit
+	}
+	if err != nil {
+		return Part{}, err
+	}
+	if ctx.Err() != nil {
+		return Part{}, ctx.Err()
+	}
+	result, err := f.result(ctx, outcomes)
+	if err != nil {
+		return Part{}, err
+	}
+	part, err := a.newPart(ctx, RunFuzzerName, partContent{Result: *result})
+	if err != nil {
+		return part, err
+	}
+	report := a.sandbox.Report()
+	part.Fuzzing, part.Sandbox = withoutLogs(outcomes), &report
+	// Everything is in the store by now.
+	if err := a.cache.Salvaged(ctx, req.Path); err != nil {
+		f.log.Warn("the workspace is looked through once more before it goes", "path", req.Path, "error", err)
+	}
+	return part, nil
+}
+
+// checkOwnTree refuses a workspace that a fuzzer cannot work in: one that runs
+// share, and a target that is a single file.
+func (a *Activities) checkOwnTree(op, path string, info activity.Info) error {
+	if err := a.checkWorkspace(op, path); err != nil {
+		return err
+	}
+	wrong := func(what, fix string) error {
+		return &cordon.Error{Kind: cordon.InvalidArgument, Op: op, Name: path, Err: errors.New(what), Fix: fix}
+	}
+	rel, err := filepath.Rel(a.cache.Dir(), path)
+	switch {
+	case err != nil:
+		return err
+	case strings.Count(rel, "/") == 1:
+		return wrong("is shared by all runs and read-only, and fuzzers write: corpus, crashes, builds",
+			`set workspace_isolation: "isolated" (or "copy-on-write", where targets are large) in the metadata.yaml of `+class(info))
+	case filepath.Base(path) != "workspace":
+		return wrong("is a single file and no project", "upload the project's folder or an archive of it")
+	}
+	return nil
+}
+
+// fuzzing is one run_fuzzer.
+type fuzzing struct {
+	a      *Activities
+	req    FuzzRequest
+	engine fuzz.Engine
+	runner fuzz.Runner
+	origin crash.Origin
+	beat   *fuzzBeat
+	log    *slog.Logger
+	jobs   int
+}
+
+// run fuzzes the harnesses, one after the other.
+func (f *fuzzing) run(ctx context.Context) ([]fuzz.Outcome, error) {
+	version, err := f.engine.Version(ctx, f.runner)
+	if err != nil {
+		return nil, err
+	}
+	f.origin.EngineVersion = version
+	harnesses, err := f.harnesses(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// From here on something may be found.
+	note, err := json.Marshal(salvageNote{f.origin, harnesses})
+	if err != nil {
+		return nil, err
+	}
+	if err := f.a.cache.RequireSalvage(ctx, f.req.Path, note); err != nil {
+		return nil, err
+	}
+	var outcomes []fuzz.Outcome
+	var broken []error // harnesses that do not build; the others are fuzzed all the same
+	for _, h := range harnesses {
+		if done, ok := f.beat.done(h.Name); ok {
+			outcomes = append(outcomes, done)
+			continue
+		}
+		outcome, err := f.fuzz(ctx, h, len(harnesses))
+		if b := (*buildError)(nil); errors.As(err, &b) && cordon.KindOf(err) == cordon.InvalidArgument && ctx.Err() == nil {
+			broken = append(broken, b.error)
+			if len(broken) == len(harnesses) {
+				return nil, broken[0]
+			}
+			outcome, err = fuzz.Outcome{Engine: f.engine.Name(), Version: f.origin.EngineVersion, Harness: h, Stopped: notBuilt, Notes: []string{message(b.error)}}, nil
+		}
+		if err != nil {
+			return outcomes, err
+		}
+		if ctx.Err() != nil {
+			return outcomes, nil
+		}
+		f.beat.finished(outcome)
+		outcomes = append(outcomes, outcome)
+	}
+	return outcomes, nil
+}
+
+// harnesses returns those that are to be fuzzed.
+func (f *fuzzing) harnesses(ctx context.Context) ([]fuzz.Harness, error) {
+	all, err := f.engine.Discover(ctx, f.req.Path)
+	if err != nil {
+		return nil, err
+	}
+	wrong := func(what, fix string) error {
+		return &cordon.Error{Kind: cordon.InvalidArgument, Op: "find " + f.engine.Name() + " harnesses", Name: f.req.TargetID, Err: errors.New(what), Fix: fix}
+	}
+	if len(all) == 0 {
+		return nil, wrong("the project has none", harnessHint[f.engine.Name()])
+	}
+	if f.req.Harness == "" {
+		return all[:min(len(all), maxHarnesses)], nil
+	}
+	for _, same := range []func(h fuzz.Harness) bool{
+		func(h fuzz.Harness) bool { return h.Name == f.req.Harness },
+		func(h fuzz.Harness) bool { return h.File == filepath.ToSlash(filepath.Clean(f.req.Harness)) },
+		func(h fuzz.Harness) bool { return filepath.Base(h.File) == f.req.Harness },
+	} {
+		if i := slices.IndexFunc(all, same); i >= 0 {
+			return all[i : i+1], nil
+		}
+	}
+	var names []string
+	for _, h := range all {
+		names = append(names, h.Name)
+	}
+	return nil, wrong(fmt.Sprintf("there is no %.100q among them", f.req.Harness), "use one of "+strings.Join(names[:min(len(names), 20)], ", "))
+}
+
+// harnessHint says what a harness of an engine looks like.
+var harnessHint = map[string]string{
+	"atheris":    "add a Python file with a TestOneInput function that calls atheris.Setup and atheris.Fuzz",
+	"cargo-fuzz": "add fuzz/Cargo.toml and a fuzz_target! in fuzz/fuzz_targets, as 'cargo fuzz init' does",
+	"libfuzzer":  "add a C or C++ file that defines LLVMFuzzerTestOneInput",
+	"afl++":      "add a C or C++ file that defines LLVMFuzzerTestOneInput, or is a persistent-mode program",
+	"go":         "add a func FuzzXxx(f *testing.F) to a file ending in _test.go",
+}
+
+// fuzz builds and fuzzes one harness of so many.
+func (f *fuzzing) fuzz(ctx context.Context, h fuzz.Harness, of int) (fuzz.Outcome, error) {
+	place := fuzz.PlaceOf(f.req.Path, f.engine.Name(), h.Name)
+	if err := place.Make(); err != nil {
+		return fuzz.Outcome{}, err
+	}
+	earlier := f.beat.earlier(h.Name)
+	f.beat.tell(fuzz.Live{Engine: f.engine.Name(), Harness: h.Name, Stage: fuzz.StageBuild, Found: earlier.Found})
+	said := &tail{}
+	began := time.Now()
+	binary, err := f.engine.Build(ctx, fuzz.Project{Dir: f.req.Path, Out: place.Build(), Runner: f.runner, Log: said, Sanitizer: f.req.Sanitizer}, h)
+	if err != nil {
+		return fuzz.Outcome{}, &buildError{err}
+	}
+	f.log.Info("fuzzer built", "engine", f.engine.Name(), "harness", h.Name, "took", time.Since(began).Round(time.Millisecond))
+	c := fuzz.Campaign{
+		Engine: f.engine, Version: f.origin.EngineVersion, Harness: h, Binary: binary, Place: place,
+		Crashes: f.a.fuzzing.Store.Crashes.Campaign(f.origin), Corpus: f.a.fuzzing.Store.Corpus(f.origin.Lineage, f.engine.Name(), h.Name),
+		Duration: share(time.Duration(f.req.TimeoutSeconds)*time.Second, of),
+		Runs:     share(f.req.MaxIterations, of),
+		Jobs:     f.jobs,
+		Spent:    time.Duration(earlier.Elapsed), SpentRuns: earlier.Executions, Known: earlier.Found,
+		Report: f.beat.tell, Log: f.log,
+	}
+	outcome, err := c.Run(ctx)
+	if n, ok := binary.(interface{ Notes() []string }); ok {
+		outcome.Notes = append(n.Notes(), outcome.Notes...)
+	}
+	return outcome, err
+}
+
+// notBuilt is why a harness was not fuzzed, beside fuzz's own reasons to stop.
+const notBuilt = "not built"
+
+// buildError is the error of a build.
+type buildError struct{ error }
+
+func (e *buildError) Unwrap() error { return e.error }
+
+// share is one of n equal parts of what there is; 0 stays no limit, and a part is
+// never that.
+func share[T ~int64](whole T, n int) T {
+	if whole <= 0 {
+		return 0
+	}
+	return max(whole/T(n), 1)
+}
