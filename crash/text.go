@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/cordonlabs/cordon/fuzz"
 )
 
 // linesOf returns the lines of a log, within the bounds.
@@ -80,7 +82,15 @@ func (p *parser) place(file string) (name string, own bool) {
 	file = path.Clean(file)
 	for _, root := range p.roots {
 		if rest, ok := strings.CutPrefix(file, root); ok {
-			return rest, true
+			if !strings.HasPrefix(rest, fuzz.WorkDir+"/") {
+				return rest, true
+			}
+			if _, crate, ok := strings.Cut(rest, "/registry/src/"); ok {
+				if _, crate, ok = strings.Cut(crate, "/"); ok {
+					return crates + crate, false
+				}
+			}
+			return rest, false // an engine made it
 		}
 	}
 	for _, mark := range toolchains {
@@ -96,7 +106,14 @@ func (p *parser) place(file string) (name string, own bool) {
 	return file, false
 }
 
+// crates is where the sources of Rust's dependencies are, in a Frame's file.
+const crates = "cargo/registry/"
+
+// elsewhere are the beginnings of files that are not of the workspace, though they
+// do not say where they are.
+var elsewhere = prefixes("site-packages/", "go/pkg/mod/", "rustc/", crates, fuzz.WorkDir+"/")
+
 // inWorkspace reports whether a Frame's file is one of the workspace.
 func inWorkspace(file string) bool {
-	return file != "" && file[0] != '/' && file[0] != '<' && file != ".." && !strings.HasPrefix(file, "../")
+	return !elsewhere(file) && file != "" && file[0] != '/' && file[0] != '<' && file != ".." && !strings.HasPrefix(file, "../")
 }
