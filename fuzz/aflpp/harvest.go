@@ -30,7 +30,7 @@ func (s *session) harvest(ctx context.Context, last bool) {
 		if err != nil {
 			continue // it has not begun yet
 		}
-		st := readStats(dir)
+		st := readStats(dir, time.Since(s.began))
 		dir.Close()
 		sum.Executions += st.Executions
 		sum.PerSecond += st.PerSecond

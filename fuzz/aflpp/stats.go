@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cordonlabs/cordon/fuzz"
 	"github.com/cordonlabs/cordon/fuzz/internal/scratch"
@@ -14,12 +15,14 @@ const (
 	maxPlot  = 4 << 10  // of plot_data, from its end: the last line has 100 bytes
 )
 
-// readStats reads what an instance says of itself. It writes fuzzer_stats each minute and at its
-// end, plot_data every five seconds.
-func readStats(dir *scratch.Folder) fuzz.Stats {
+// readStats reads what an instance says of itself that has run for so long. It writes
+// fuzzer_stats at its start, each minute and at its end, plot_data every five seconds.
+func readStats(dir *scratch.Folder, ran time.Duration) fuzz.Stats {
 	var st fuzz.Stats
 	if text, err := dir.Read("fuzzer_stats", maxStats); err == nil {
 		st = parseStats(text)
+		// Its own rate is that of the first milliseconds, at the start.
+		st.PerSecond = float64(st.Executions) / max(ran.Seconds(), 0.001)
 	}
 	if text, err := dir.Tail("plot_data", maxPlot); err == nil {
 		if p := parsePlot(text); p.Executions > st.Executions {
@@ -42,8 +45,6 @@ func parseStats(text []byte) fuzz.Stats {
 		switch strings.TrimSpace(name) {
 		case "execs_done":
 			st.Executions = number(value)
-		case "execs_per_sec":
-			st.PerSecond = rate(value)
 		case "edges_found":
 			st.Coverage = number(value)
 		case "peak_rss_mb":
