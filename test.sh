@@ -14,6 +14,7 @@ need_packages git=git bsdtar=libarchive-tools zip=zip xz=xz-utils zstd=zstd lz4=
 	mkfs.ext4=e2fsprogs mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs mount=mount unshare=util-linux \
 	runc=runc debootstrap=debootstrap c++=g++ bash=bash
 need_libfuzzer
+need_packages afl-fuzz=afl++
 /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || need_packages ensurepip=python3-venv
 need_gosec
 need_minio
