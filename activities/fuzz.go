@@ -177,19 +177,20 @@ func (f *fuzzing) run(ctx context.Context) ([]fuzz.Outcome, error) {
 		return nil, err
 	}
 	var outcomes []fuzz.Outcome
-	var broken []error // harnesses that do not build; the others are fuzzed all the same
+	var broken []error // of harnesses that cannot be fuzzed; the others are all the same
 	for _, h := range harnesses {
 		if done, ok := f.beat.done(h.Name); ok {
 			outcomes = append(outcomes, done)
 			continue
 		}
 		outcome, err := f.fuzz(ctx, h, len(harnesses))
-		if b := (*buildError)(nil); errors.As(err, &b) && cordon.KindOf(err) == cordon.InvalidArgument && ctx.Err() == nil {
-			broken = append(broken, b.error)
-			if len(broken) == len(harnesses) {
+		if cordon.KindOf(err) == cordon.InvalidArgument && ctx.Err() == nil {
+			if broken = append(broken, err); len(broken) == len(harnesses) {
 				return nil, broken[0]
 			}
-			outcome, err = fuzz.Outcome{Engine: f.engine.Name(), Version: f.origin.EngineVersion, Harness: h, Stopped: notBuilt, Notes: []string{message(b.error)}}, nil
+			outcome.Engine, outcome.Version, outcome.Harness = f.engine.Name(), f.origin.EngineVersion, h
+			outcome.Stopped, outcome.Notes = notFuzzed, append(outcome.Notes, message(err))
+			err = nil
 		}
 		if err != nil {
 			return outcomes, err
@@ -255,7 +256,7 @@ func (f *fuzzing) fuzz(ctx context.Context, h fuzz.Harness, of int) (fuzz.Outcom
 	began := time.Now()
 	binary, err := f.engine.Build(ctx, fuzz.Project{Dir: f.req.Path, Out: place.Build(), Runner: f.runner, Log: said, Sanitizer: f.req.Sanitizer}, h)
 	if err != nil {
-		return fuzz.Outcome{}, &buildError{err}
+		return fuzz.Outcome{}, err
 	}
 	f.log.Info("fuzzer built", "engine", f.engine.Name(), "harness", h.Name, "took", time.Since(began).Round(time.Millisecond))
 	c := fuzz.Campaign{
@@ -274,13 +275,9 @@ func (f *fuzzing) fuzz(ctx context.Context, h fuzz.Harness, of int) (fuzz.Outcom
 	return outcome, err
 }
 
-// notBuilt is why a harness was not fuzzed, beside fuzz's own reasons to stop.
-const notBuilt = "not built"
-
-// buildError is the error of a build.
-type buildError struct{ error }
-
-func (e *buildError) Unwrap() error { return e.error }
+// notFuzzed is why there was no fuzzing of a harness, beside fuzz's own reasons to stop: it
+// does not build, or does not begin.
+const notFuzzed = "not fuzzed"
 
 // share is one of n equal parts of what there is; 0 stays no limit, and a part is
 // never that.

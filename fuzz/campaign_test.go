@@ -297,7 +297,7 @@ func TestAnotherAttemptKeepsWhatOneBeforeItLeft(t *testing.T) {
 	c, e, s := stage(t, func(_ context.Context, _ int, s fuzz.Session) (fuzz.Ended, error) {
 		return fuzz.Ended{Limit: true, Stats: fuzz.Stats{Executions: 60}}, nil
 	})
-	place := filepath.Join(filepath.Dir(c.Place.Build()), "artifacts", "crash-1")
+	place := filepath.Join(filepath.Dir(c.Place.Build()), "harnesses", "parse", "artifacts", "crash-1")
 	if err := os.WriteFile(place, []byte("left behind"), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -361,7 +361,7 @@ func TestTheCorpusIsPulledPushedAndMerged(t *testing.T) {
 		}
 		return fuzz.Ended{}, nil
 	})
-	ws := strings.TrimSuffix(c.Place.Build(), filepath.Join(fuzz.WorkDir, "script", "parse", "build"))
+	ws := strings.TrimSuffix(c.Place.Build(), filepath.Join(fuzz.WorkDir, "script", "build"))
 	for name, data := range map[string]string{"fuzz/parse_seed_corpus/one": "seed", "fuzz/parse.dict": `"x"`} {
 		file := filepath.Join(ws, name)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(data), 0o644)); err != nil {

@@ -26,7 +26,8 @@ const WorkDir = ".cordon-fuzz"
 // link, regular files alone (HARDNESS §2).
 type Place struct {
 	workspace string // absolute
-	rel       string // below it: WorkDir/{engine}/{harness}
+	build     string // below it: WorkDir/{engine}/build, which all harnesses of an engine share
+	rel       string // below it: WorkDir/{engine}/harnesses/{harness}
 }
 
 // The directories of a Place.
@@ -36,13 +37,13 @@ const (
 	keptDir      = "kept"      // those that are
 	triageDir    = "triage"    // smaller inputs, and what the engine needs for them
 	mergedDir    = "merged"
-	buildDir     = "build"
 )
 
 // PlaceOf returns where the harness of that name is fuzzed by the engine. Names of
 // harnesses may hold anything, the names of directories must not.
 func PlaceOf(workspace, engine, harness string) Place {
-	return Place{workspace, path.Join(WorkDir, plainName(engine), plainName(harness))}
+	top := path.Join(WorkDir, plainName(engine))
+	return Place{workspace, path.Join(top, "build"), path.Join(top, "harnesses", plainName(harness))}
 }
 
 // plainName spells s as the name of a directory that no shell or compiler stumbles
@@ -61,8 +62,8 @@ func plainName(s string) string {
 	return plain[:min(len(plain), 50)] + "-" + hex.EncodeToString(sum[:4])
 }
 
-// Build is where the engine may build.
-func (p Place) Build() string { return p.dir(buildDir) }
+// Build is where the engine may build; what several harnesses need is built once.
+func (p Place) Build() string { return filepath.Join(p.workspace, p.build) }
 
 func (p Place) dir(name string) string { return filepath.Join(p.workspace, p.rel, name) }
 
@@ -89,12 +90,16 @@ func (p Place) Make() error {
 			return err
 		}
 	}
-	for _, d := range []string{corpusDir, artifactsDir, keptDir, triageDir, mergedDir, buildDir} {
-		if err := root.MkdirAll(path.Join(p.rel, d), 0o755); err != nil {
+	dirs := []string{p.build}
+	for _, d := range []string{corpusDir, artifactsDir, keptDir, triageDir, mergedDir} {
+		dirs = append(dirs, path.Join(p.rel, d))
+	}
+	for _, d := range dirs {
+		if err := root.MkdirAll(d, 0o755); err != nil {
 			return err
 		}
-		if info, err := root.Lstat(path.Join(p.rel, d)); err != nil || !info.IsDir() {
-			return errors.Join(err, fmt.Errorf("%s is no directory", path.Join(p.rel, d)))
+		if info, err := root.Lstat(d); err != nil || !info.IsDir() {
+			return errors.Join(err, fmt.Errorf("%s is no directory", d))
 		}
 	}
 	return nil
