@@ -7,16 +7,17 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"golang.org/x/time/rate"
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/archive"
+	"github.com/cordonlabs/cordon/internal/beneath"
 	"github.com/cordonlabs/cordon/internal/flight"
 	"github.com/cordonlabs/cordon/internal/fsinfo"
 	"github.com/cordonlabs/cordon/target"
@@ -110,7 +111,7 @@ type Cache struct {
 	measureBudget time.Duration // of one sweep
 	fillDisk      bool
 
-	rooted atomic.Pointer[os.Root]
+	rooted atomic.Pointer[beneath.Dir]
 
 	mu     sync.Mutex
 	leases map[string]lease // by the hold's name
@@ -232,7 +233,7 @@ func (c *Cache) realDir() string {
 }
 
 // root returns the open cache directory.
-func (c *Cache) root() *os.Root { return c.rooted.Load() }
+func (c *Cache) root() *beneath.Dir { return c.rooted.Load() }
 
 // abs returns the absolute path of name, which is relative to the cache.
 func (c *Cache) abs(name string) string { return filepath.Join(c.dir, name) }
@@ -241,13 +242,12 @@ func (c *Cache) abs(name string) string { return filepath.Join(c.dir, name) }
 // directory under a running worker (CONTRACT §6): that is a miss, not a crash.
 func (c *Cache) revive() error {
 	old := c.root()
-	have, err := old.Stat(".")
-	if err != nil {
+	var have, want, last unix.Stat_t
+	if err := old.Look(".", &have); err != nil {
 		return diskError("open cache", c.dir, err)
 	}
-	want, err := os.Stat(c.dir)
-	if err == nil && os.SameFile(have, want) {
-		if _, err := old.Lstat(trashDir); err == nil { // the last that is made of the layout
+	if unix.Stat(c.dir, &want) == nil && have.Dev == want.Dev && have.Ino == want.Ino {
+		if old.Look(trashDir, &last) == nil { // the last that is made of the layout
 			return nil
 		}
 		return diskError("open cache", c.dir, makeLayout(old))

@@ -3,7 +3,6 @@ package workspace
 import (
 	"context"
 	"errors"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -37,9 +36,9 @@ func (c *Cache) guard(ctx context.Context, r *record) error {
 	if c.guarded(r) {
 		return nil // somebody else was quicker
 	}
-	err = c.inPlace(r, mounts.BindReadOnly)
+	err = mounts.BindReadOnly(c.root(), r.path())
 	switch {
-	case err == nil:
+	case err == nil, gone(err): // by hand: whoever looks next makes it anew
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.ENOSYS):
 		c.unguarded.Store(true)
 		c.log.Info("shared trees are read-only by their modes alone: this process may not mount, and root could write to them", "error", err)
@@ -50,8 +49,7 @@ func (c *Cache) guard(ctx context.Context, r *record) error {
 }
 
 func (c *Cache) guarded(r *record) bool {
-	is := false
-	err := c.inPlace(r, func(d *os.Root, name string) (err error) { is, err = mounts.IsRoot(d, name); return err })
+	is, err := mounts.IsRoot(c.root(), r.path())
 	return is && err == nil
 }
 
@@ -61,7 +59,7 @@ func (c *Cache) unguard(r *record) error {
 	if r.Kind != KindShared {
 		return nil
 	}
-	return c.inPlace(r, unmountAll)
+	return unmountAll(c.root(), r.path())
 }
 
 // relaxTries and relaxPause are how long relax tries to get a lock that others

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/internal/beneath"
 	"github.com/cordonlabs/cordon/internal/durable"
 	"github.com/cordonlabs/cordon/internal/fsinfo"
 )
@@ -56,7 +57,7 @@ const tagFile = "CACHEDIR.TAG"
 const tag = "Signature: 8a477f597d28d172789f06886806bc55\n# Everything here can be fetched again; see https://bford.info/cachedir/\n"
 
 // openRoot opens the cache directory, making it and what is in it where missing.
-func openRoot(dir string, allowNetwork bool) (*os.Root, error) {
+func openRoot(dir string, allowNetwork bool) (*beneath.Dir, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, diskError("open cache", dir, err)
 	}
@@ -67,7 +68,7 @@ func openRoot(dir string, allowNetwork bool) (*os.Root, error) {
 			Err: fmt.Errorf("is on a network file system (%s), where file locks can hang or lie", kind),
 			Fix: "set CACHE_DIR to a directory on a local disk"}
 	}
-	root, err := os.OpenRoot(dir)
+	root, err := beneath.Open(dir)
 	if err != nil {
 		return nil, diskError("open cache", dir, err)
 	}
@@ -78,7 +79,7 @@ func openRoot(dir string, allowNetwork bool) (*os.Root, error) {
 	return root, nil
 }
 
-func makeLayout(root *os.Root) error {
+func makeLayout(root *beneath.Dir) error {
 	for _, d := range []string{stateDir, locksDir, recordsDir, holdsDir, basesDir, stagingDir, reservationsDir, tombstonesDir, settledDir, manifestsDir, quarantineDir, pinsDir, plansDir, salvageDir, trashDir} {
 		// Only the cache looks into its own directory: bases and staged trees are
 		// nobody else's business.
@@ -111,7 +112,7 @@ func makeLayout(root *os.Root) error {
 
 // writeTag makes the tag's file. Until it has its name it is where a sweep looks
 // for what a crash left.
-func writeTag(root *os.Root) error {
+func writeTag(root *beneath.Dir) error {
 	tmp := stateDir + "/.tmp-" + rand.Text()
 	err := root.WriteFile(tmp, []byte(tag), 0o644)
 	if err == nil {
@@ -123,7 +124,7 @@ func writeTag(root *os.Root) error {
 	return err
 }
 
-func checkVersion(root *os.Root) error {
+func checkVersion(root *beneath.Dir) error {
 	b, err := root.ReadFile(versionFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return durable.WriteFile(root, versionFile, []byte(strconv.Itoa(protocol)+"\n"))
@@ -142,7 +143,7 @@ func checkVersion(root *os.Root) error {
 
 // writeHostID gives the cache's host a name. Two processes may do it at once:
 // the first one's name stays.
-func writeHostID(root *os.Root) error {
+func writeHostID(root *beneath.Dir) error {
 	tmp := stateDir + "/.tmp-" + rand.Text()
 	if err := durable.WriteFile(root, tmp, []byte(strings.ToLower(rand.Text()[:16])+"\n")); err != nil {
 		return err
@@ -158,7 +159,7 @@ func writeHostID(root *os.Root) error {
 	return err
 }
 
-func readHostID(root *os.Root) (string, error) {
+func readHostID(root *beneath.Dir) (string, error) {
 	b, err := root.ReadFile(hostFile)
 	return strings.TrimSpace(string(b)), err
 }

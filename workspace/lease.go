@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,14 +37,15 @@ func (c *Cache) kept(name string) lease {
 // one of those that have it, and h's owner the one who asked last.
 func (c *Cache) renew(ctx context.Context, name string, h hold) (bool, error) {
 	root := c.root()
-	info, err := root.Lstat(name)
+	var st unix.Stat_t
+	err := root.Look(name, &st)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	if l := c.kept(name); l.file == nil || l.owner != h.Owner || !sameFile(l.file, info) {
+	if l := c.kept(name); l.file == nil || l.owner != h.Owner || !isFile(l.file, &st) {
 		f, err := root.OpenFile(name, os.O_RDWR, 0)
 		if errors.Is(err, fs.ErrNotExist) {
 			return false, nil
@@ -67,7 +69,7 @@ func (c *Cache) renew(ctx context.Context, name string, h hold) (bool, error) {
 		}
 		c.keep(name, lease{f, h.Owner})
 	}
-	if now := c.now(); now.Sub(info.ModTime()) >= stampGrain {
+	if now := c.now(); now.Sub(time.Unix(st.Mtim.Unix())) >= stampGrain {
 		err := root.Chtimes(name, now, now)
 		if errors.Is(err, fs.ErrNotExist) {
 			return false, nil

@@ -95,8 +95,13 @@ func (c *Cache) changed(name string) (int64, error) {
 	return ctime(&st), nil
 }
 
+// opener opens files by name; *os.Root and *beneath.Dir are some.
+type opener interface {
+	OpenFile(name string, flags int, perm os.FileMode) (*os.File, error)
+}
+
 // openTree opens the directory name in dir without following a link there.
-func openTree(dir *os.Root, name string) (*os.File, error) {
+func openTree(dir opener, name string) (*os.File, error) {
 	return dir.OpenFile(name, unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 }
 
@@ -182,7 +187,7 @@ func (m *manifest) add(name string, what [28]byte) {
 func (m *manifest) disk() int64 { return blocks(int64(manifestHeader + len(m.entries) + len(m.paths))) }
 
 // save writes m to the manifest of what is made in staging.
-func (m *manifest) save(root *os.Root, staging string) error {
+func (m *manifest) save(root opener, staging string) error {
 	f, err := root.OpenFile(manifestFile(staging), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err

@@ -36,7 +36,7 @@ func (c *Cache) inPlace(r *record, do func(dir *os.Root, name string) error) err
 }
 
 // unmountAll takes every mount off name.
-func unmountAll(dir *os.Root, name string) error {
+func unmountAll(dir mounts.Dir, name string) error {
 	for {
 		is, err := mounts.IsRoot(dir, name)
 		if errors.Is(err, fs.ErrNotExist) || err == nil && !is {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/cordonlabs/cordon/internal/beneath"
 )
 
 // sameFile reports whether f is the file that info describes.
@@ -22,8 +24,18 @@ func sameFile(f *os.File, info fs.FileInfo) bool {
 	return err == nil && os.SameFile(have, info)
 }
 
+// isFile reports whether f is the file that st describes.
+func isFile(f *os.File, st *unix.Stat_t) bool {
+	info, err := f.Stat() // and not by its number, which is another file's once somebody closed it
+	if err != nil {
+		return false
+	}
+	have, ok := info.Sys().(*syscall.Stat_t)
+	return ok && have.Dev == st.Dev && have.Ino == st.Ino
+}
+
 // lstat describes name, or returns nil if that cannot be done.
-func lstat(root *os.Root, name string) fs.FileInfo {
+func lstat(root *beneath.Dir, name string) fs.FileInfo {
 	info, err := root.Lstat(name)
 	if err != nil {
 		return nil

@@ -35,7 +35,7 @@ func TestAPromiseCountsUntilThereIsAnother(t *testing.T) {
 		}
 	}
 	s.lock.Unlock()
-	if s.lock, err = flock.Try(onlyAppending{c.root()}, s.file(), flock.Exclusive); s.lock == nil || err != nil {
+	if s.lock, err = flock.Try(onlyAppending{c.root().Root}, s.file(), flock.Exclusive); s.lock == nil || err != nil {
 		t.Fatal("not locked again:", err)
 	}
 	if err := s.promise(short); err == nil {

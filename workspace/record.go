@@ -134,23 +134,23 @@ func (r *record) encode() ([]byte, error) {
 // protocol. To a Get that is a miss; the sweep removes the file.
 var errUnreadable = errors.New("not a record that this program can read")
 
+// mostRecord is how long a record may be, in bytes: one is a thousand or two.
+const mostRecord = 1 << 20
+
 // readRecord returns nil without an error where there is no record.
 func (c *Cache) readRecord(k key) (*record, error) {
-	root := c.root()
-	f, err := root.Open(recordFile(k))
-	if errors.Is(err, fs.ErrNotExist) {
+	var st unix.Stat_t
+	b, err := c.root().ReadWhole(recordFile(k), mostRecord, &st)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
-	}
-	if err != nil {
+	case errors.Is(err, unix.EFBIG):
+		return nil, errUnreadable
+	case err != nil:
 		return nil, err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	r := &record{lastUsed: info.ModTime()}
-	if json.NewDecoder(f).Decode(r) != nil || r.Protocol != protocol || r.Key != k {
+	r := &record{lastUsed: time.Unix(st.Mtim.Unix())}
+	if json.Unmarshal(b, r) != nil || r.Protocol != protocol || r.Key != k {
 		return nil, errUnreadable
 	}
 	return r, nil

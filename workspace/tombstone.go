@@ -6,6 +6,8 @@ import (
 	"os"
 	"path"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/internal/flock"
 )
@@ -37,7 +39,7 @@ var errBuried = &cordon.Error{Kind: cordon.Busy, Op: "publish workspace",
 // buried returns errBuried if k's run was cleaned up. That it cannot be found out
 // is another error: nothing may be thrown away for it.
 func (c *Cache) buried(k key) error {
-	_, err := c.root().Lstat(tombstone(k))
+	err := c.root().Look(tombstone(k), new(unix.Stat_t))
 	switch {
 	case err == nil:
 		return errBuried

@@ -13,11 +13,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Dir is where names are looked up; *os.Root is one.
+type Dir interface {
+	Open(name string) (*os.File, error)
+	OpenFile(name string, flag int, perm os.FileMode) (*os.File, error)
+	Rename(from, to string) error
+	Remove(name string) error
+}
+
 // WriteFile writes data to name below root so that a reader sees the old
 // content or the new one and never a part, also after a crash. A failed sync
 // discards the temporary file: the kernel may have dropped the dirty pages, so
 // that trying again could report success for what was lost.
-func WriteFile(root *os.Root, name string, data []byte) error {
+func WriteFile(root Dir, name string, data []byte) error {
 	if err := write(root, name, data, (*os.File).Sync); err != nil {
 		return err
 	}
@@ -27,11 +35,11 @@ func WriteFile(root *os.Root, name string, data []byte) error {
 // Replace is WriteFile without the syncs: a reader sees the old content or the
 // new one and never a part, but until the file system is synced a power failure
 // may leave either of them, or a file that is empty.
-func Replace(root *os.Root, name string, data []byte) error {
+func Replace(root Dir, name string, data []byte) error {
 	return write(root, name, data, func(*os.File) error { return nil })
 }
 
-func write(root *os.Root, name string, data []byte, sync func(*os.File) error) error {
+func write(root Dir, name string, data []byte, sync func(*os.File) error) error {
 	tmp := path.Join(path.Dir(name), ".tmp-"+rand.Text())
 	f, err := root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
@@ -54,7 +62,7 @@ func write(root *os.Root, name string, data []byte, sync func(*os.File) error) e
 }
 
 // SyncFile makes the content of name below root, and its name, durable.
-func SyncFile(root *os.Root, name string) error {
+func SyncFile(root Dir, name string) error {
 	f, err := root.Open(name)
 	if err != nil {
 		return err
@@ -67,7 +75,7 @@ func SyncFile(root *os.Root, name string) error {
 }
 
 // SyncDir makes the names in directory name of root durable.
-func SyncDir(root *os.Root, name string) error {
+func SyncDir(root Dir, name string) error {
 	d, err := root.Open(name)
 	if err != nil {
 		return err
@@ -78,7 +86,7 @@ func SyncDir(root *os.Root, name string) error {
 
 // SyncTree makes everything written so far on the file system of name durable:
 // syncfs(2) once is cheaper than fsync(2) on each of a tree's files.
-func SyncTree(root *os.Root, name string) error {
+func SyncTree(root Dir, name string) error {
 	d, err := root.Open(name)
 	if err != nil {
 		return err

@@ -47,7 +47,7 @@ func TestReplaceLeavesReadersTheirs(t *testing.T) {
 	root, err := os.OpenRoot(t.TempDir())
 	must(t, err)
 	defer root.Close()
-	for _, write := range []func(*os.Root, string, []byte) error{durable.WriteFile, durable.Replace} {
+	for _, write := range []func(durable.Dir, string, []byte) error{durable.WriteFile, durable.Replace} {
 		must(t, write(root, "file", []byte("first")))
 		f, err := root.Open("file")
 		must(t, err)

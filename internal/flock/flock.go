@@ -31,6 +31,11 @@ type Dir interface {
 	Stat(name string) (os.FileInfo, error)
 }
 
+// looker is a Dir that describes what has a name at less expense than by Stat.
+type looker interface {
+	Look(name string, st *unix.Stat_t) error
+}
+
 // Lock is a held lock. Its descriptor is close-on-exec.
 type Lock struct{ f *os.File }
 
@@ -100,6 +105,10 @@ func Acquire(ctx context.Context, dir Dir, name string, mode Mode, waiting func(
 }
 
 func same(dir Dir, name string, f *os.File) bool {
+	if dir, quick := dir.(looker); quick {
+		var have, want unix.Stat_t
+		return unix.Fstat(int(f.Fd()), &have) == nil && dir.Look(name, &want) == nil && have.Dev == want.Dev && have.Ino == want.Ino
+	}
 	have, err := f.Stat()
 	if err != nil {
 		return false

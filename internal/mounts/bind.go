@@ -2,7 +2,6 @@ package mounts
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
@@ -12,7 +11,7 @@ import (
 // set-id bits and devices. What is mounted below it is not to be seen there. It is
 // never there writable, not even for an instant. Where name is such a mount
 // already, nothing is done; two who call it at once may both mount.
-func BindReadOnly(dir *os.Root, name string) error {
+func BindReadOnly(dir Dir, name string) error {
 	shown := filepath.Join(dir.Name(), name)
 	const op = "mount read-only"
 	d, last, err := parent(dir, name)

@@ -10,9 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Dir is the directory that names are looked up in; *os.Root is one.
+type Dir interface {
+	OpenFile(name string, flag int, perm os.FileMode) (*os.File, error)
+	Name() string
+}
+
 // IsRoot reports whether something is mounted on name in dir, in time that does
 // not depend on the number of mounts. A link at the end of name is not followed.
-func IsRoot(dir *os.Root, name string) (bool, error) {
+func IsRoot(dir Dir, name string) (bool, error) {
 	d, last, err := parent(dir, name)
 	if err != nil {
 		return false, err
@@ -36,7 +42,7 @@ func isRoot(d *os.File, last, shown string) (bool, error) {
 
 // parent opens the directory that name is in, and returns name's last component.
 // The descriptor is good for being a starting point only.
-func parent(dir *os.Root, name string) (*os.File, string, error) {
+func parent(dir Dir, name string) (*os.File, string, error) {
 	d, err := dir.OpenFile(path.Dir(name), unix.O_PATH|unix.O_DIRECTORY, 0)
 	return d, path.Base(name), err
 }

@@ -14,7 +14,7 @@ import (
 
 // Unmount takes the topmost mount off name in dir. A link at the end of name is
 // not followed. ErrBusy: the mount is in use, and stays.
-func Unmount(dir *os.Root, name string) error {
+func Unmount(dir Dir, name string) error {
 	shown := filepath.Join(dir.Name(), name)
 	d, last, err := parent(dir, name)
 	if err != nil {

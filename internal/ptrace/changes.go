@@ -22,6 +22,9 @@ func Changes(c Call) bool {
 	switch c.Number {
 	case unix.SYS_OPENAT:
 		return c.Args[2]&(unix.O_CREAT|unix.O_TRUNC) != 0
+	case unix.SYS_OPENAT2:
+		flags, known := c.number(2)
+		return !known || flags&(unix.O_CREAT|unix.O_TRUNC) != 0
 	case unix.SYS_IOCTL:
 		return c.Args[1]>>8&0xff == 0x94 // clones and btrfs: FICLONE is _IOW(0x94, 9, int), as all of BTRFS_IOC_
 	case unix.SYS_WRITE:

@@ -34,6 +34,15 @@ func (c Call) File(i int) string {
 	return path
 }
 
+// number returns the first number of what the call's argument i points to.
+func (c Call) number(i int) (n uint64, known bool) {
+	here := unix.Iovec{Base: (*byte)(unsafe.Pointer(&n))}
+	here.SetLen(8)
+	there := []unix.RemoteIovec{{Base: uintptr(c.Args[i]), Len: 8}}
+	read, err := unix.ProcessVMReadv(c.Thread, []unix.Iovec{here}, there, 0)
+	return n, err == nil && read == 8
+}
+
 // Strike says which call of a child is struck, and how.
 type Strike struct {
 	Counts func(Call) bool // which calls count; nil: those that Changes reports
