@@ -149,9 +149,18 @@ func (s *staging) discard() {
 	if s.published {
 		size = amount{}
 	}
-	_ = s.c.trashStaging(s.id, size) // it has said so, and a sweep takes it
-	_ = s.c.root().Remove(s.file())  // if it stays, the lock on it is gone with the next line, which is what counts
+	if !s.published || !s.husk() {
+		_ = s.c.trashStaging(s.id, size) // it has said so, and a sweep takes it
+	}
+	_ = s.c.root().Remove(s.file()) // if it stays, the lock on it is gone with the next line, which is what counts
 	s.lock.Unlock()
+}
+
+// husk removes the staging directory if publishing left nothing in it, and reports
+// whether it did.
+func (s *staging) husk() bool {
+	_ = s.c.root().Remove(s.at("")) // it has become the entry, or there is something in it
+	return s.c.root().Remove(s.dir()) == nil
 }
 
 // unwritten returns what o's object still takes when all of it has arrived.

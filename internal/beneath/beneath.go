@@ -90,8 +90,7 @@ func refused(err error) bool {
 	switch err {
 	case unix.ENOSYS, unix.EPERM, // a kernel before 5.6, or a container's filter
 		unix.ELOOP, unix.EXDEV, // a link on the way, or the way leads out
-		unix.EAGAIN, unix.EINVAL, unix.ENAMETOOLONG, // what the kernel looks up only in several steps
-		unix.EISDIR: // unlink(2)'s word for a directory
+		unix.EAGAIN, unix.EINVAL, unix.ENAMETOOLONG: // what the kernel looks up only in several steps
 		return true
 	}
 	return false

@@ -20,7 +20,13 @@ func (d *Dir) Mkdir(name string, perm os.FileMode) error {
 
 // Remove removes the file or the empty directory name.
 func (d *Dir) Remove(name string) error {
-	err := d.in(name, func(dir int, last string) error { return unix.Unlinkat(dir, last, 0) })
+	err := d.in(name, func(dir int, last string) error {
+		err := unix.Unlinkat(dir, last, 0)
+		if err == unix.EISDIR {
+			err = unix.Unlinkat(dir, last, unix.AT_REMOVEDIR)
+		}
+		return err
+	})
 	if refused(err) {
 		return d.Root.Remove(name)
 	}
