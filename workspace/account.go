@@ -69,9 +69,11 @@ func (c *Cache) account(s *staging, exact bool, stuck map[string]error) (*accoun
 	if exact {
 		published, err = a.list(c)
 	} else {
-		var t recordTotals
-		t, err = c.totals()
-		a.recorded, published = t.sum, t.published
+		var ids []string
+		for _, o := range slices.Concat(all.alive, all.dead) {
+			ids = append(ids, o.ID)
+		}
+		a.recorded, published, err = c.totals(ids)
 	}
 	if err != nil {
 		return nil, err

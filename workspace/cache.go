@@ -220,6 +220,7 @@ func (c *Cache) Close() error {
 	}
 	c.mu.Unlock()
 	c.relaxAll()
+	c.recordCache.close()
 	return c.root().Close()
 }
 

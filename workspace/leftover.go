@@ -27,10 +27,6 @@ const staleTemp = time.Hour
 // deadStaging clears what processes that died were making.
 func (s *sweep) deadStaging() error {
 	c := s.c
-	recorded, err := c.totals()
-	if err != nil {
-		return err
-	}
 	for _, dir := range []string{stagingDir, reservationsDir} {
 		ids, err := c.list(dir)
 		if err != nil {
@@ -48,7 +44,10 @@ func (s *sweep) deadStaging() error {
 					f.Close()
 					continue
 				}
-				if r, err := readPromise(f); err == nil && !recorded.published[id] {
+				if _, published, err := c.totals([]string{id}); err != nil {
+					f.Close()
+					return err
+				} else if r, err := readPromise(f); err == nil && !published[id] {
 					size = amount{r.Bytes, r.Inodes}
 				}
 			case !errors.Is(err, fs.ErrNotExist):
@@ -182,10 +181,13 @@ func (s *sweep) lockFiles() error {
 		return err
 	}
 	for _, n := range names {
-		name := path.Join(locksDir, n)
+		name := locksDir + "/" + n
+		if needed[name] {
+			continue
+		}
 		var st unix.Stat_t
 		err := unix.Fstatat(int(d.Fd()), n, &st, unix.AT_SYMLINK_NOFOLLOW)
-		if err != nil || c.now().Sub(time.Unix(st.Mtim.Unix())) < staleLock || needed[name] {
+		if err != nil || c.now().Sub(time.Unix(st.Mtim.Unix())) < staleLock {
 			continue
 		}
 		if lock, err := flock.Try(c.root(), name, flock.Exclusive); lock != nil && err == nil {
@@ -215,21 +217,26 @@ func (s *sweep) tempFiles() error {
 			_ = s.c.root().Remove(name) // if it stays, it is removed next time
 		}
 	}
-	return fs.WalkDir(s.c.root().FS(), stateDir, func(p string, d fs.DirEntry, err error) error {
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return nil // others work here too
-		case err != nil:
+	for _, dir := range []string{stateDir, locksDir, recordsDir, reservationsDir, tombstonesDir, settledDir, manifestsDir, pinsDir, plansDir} {
+		d, err := s.c.root().Open(dir)
+		if err != nil {
 			return err
-		case d.IsDir() && (p == trashDir || p == stagingDir || p == basesDir || p == quarantineDir || p == holdsDir):
-			return fs.SkipDir
-		case strings.HasPrefix(d.Name(), ".tmp-"):
-			if info, err := d.Info(); err == nil && stale(info) {
-				_ = s.c.root().Remove(p) // if it stays, it is removed next time
+		}
+		names, err := d.Readdirnames(-1)
+		d.Close()
+		if err != nil {
+			return err
+		}
+		for _, n := range names {
+			if !strings.HasPrefix(n, ".tmp-") {
+				continue
+			}
+			if info := lstat(s.c.root(), path.Join(dir, n)); info != nil && stale(info) {
+				_ = s.c.root().Remove(path.Join(dir, n)) // if it stays, it is removed next time
 			}
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // trash deletes what was taken away, by whomever.

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"path"
-	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -198,92 +196,6 @@ func (c *Cache) missing(r *record) string {
 		return "its files were replaced by somebody else"
 	}
 	return ""
-}
-
-// recordCache keeps what was read of record files, so that looking at all of them
-// costs a look at each file's inode: whoever reserves disk adds them up. A file is
-// replaced, never rewritten, so its inode and its last change tell whether it is
-// still the one that was read.
-type recordCache struct {
-	mu     sync.Mutex
-	read   map[string]cachedRecord
-	totals recordTotals
-}
-
-type cachedRecord struct {
-	inode   uint64
-	changed unix.Timespec
-	record  *record
-}
-
-// records returns every readable record, complete or not, and the names of the
-// record files that cannot be read. The records are the caller's own.
-func (c *Cache) records() (list []*record, unreadable []string, err error) {
-	known := &c.recordCache
-	known.mu.Lock()
-	defer known.mu.Unlock()
-	if unreadable, err = c.readRecords(); err != nil {
-		return nil, nil, err
-	}
-	return known.list(), unreadable, nil
-}
-
-func (k *recordCache) list() (all []*record) {
-	all = make([]*record, 0, len(k.read))
-	for _, have := range k.read {
-		r := *have.record
-		all = append(all, &r)
-	}
-	return all
-}
-
-// readRecords brings the record cache, which is locked, up to date.
-func (c *Cache) readRecords() (unreadable []string, err error) {
-	d, err := c.root().Open(recordsDir)
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close()
-	known := &c.recordCache
-	stamp, err := stampOf(d)
-	if err != nil {
-		return nil, err
-	}
-	names, err := d.Readdirnames(-1)
-	if err != nil {
-		return nil, err
-	}
-	now := make(map[string]cachedRecord, len(names))
-	for _, n := range names {
-		if strings.HasPrefix(n, ".") {
-			continue
-		}
-		var st unix.Stat_t
-		switch err := unix.Fstatat(int(d.Fd()), n, &st, unix.AT_SYMLINK_NOFOLLOW); {
-		case errors.Is(err, fs.ErrNotExist):
-			continue
-		case err != nil:
-			return nil, &fs.PathError{Op: "stat", Path: path.Join(recordsDir, n), Err: err}
-		}
-		have := known.read[n]
-		if have.record == nil || have.inode != st.Ino || have.changed != st.Ctim {
-			r, err := c.readRecord(key(strings.TrimSuffix(n, ".json")))
-			if errors.Is(err, errUnreadable) {
-				unreadable = append(unreadable, path.Join(recordsDir, n))
-				continue
-			}
-			if err != nil {
-				return nil, err
-			}
-			if r == nil {
-				continue
-			}
-			have = cachedRecord{st.Ino, st.Ctim, r}
-		}
-		now[n] = have
-	}
-	known.read, known.totals = now, totalsOf(now, stamp)
-	return unreadable, nil
 }
 
 // stampGrain is how old an entry's last use must be before it is set anew: fine

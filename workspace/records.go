@@ -1,0 +1,214 @@
+package workspace
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/cordonlabs/cordon/internal/notice"
+)
+
+// recordCache keeps what was read of record files, so that looking at all of them
+// costs next to nothing where the kernel says which ones changed, and a look at each
+// file's inode elsewhere: whoever reserves disk adds them up. A file is replaced,
+// never rewritten, so its inode and its last change tell whether it is still the one
+// that was read.
+type recordCache struct {
+	mu         sync.Mutex
+	read       map[string]cachedRecord // by file name
+	unreadable map[string]bool
+	totals     recordTotals
+	stamp      dirStamp  // of the look that all of this is as of
+	full       time.Time // when every file was looked at last
+
+	watch   *notice.Watch // of the directory that stamp is of, or nil
+	blind   bool          // no more watches are to be had
+	closing bool
+}
+
+type cachedRecord struct {
+	inode   uint64
+	changed unix.Timespec
+	record  *record
+}
+
+// watchLife is for how long the kernel's word is taken for what changed: on some
+// file systems another kernel may change something too.
+const watchLife = time.Minute
+
+// records returns every readable record, complete or not, and the names of the
+// record files that cannot be read. The records are the caller's own.
+func (c *Cache) records() (list []*record, unreadable []string, err error) {
+	known := &c.recordCache
+	known.mu.Lock()
+	defer known.mu.Unlock()
+	if err := c.refreshRecords(true); err != nil {
+		return nil, nil, err
+	}
+	for n := range known.unreadable {
+		unreadable = append(unreadable, path.Join(recordsDir, n))
+	}
+	return known.list(), unreadable, nil
+}
+
+// written returns the records as records does, but for their last use, which may
+// be an earlier one.
+func (c *Cache) written() (list []*record, err error) {
+	known := &c.recordCache
+	known.mu.Lock()
+	defer known.mu.Unlock()
+	if err := c.refreshRecords(false); err != nil {
+		return nil, err
+	}
+	return known.list(), nil
+}
+
+func (k *recordCache) list() []*record {
+	copies := make([]record, 0, len(k.read))
+	all := make([]*record, 0, len(k.read))
+	for _, have := range k.read {
+		copies = append(copies, *have.record)
+		all = append(all, &copies[len(copies)-1])
+	}
+	return all
+}
+
+// close ends the watch, for good.
+func (k *recordCache) close() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.closing = true
+	k.unwatch()
+}
+
+func (k *recordCache) unwatch() {
+	if k.watch != nil {
+		_ = k.watch.Close() // nothing is lost but what it would have told
+		k.watch = nil
+	}
+}
+
+// refreshRecords brings the record cache, which is locked, up to date; with uses,
+// also what was last used when.
+func (c *Cache) refreshRecords(uses bool) error {
+	d, err := c.root().Open(recordsDir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	known := &c.recordCache
+	// First what changed, then when: what changes between the two is told next time.
+	var changed []string
+	told := false
+	if known.watch != nil && time.Since(known.full) < watchLife {
+		changed, told = known.watch.Changes()
+	}
+	now, err := stampOf(d)
+	if err != nil {
+		return err
+	}
+	if told && len(changed) == 0 && known.stamp.same(now) && !known.stamp.unchanged(now) {
+		changed, told = known.watch.Changes()
+		told = told && len(changed) > 0 // else it was a change that nobody tells of
+	}
+	switch {
+	case told && known.stamp.same(now):
+		return c.rereadRecords(d, changed, now)
+	case !uses && len(known.unreadable) == 0 && known.stamp.vouchesFor(now):
+		return nil
+	}
+	return c.readRecords(d, now)
+}
+
+// readRecords looks at every record file in d, whose stamp is now.
+func (c *Cache) readRecords(d *os.File, now dirStamp) error {
+	known := &c.recordCache
+	known.unwatch()
+	if known.read != nil && !known.blind && !known.closing && !c.network {
+		// Who looks only once has no use for a watch. What changes from here on is told
+		// next time.
+		watch, err := notice.On(d)
+		known.watch, known.blind = watch, err != nil
+	}
+	asked := time.Now()
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		return err
+	}
+	before := known.read
+	known.read, known.unreadable, known.totals = make(map[string]cachedRecord, len(names)), map[string]bool{}, newTotals(len(names))
+	for _, n := range names {
+		if err := c.readRecordIn(d, n, before[n]); err != nil {
+			known.read, known.stamp = nil, dirStamp{}
+			known.unwatch()
+			return err
+		}
+	}
+	known.stamp, known.full = now, asked
+	return nil
+}
+
+// rereadRecords looks at the record files in d that are among names, and at those
+// that could not be read.
+func (c *Cache) rereadRecords(d *os.File, names []string, now dirStamp) error {
+	known := &c.recordCache
+	for n := range known.unreadable {
+		names = append(names, n)
+	}
+	for _, n := range names {
+		before := known.read[n]
+		known.forget(n)
+		if err := c.readRecordIn(d, n, before); err != nil {
+			known.unwatch() // what it told is lost: everything is looked at next time
+			known.stamp = dirStamp{}
+			return err
+		}
+	}
+	known.stamp = now
+	return nil
+}
+
+// readRecordIn adds the record file n in d to the record cache, which does not have
+// it; before is what was read of it once.
+func (c *Cache) readRecordIn(d *os.File, n string, before cachedRecord) error {
+	if strings.HasPrefix(n, ".") {
+		return nil
+	}
+	known := &c.recordCache
+	var st unix.Stat_t
+	switch err := unix.Fstatat(int(d.Fd()), n, &st, unix.AT_SYMLINK_NOFOLLOW); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return &fs.PathError{Op: "stat", Path: path.Join(recordsDir, n), Err: err}
+	}
+	if before.record == nil || before.inode != st.Ino || before.changed != st.Ctim {
+		r, err := c.readRecord(key(strings.TrimSuffix(n, ".json")))
+		if errors.Is(err, errUnreadable) {
+			known.unreadable[n] = true
+			return nil
+		}
+		if r == nil || err != nil {
+			return err
+		}
+		before = cachedRecord{st.Ino, st.Ctim, r}
+	}
+	known.read[n] = before
+	known.totals.add(before.record)
+	return nil
+}
+
+// forget takes the record file n out of the record cache.
+func (k *recordCache) forget(n string) {
+	if have, there := k.read[n]; there {
+		k.totals.remove(have.record)
+		delete(k.read, n)
+	}
+	delete(k.unreadable, n)
+}
