@@ -57,7 +57,7 @@ func (c *Cache) Explain(ctx context.Context, name string) (Explanation, error) {
 
 func (c *Cache) explain(ctx context.Context, r *record) (x Explanation, err error) {
 	x.TTL = int64(c.ttl.Seconds())
-	s := &sweep{c: c, ctx: ctx, opts: SweepOptions{DryRun: true}, keeps: map[string]bool{}}
+	s := &sweep{c: c, ctx: ctx, opts: SweepOptions{DryRun: true}, keeps: map[string]bool{}, stands: map[string]bool{}}
 	pins, err := c.pins()
 	if err == nil {
 		x.Entry, err = c.entry(r, pins)

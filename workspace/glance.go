@@ -12,8 +12,8 @@ import (
 
 // glance is who held what when a sweep first looked. Most entries are held, most
 // of the time, and stay so: reading all holds once is enough to leave those alone.
-// It never says that something may go. Before anything does, its holds are read
-// again, under the lock that it takes.
+// It never says that something may go, so it does not look who lives. Before
+// anything goes, its holds are read again, under the lock that it takes.
 type glance struct {
 	holds     map[key]map[string]*hold
 	temporary []string // names of files that a crash left, or that are being written
@@ -48,7 +48,7 @@ func (s *sweep) glance() (*glance, error) {
 		if err != nil {
 			return nil, err
 		}
-		all, temporary, err := holdsIn(d, dir)
+		all, temporary, err := holdsIn(d, dir, true)
 		d.Close()
 		if err != nil {
 			return nil, err

@@ -24,13 +24,14 @@ func (c *Cache) holds(k key) (map[string]*hold, error) {
 		return nil, ignoreGone(err)
 	}
 	defer d.Close()
-	all, _, err := holdsIn(d, dir)
+	all, _, err := holdsIn(d, dir, false)
 	return all, err
 }
 
 // holdsIn returns the holds in d, the directory dir of an entry's holds, and what
 // has a temporary name there.
-func holdsIn(d *os.File, dir string) (all map[string]*hold, temporary []string, err error) {
+// With lazily, nobody looks whether holds are locked: none is said to be live.
+func holdsIn(d *os.File, dir string, lazily bool) (all map[string]*hold, temporary []string, err error) {
 	names, err := d.Readdirnames(-1)
 	if ignoreGone(err) != nil { // of a directory that is removed while it is open, some file systems say that there is none
 		return nil, nil, err
@@ -42,7 +43,7 @@ func holdsIn(d *os.File, dir string) (all map[string]*hold, temporary []string, 
 			temporary = append(temporary, name)
 			continue
 		}
-		h, err := readHold(d, n)
+		h, err := readHold(d, n, lazily)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -54,15 +55,15 @@ func holdsIn(d *os.File, dir string) (all map[string]*hold, temporary []string, 
 	return all, temporary, nil
 }
 
-func readHold(d *os.File, name string) (*hold, error) {
+func readHold(d *os.File, name string, lazily bool) (*hold, error) {
 	f, err := openAt(d, name, os.O_RDWR)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	h, err := decodeHold(f)
-	if err != nil {
-		return nil, err
+	if lazily || err != nil {
+		return h, err
 	}
 	h.live, err = locked(f)
 	return h, err

@@ -217,7 +217,7 @@ func (s *sweep) tempFiles() error {
 			_ = s.c.root().Remove(name) // if it stays, it is removed next time
 		}
 	}
-	for _, dir := range []string{stateDir, locksDir, recordsDir, reservationsDir, tombstonesDir, settledDir, manifestsDir, pinsDir, plansDir} {
+	for _, dir := range []string{stateDir, locksDir, recordsDir, reservationsDir, tombstonesDir, settledDir, manifestsDir, pinsDir, plansDir, salvageDir} {
 		d, err := s.c.root().Open(dir)
 		if err != nil {
 			return err

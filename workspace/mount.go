@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -106,22 +107,38 @@ func (s *sweep) mounts() error {
 	if err != nil {
 		return err
 	}
+	real := c.realDir()
+	table, err := mounts.Below(real)
+	if err != nil {
+		return err
+	}
+	mounted := make(map[string]bool, len(table))
+	for _, m := range table {
+		mounted[m.Point] = true
+	}
 	for _, r := range records {
-		if r.State != complete || r.View == nil && r.Kind != KindShared || c.missing(r) != "" {
+		if r.State != complete || r.View == nil && r.Kind != KindShared || !s.inPlace(r) {
 			continue
 		}
 		needed, err := s.needed(r.Key)
 		if err != nil {
 			return err
 		}
-		if needed {
+		// As the table was: whoever changes that meanwhile has a hold, or ends one.
+		there := mounted[filepath.Join(real, r.path())]
+		switch {
+		case needed && (r.Kind != KindShared || !there):
 			s.remount(r)
-		} else {
+		case !needed && there:
 			c.relax(r)
 		}
 	}
 	return s.strayMounts()
 }
+
+// inPlace reports whether r's entry is in place, or was so when this sweep looked
+// first. Whatever is done about it looks again.
+func (s *sweep) inPlace(r *record) bool { return s.stands[r.Staging] || s.c.missing(r) == "" }
 
 // remount brings the mount of r, which somebody holds, back if it is gone.
 func (s *sweep) remount(r *record) {
@@ -169,10 +186,18 @@ func (s *sweep) strayMounts() error {
 	if err != nil {
 		return err
 	}
+	records, err := c.written()
+	if err != nil {
+		return err
+	}
+	recorded := make(map[key]bool, len(records))
+	for _, r := range records {
+		recorded[r.Key] = true
+	}
 	for _, m := range all {
 		name, itself := mountIn(m, here, real)
 		k, lock, ok := mountedAs(name, itself, m.Source == driver.MountSource)
-		if !ok || lstat(c.root(), recordFile(k)) != nil {
+		if !ok || recorded[k] || lstat(c.root(), recordFile(k)) != nil {
 			continue
 		}
 		err := s.did(Removal{Path: m.Point, Reason: "no record tells of this mount"}, func() (bool, error) {

@@ -32,7 +32,7 @@ func (c *Cache) Sweep(ctx context.Context, opts SweepOptions) (SweepReport, erro
 		return SweepReport{Busy: true}, nil
 	}
 	defer lock.Unlock()
-	s := &sweep{c: c, ctx: ctx, opts: opts, keeps: map[string]bool{}, saved: map[key]bool{}}
+	s := &sweep{c: c, ctx: ctx, opts: opts, stands: map[string]bool{}, keeps: map[string]bool{}, saved: map[key]bool{}}
 	if err := s.begin(); err != nil {
 		return SweepReport{}, diskError("sweep", c.dir, err)
 	}
@@ -54,7 +54,8 @@ type sweep struct {
 	opts   SweepOptions
 	report SweepReport
 	first  *glance
-	gone   map[key]bool // entries that were, or in a dry run would be, removed
+	stands map[string]bool // staging ids of entries that were in place when they were looked at first
+	gone   map[key]bool    // entries that were, or in a dry run would be, removed
 	fates  map[Owner]Fate
 	asked  time.Time       // when the fates were asked for: what was held again since then counts
 	keeps  map[string]bool // holds of failed runs that keep their workspace

@@ -113,6 +113,7 @@ func (s *sweep) broken(r *record) (string, error) {
 	if why := c.missing(r); why != "" {
 		return why, nil
 	}
+	s.stands[r.Staging] = true
 	if err := c.attached(r); errors.Is(err, driver.ErrBroken) {
 		return err.Error(), nil
 	}

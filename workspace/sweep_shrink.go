@@ -4,6 +4,8 @@ import (
 	"path"
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/internal/flock"
 )
@@ -16,11 +18,12 @@ func (s *sweep) lostObjects() error {
 	if err != nil || s.opts.DryRun {
 		return err
 	}
+	var st unix.Stat_t
 	for _, r := range records {
 		if r.State != complete || r.Content == objectName || !r.spareObject() {
 			continue
 		}
-		if _, err := c.root().Lstat(path.Join(r.Place, objectName)); gone(err) {
+		if err := c.root().Look(path.Join(r.Place, objectName), &st); gone(err) {
 			c.evictObject(r, "it is gone already")
 		}
 	}
@@ -39,8 +42,12 @@ func (s *sweep) shrink() error {
 	if err := s.lostObjects(); err != nil {
 		return err
 	}
-	a, err := c.account(nil, true, nil)
-	if err != nil {
+	// Most of the time there is room, by what the records say alone.
+	a, err := c.account(nil, false, nil)
+	if err == nil && (s.opts.DryRun || s.opts.Shrink || s.plan != nil || a.used() > a.limit || a.disk(amount{}).minus(a.trash).any()) {
+		a, err = c.account(nil, true, nil)
+	}
+	if err != nil || a.records == nil {
 		return err
 	}
 	keep, why := a.limit, "the cache is over its limit (CACHE_MAX_SIZE)"

@@ -116,7 +116,7 @@ func (s *sweep) tampering() error {
 		return err
 	}
 	for _, r := range records {
-		if r.State != complete || r.Changed == 0 || r.Tampered != "" || c.missing(r) != "" {
+		if r.State != complete || r.Changed == 0 || r.Tampered != "" || !s.inPlace(r) {
 			continue
 		}
 		held, err := s.needed(r.Key)
@@ -135,11 +135,17 @@ func (s *sweep) tampering() error {
 
 func (s *sweep) inspect(r *record) error {
 	c := s.c
+	// Without the lock first: who makes or removes it may spoil the look, and no other
+	// harm is done.
+	bad, err := c.altered(s.ctx, r, 0)
+	if bad == "" || err != nil {
+		return err
+	}
 	lock, err := flock.Try(c.root(), r.lock(), flock.Shared)
 	if lock == nil || err != nil {
 		return err // it is being made or removed
 	}
-	bad, err := c.altered(s.ctx, r, 0)
+	bad, err = c.altered(s.ctx, r, 0)
 	lock.Unlock()
 	if bad == "" || err != nil || s.opts.DryRun || s.plan != nil {
 		return err
