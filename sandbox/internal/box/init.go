@@ -4,10 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
-	"os/signal"
-	"runtime/debug"
 	"sync"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,6 +15,27 @@ func init() {
 	if len(os.Args) == 1 && os.Args[0] == Name {
 		main()
 		os.Exit(0)
+	}
+}
+
+// ignoreSignals keeps a tool of the same uid from ending the init: Go has a handler for
+// nearly all signals, so that they reach even pid 1, and most of those end the program.
+// Package os/signal would do, but is initialised too late to be of use here. Go resets
+// what it has handlers for in its children.
+func ignoreSignals() {
+	ignore := struct {
+		handler, flags, restorer uintptr
+		mask                     uint64
+	}{handler: 1} // SIG_IGN
+	for sig := unix.SIGHUP; sig <= unix.SIGSYS; sig++ {
+		switch sig {
+		case unix.SIGKILL, unix.SIGSTOP, // which cannot be ignored
+			unix.SIGCHLD,                                           // whose children would not be waited for
+			unix.SIGURG,                                            // by which Go interrupts itself
+			unix.SIGCONT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU: // which Go has no handlers for
+			continue
+		}
+		_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&ignore)), 0, unsafe.Sizeof(ignore.mask), 0, 0)
 	}
 }
 
@@ -31,13 +51,11 @@ type box struct {
 }
 
 func main() {
-	debug.SetGCPercent(-1) // it lives on a few hundred kilobytes
 	// A worker's descriptors that are not close-on-exec end here.
 	_ = unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC) // Linux before 5.11: they end with the tool's own exec, which passes three
 	// Same uid or not, nobody inside may look into the init or become it.
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
-	// A signal that has a handler reaches even pid 1; this one does nothing.
-	signal.Notify(make(chan os.Signal, 1))
+	ignoreSignals()
 
 	control := os.NewFile(Control, "control")
 	orders := json.NewDecoder(control)

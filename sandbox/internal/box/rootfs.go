@@ -3,7 +3,6 @@ package box
 import (
 	"errors"
 	"os"
-	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -219,40 +218,49 @@ func (r builder) open(name string) (int, error) {
 	return unix.Openat2(r.root, name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
 }
 
+// dirOf and baseOf split a clean absolute path.
+func dirOf(name string) string {
+	if i := strings.LastIndexByte(name, '/'); i > 0 {
+		return name[:i]
+	}
+	return "/"
+}
+
+func baseOf(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }
+
 // dir opens a directory, and makes it and its parents where they do not exist.
 func (r builder) dir(name string) (int, error) {
-	name = path.Clean("/" + name)
 	fd, err := r.open(name)
 	if !errors.Is(err, unix.ENOENT) || name == "/" {
 		return fd, err
 	}
-	parent, err := r.dir(path.Dir(name))
+	parent, err := r.dir(dirOf(name))
 	if err != nil {
 		return -1, err
 	}
 	defer unix.Close(parent)
-	if err := unix.Mkdirat(parent, path.Base(name), 0o755); err != nil && !errors.Is(err, unix.EEXIST) {
+	if err := unix.Mkdirat(parent, baseOf(name), 0o755); err != nil && !errors.Is(err, unix.EEXIST) {
 		return -1, err
 	}
 	return r.open(name)
 }
 
 func (r builder) link(target, name string) error {
-	parent, err := r.dir(path.Dir(name))
+	parent, err := r.dir(dirOf(name))
 	if err != nil {
 		return err
 	}
 	defer unix.Close(parent)
-	return unix.Symlinkat(target, parent, path.Base(name))
+	return unix.Symlinkat(target, parent, baseOf(name))
 }
 
 func (r builder) file(name string, data []byte) error {
-	parent, err := r.dir(path.Dir(name))
+	parent, err := r.dir(dirOf(name))
 	if err != nil {
 		return err
 	}
 	defer unix.Close(parent)
-	fd, err := unix.Openat(parent, path.Base(name), unix.O_WRONLY|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o444)
+	fd, err := unix.Openat(parent, baseOf(name), unix.O_WRONLY|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o444)
 	if err != nil {
 		return err
 	}
@@ -296,8 +304,8 @@ var masked = []string{"kcore", "keys", "key-users", "kallsyms", "kmsg", "kpageco
 // mask lays /dev/null over files and an empty directory over directories.
 func mask(r builder) error {
 	for _, name := range masked {
-		if err := r.mask(path.Join("/proc", name)); err != nil {
-			return doing("hide /proc/"+strings.TrimPrefix(name, "/"), err)
+		if err := r.mask("/proc/" + name); err != nil {
+			return doing("hide /proc/"+name, err)
 		}
 	}
 	return nil

@@ -3,7 +3,6 @@ package box
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -91,8 +90,11 @@ func (s *Spec) find() (string, error) {
 			dirs = v
 		}
 	}
-	for _, dir := range filepath.SplitList(dirs) {
-		file := filepath.Join(dir, name)
+	for dir := range strings.SplitSeq(dirs, ":") {
+		if dir == "" {
+			continue
+		}
+		file := dir + "/" + name
 		if st, err := os.Stat(file); err == nil && st.Mode().IsRegular() && st.Mode()&0o111 != 0 {
 			return file, nil
 		}
