@@ -47,12 +47,22 @@ type report struct {
 	Sections []*section     `json:"sections"`
 }
 
-// workloads are shell commands; each is some seconds of one kind of work.
-var workloads = []struct{ name, script string }{
-	{"compute", `awk 'BEGIN { for (i = 0; i < 50000000; i++) s += i * i }'`},
-	{"system calls", `dd if=/dev/zero of=/dev/null bs=1 count=3000000 2>/dev/null`},
-	{"processes", `i=0; while [ $i -lt 1500 ]; do /bin/true; i=$((i+1)); done`},
-	{"files", `i=0; while [ $i -lt 60000 ]; do : > f$((i % 100)); i=$((i+1)); done`},
+// workload is some seconds of one kind of work.
+type workload struct {
+	name string
+	args []string
+	why  string // it cannot be had here
+}
+
+func shell(name, script string) workload {
+	return workload{name: name, args: []string{"sh", "-c", script}}
+}
+
+var workloads = []workload{
+	shell("compute", `awk 'BEGIN { for (i = 0; i < 50000000; i++) s += i * i }'`),
+	shell("system calls", `dd if=/dev/zero of=/dev/null bs=1 count=3000000 2>/dev/null`),
+	shell("processes", `i=0; while [ $i -lt 1500 ]; do /bin/true; i=$((i+1)); done`),
+	shell("files", `i=0; while [ $i -lt 60000 ]; do : > f$((i % 100)); i=$((i+1)); done`),
 }
 
 func measure(ctx context.Context, o *options, progress io.Writer) (*report, error) {
@@ -88,13 +98,15 @@ func measure(ctx context.Context, o *options, progress io.Writer) (*report, erro
 	if err := starts.take(ctx, o.samples, progress); err != nil {
 		return nil, err
 	}
-	for _, w := range workloads {
+	program, why := fuzzer(ctx, ws)
+	works := append(workloads[:len(workloads):len(workloads)], workload{name: "libFuzzer", args: program, why: why})
+	for _, w := range works {
 		sec := &section{Name: w.name, Rows: []*row{
-			{Name: "bare", do: func() (time.Duration, time.Duration, time.Duration, error) {
-				return bare(ctx, ws, "sh", "-c", w.script)
+			{Name: "bare", Why: w.why, do: func() (time.Duration, time.Duration, time.Duration, error) {
+				return bare(ctx, ws, w.args...)
 			}},
-			{Name: "cordon " + string(s.Report().Tier), do: func() (time.Duration, time.Duration, time.Duration, error) {
-				return confined(ctx, s, ws, "sh", "-c", w.script)
+			{Name: "cordon " + string(s.Report().Tier), Why: w.why, do: func() (time.Duration, time.Duration, time.Duration, error) {
+				return confined(ctx, s, ws, w.args...)
 			}},
 		}}
 		rep.Sections = append(rep.Sections, sec)
