@@ -21,6 +21,7 @@ need_minio
 need_python_client
 need_atheris
 need_crates
+need_python_tools
 build_cordon
 CORDON_TEST_BINARY=$PWD/bin/cordon
 export CORDON_TEST_BINARY

@@ -9,6 +9,8 @@ MINIO_VERSION=v0.0.0-20260212201848-7aac2a2c5b7c
 TEMPORALIO_VERSION=1.35.0 # of the Python client
 ATHERIS_VERSION=3.0.0
 LIBFUZZER_SYS_VERSION=0.4.13 # of Rust's
+BANDIT_VERSION=1.9.4      # what examples/workflows run
+FLAWFINDER_VERSION=2.0.19
 
 say() { printf '\n\033[1m== %s\033[0m\n' "$*" | plain_unless_terminal; }
 note() { printf '   %s\n' "$*"; }
@@ -150,6 +152,23 @@ need_crates() {
 	fi
 	CORDON_TEST_CRATES=$crates
 	export CORDON_TEST_CRATES
+}
+
+# need_python_tools makes a Python environment with the tools of examples/workflows,
+# and puts it last in PATH.
+need_python_tools() {
+	venv=$TOOLS/python-tools-$BANDIT_VERSION-$FLAWFINDER_VERSION
+	if ! "$venv/bin/bandit" --version >/dev/null 2>&1 || ! "$venv/bin/flawfinder" --version >/dev/null 2>&1; then
+		note "bandit $BANDIT_VERSION and flawfinder $FLAWFINDER_VERSION: installing them"
+		rm -rf "$venv"
+		/usr/bin/python3 -m venv "$venv" &&
+			"$venv/bin/pip" install --quiet --disable-pip-version-check "bandit[sarif]==$BANDIT_VERSION" "flawfinder==$FLAWFINDER_VERSION" ||
+			die "installing bandit and flawfinder failed; see above"
+	else
+		note "bandit $BANDIT_VERSION and flawfinder $FLAWFINDER_VERSION: are there"
+	fi
+	PATH=$PATH:$venv/bin
+	export PATH
 }
 
 build_cordon() {

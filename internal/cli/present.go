@@ -210,8 +210,11 @@ func (a *app) summaryLine(result *activities.Result) string {
 	if len(parts) > 0 {
 		line += ": " + strings.Join(parts, ", ")
 	}
-	if s.FilesScanned > 0 || len(s.Fuzzing) == 0 {
+	if s.FilesScanned > 0 || len(s.Fuzzing) == 0 && result.Tool == nil { // few tools say how many
 		line += "; " + count(s.FilesScanned, "file", "files") + " scanned"
+	}
+	if s.Sandbox != nil {
+		line += "; confined: " + string(s.Sandbox.Tier)
 	}
 	if s.Known > 0 {
 		line += fmt.Sprintf("; %s known from the baseline", thousands(s.Known))
@@ -252,6 +255,11 @@ func (a *app) printNotes(j *job, result *activities.Result) {
 		}
 	}
 	a.hintCrashes(result.Summary)
+	if t := result.Tool; t != nil {
+		for _, k := range t.Kept {
+			a.say("%s %s (%s)", a.paintErr(dim, "kept    "), plain(k.Key), bytesOf(k.Bytes))
+		}
+	}
 	a.say("%s %s", a.paintErr(dim, "results "), plain(cmp.Or(result.ResultsURL, "–")))
 	if j.sarif != "" {
 		a.say("%s %s", a.paintErr(dim, "sarif   "), plain(j.sarif))
