@@ -213,9 +213,6 @@ func (a *app) summaryLine(result *activities.Result) string {
 	if s.FilesScanned > 0 || len(s.Fuzzing) == 0 && result.Tool == nil { // few tools say how many
 		line += "; " + count(s.FilesScanned, "file", "files") + " scanned"
 	}
-	if s.Sandbox != nil {
-		line += "; confined: " + string(s.Sandbox.Tier)
-	}
 	if s.Known > 0 {
 		line += fmt.Sprintf("; %s known from the baseline", thousands(s.Known))
 	}

@@ -19,7 +19,8 @@ func (a *app) rootCommand() *cobra.Command {
   cordon get TARGET_ID --run my-run           a workspace without Temporal, print its path`)
 	root.AddCommand(
 		a.runCommand(), a.devCommand(), a.workerCommand(), a.workflowsCommand(), a.targetsCommand(),
-		a.crashesCommand(), a.corpusCommand(), a.getCommand(), a.cleanupCommand(), a.cacheCommand(), a.doctorCommand(), a.versionCommand(),
+		a.crashesCommand(), a.corpusCommand(), a.getCommand(), a.cleanupCommand(), a.workspaceCommand(),
+		a.cacheCommand(), a.doctorCommand(), a.versionCommand(),
 	)
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions.HiddenDefaultCmd = true
