@@ -1,6 +1,8 @@
 package workspace
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"slices"
 	"testing"
@@ -63,5 +65,31 @@ func TestLookersDoNotTakeEachOtherForTheOwner(t *testing.T) {
 	report, err := c.Sweep(t.Context(), SweepOptions{})
 	if err != nil || len(report.Removals) != 1 {
 		t.Errorf("the sweep removed %+v, %v", report.Removals, err)
+	}
+}
+
+// Whoever emptied the cache by hand may have taken the trash too: what cannot be
+// moved there is still where it was, and is not said to be gone.
+func TestWithoutATrashNothingIsGone(t *testing.T) {
+	c, _ := openWithin(t, "content")
+	s, err := c.stage("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.discard()
+	if err := c.root().Remove(trashDir); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.clear(); !lacking(err) {
+		t.Errorf("cleared without a trash: %v, want an error that says that it is lacking", err)
+	}
+	if err := c.rebuild(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.openEntry(); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("what was to be cleared: %v, want it where it was", err)
+	}
+	if err := c.trashSized(s.at("none"), amount{}, nil); err != nil {
+		t.Errorf("of what is not there: %v", err)
 	}
 }

@@ -59,7 +59,7 @@ func (c *Cache) trashEntry(r *record, name string, size amount, then func()) err
 	if err != nil {
 		c.leaving.Delete(path.Base(to))
 	}
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) && lstat(root, name) == nil { // else it is the trash that is gone
 		return nil
 	}
 	if err != nil {
