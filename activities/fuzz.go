@@ -269,7 +269,7 @@ func (f *fuzzing) fuzz(ctx context.Context, h fuzz.Harness, of int) (fuzz.Outcom
 		Report: f.beat.tell, Log: f.log,
 	}
 	outcome, err := c.Run(ctx)
-	if n, ok := binary.(interface{ Notes() []string }); ok {
+	if n, ok := binary.(fuzz.Noted); ok {
 		outcome.Notes = append(n.Notes(), outcome.Notes...)
 	}
 	return outcome, err
