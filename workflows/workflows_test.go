@@ -11,12 +11,19 @@ import (
 // CONTRACT §3: names, verticals, classes, modes and the order of the arguments
 // are what clients rely on.
 func TestBuiltinWorkflowsAreThoseOfTheContract(t *testing.T) {
+	own, shared := cordon.Isolated, cordon.Shared
 	want := map[string]struct {
 		vertical, class string
+		mode            cordon.Mode
 		parameters      []string
 	}{
-		"secret_detection":    {"secrets", "SecretDetectionWorkflow", []string{"scan_mode", "redact", "no_git"}},
-		"security_assessment": {"python", "SecurityAssessmentWorkflow", []string{"scanner_config", "analyzer_config", "reporter_config"}},
+		"secret_detection":    {"secrets", "SecretDetectionWorkflow", shared, []string{"scan_mode", "redact", "no_git"}},
+		"security_assessment": {"python", "SecurityAssessmentWorkflow", shared, []string{"scanner_config", "analyzer_config", "reporter_config"}},
+		"atheris_fuzzing":     {"python", "AtherisFuzzingWorkflow", own, []string{"target_file", "max_iterations", "timeout_seconds"}},
+		"cargo_fuzzing":       {"rust", "CargoFuzzingWorkflow", own, []string{"target_name", "max_iterations", "timeout_seconds", "sanitizer"}},
+		"libfuzzer_fuzzing":   {"native", "LibfuzzerFuzzingWorkflow", own, []string{"target_name", "max_iterations", "timeout_seconds", "sanitizer"}},
+		"afl_fuzzing":         {"native", "AflFuzzingWorkflow", own, []string{"target_name", "max_iterations", "timeout_seconds"}},
+		"go_fuzzing":          {"go", "GoFuzzingWorkflow", own, []string{"target_name", "max_iterations", "timeout_seconds"}},
 	}
 	got := workflows.Builtin()
 	if len(got) != len(want) {
@@ -32,14 +39,14 @@ func TestBuiltinWorkflowsAreThoseOfTheContract(t *testing.T) {
 		for _, p := range w.Parameters {
 			parameters = append(parameters, p.Name)
 		}
-		if w.Vertical != expect.vertical || w.Class != expect.class || w.Mode() != cordon.Shared || !slices.Equal(parameters, expect.parameters) {
+		if w.Vertical != expect.vertical || w.Class != expect.class || w.Mode() != expect.mode || !slices.Equal(parameters, expect.parameters) {
 			t.Errorf("%s: vertical %s, class %s, mode %s, parameters %v", w.Name, w.Vertical, w.Class, w.Mode(), parameters)
 		}
 		if _, err := w.Arguments("project", nil); err != nil {
 			t.Errorf("%s has no usable defaults: %v", w.Name, err)
 		}
 	}
-	if v := workflows.Verticals(); !slices.Equal(v, []string{"python", "secrets"}) {
+	if v := workflows.Verticals(); !slices.Equal(v, []string{"go", "native", "python", "rust", "secrets"}) {
 		t.Errorf("verticals %v", v)
 	}
 }
