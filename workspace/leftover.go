@@ -231,7 +231,12 @@ func (s *sweep) tempFiles() error {
 			if !strings.HasPrefix(n, ".tmp-") {
 				continue
 			}
-			if info := lstat(s.c.root(), path.Join(dir, n)); info != nil && stale(info) {
+			info := lstat(s.c.root(), path.Join(dir, n))
+			switch {
+			case info == nil || !stale(info):
+			case info.IsDir():
+				s.c.trash(path.Join(dir, n))
+			default:
 				_ = s.c.root().Remove(path.Join(dir, n)) // if it stays, it is removed next time
 			}
 		}

@@ -112,6 +112,7 @@ var checks = []check{
 	{"isolation", isolation},
 	{"object store", objectStore},
 	{"Temporal", temporal},
+	{"fuzzers", fuzzers},
 	{"gosec", gosecProgram},
 	{"git", gitProgram},
 }

@@ -34,6 +34,9 @@ func env(t *testing.T, vars map[string]string) doctor.Env {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if cfg.Python == "" {
+		cfg.Python = "/no/such/python" // looking for one that has Atheris takes seconds on some machines
+	}
 	return doctor.Env{
 		Config:   cfg,
 		Temporal: client.Options{HostPort: closed, Namespace: "default"},
