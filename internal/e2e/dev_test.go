@@ -20,7 +20,7 @@ func TestDevPrintsEveryAddressAndKeepsItsState(t *testing.T) {
 	if resp.StatusCode != http.StatusOK {
 		t.Errorf("the UI answers %s", resp.Status)
 	}
-	if !slices.Equal(d.Queues, []string{"python-queue", "secrets-queue"}) {
+	if !slices.Equal(d.Queues, []string{"go-queue", "native-queue", "python-queue", "rust-queue", "secrets-queue"}) {
 		t.Errorf("queues are %v", d.Queues)
 	}
 	for _, at := range []string{d.Temporal, d.UI} {

@@ -153,9 +153,9 @@ func TestAWorkerOfItsOwnServesAnotherVertical(t *testing.T) {
 	id := strings.TrimSpace(u.must(t, 0, "targets", "put", u.plant(t), "--data", u.data()).out)
 	d := u.dev(t)
 	cache := filepath.Join(u.home, "other-cache")
-	w, _ := u.start(t, "worker", "--vertical", "rust", "--address", d.Temporal, "--data", u.data(), "--cache-dir", cache)
-	w.waitLog(t, "rust-queue")
-	answers := python(t, d, "rust-queue", [][]any{{"get_target", []any{id, "r1", "copy-on-write"}}})
+	w, _ := u.start(t, "worker", "--vertical", "android", "--address", d.Temporal, "--data", u.data(), "--cache-dir", cache)
+	w.waitLog(t, "android-queue")
+	answers := python(t, d, "android-queue", [][]any{{"get_target", []any{id, "r1", "copy-on-write"}}})
 	if want := filepath.Join(cache, id, "r1", "workspace"); answers[0].OK != want {
 		t.Errorf("got %+v, want %s", answers[0], want)
 	}
