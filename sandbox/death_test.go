@@ -141,7 +141,7 @@ func TestAWorkerThatIsKilledLeavesNoToolAndTheHoldLastsAsLongAsTheTool(t *testin
 			t.Fatal(err)
 		}
 		worker := exec.Command("/proc/self/exe")
-		worker.Env = append(os.Environ(), roleVar+"=worker", "STATE="+dir, "TIER="+string(s.Report().Tier), "HOLD="+hold, "WS="+t.TempDir(), "MARK="+m)
+		worker.Env = append(os.Environ(), roleVar+"=worker", "STATE="+dir, "TMPDIR="+t.TempDir(), "TIER="+string(s.Report().Tier), "HOLD="+hold, "WS="+t.TempDir(), "MARK="+m)
 		out, err := worker.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)

@@ -65,9 +65,10 @@ func soon(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// everyTier runs a test in each tier that works here.
+// everyTier runs a test in each tier that works here, in short tests in the best one.
 func everyTier(t *testing.T, do func(t *testing.T, s *sandbox.Sandbox)) {
 	t.Helper()
+	done := false
 	for _, tier := range []sandbox.Tier{sandbox.Full, sandbox.Rootless, sandbox.None} {
 		t.Run(string(tier), func(t *testing.T) {
 			s, err := sandbox.New(sandbox.Only(sandbox.Options{StateDir: t.TempDir()}, tier))
@@ -78,7 +79,11 @@ func everyTier(t *testing.T, do func(t *testing.T, s *sandbox.Sandbox)) {
 				t.Skipf("not here: %v", s.Report().Missing)
 			}
 			do(t, s)
+			done = true
 		})
+		if done && testing.Short() {
+			return
+		}
 	}
 }
 

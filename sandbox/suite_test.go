@@ -206,8 +206,16 @@ func allPromises(t *testing.T, tiers ...sandbox.Tier) {
 			t.Logf("this host has no tier %s: %v", tier, got.Missing)
 		}
 	}
-	if len(boxes) < 2 {
+	if boxes[sandbox.Full] == nil && boxes[sandbox.Rootless] == nil && boxes[sandbox.Landlock] == nil {
 		t.Skip("no tier but none works here")
+	}
+	if testing.Short() {
+		for _, tier := range tiers { // the best one
+			if s := boxes[tier]; s != nil {
+				boxes = map[sandbox.Tier]*sandbox.Sandbox{tier: s}
+				break
+			}
+		}
 	}
 	var mu sync.Mutex
 	tried := map[sandbox.Tier]int{}
