@@ -49,7 +49,7 @@ snippets() (
 
 # The embedded Temporal server takes minutes to compile with the race detector:
 # the packages that need it are tested without.
-engine="./archive/... ./finding/... ./analyze/... ./fuzz/... ./metadata/... ./target/... ./workspace/... ./internal/durable ./internal/flight/... ./internal/flock/... ./internal/rmtree/... ./internal/mounts/... ./internal/doctor/... ./internal/config/... ./internal/diskusage ./internal/ptrace ./internal/storm ./sandbox/... ./crash ./corpus"
+engine="./archive/... ./finding/... ./analyze/... ./fuzz ./fuzz/internal/... ./metadata/... ./target/... ./workspace/... ./internal/durable ./internal/flight/... ./internal/flock/... ./internal/rmtree/... ./internal/mounts/... ./internal/doctor/... ./internal/config/... ./internal/diskusage ./internal/ptrace ./internal/storm ./sandbox/internal/... ./crash ./corpus"
 run "Formatting" formatted
 run "Vet" go vet -p 2 ./...
 run "All tests" go test -p 2 -timeout 20m ./...
@@ -57,6 +57,7 @@ run "Snippets for containers" snippets
 # What waits for minutes, or repeats by the hundred, has been done above.
 # shellcheck disable=SC2086
 run "The engine's tests under the race detector" go test -race -short -p 2 -timeout 20m . $engine
+run "The sandbox under the race detector" go test -race -short -run 'Fifty|Together|Killed|Cancel|Interrupt|Output' ./sandbox
 run "The contract's rows under the race detector" go test -race -short -timeout 20m ./internal/contract
 
 say "Result"
