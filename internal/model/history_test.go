@@ -164,6 +164,12 @@ func (c *client) get(cache *workspace.Cache, id, run string) {
 		c.note(o, call, ret)
 		c.note(o, call, ret)
 		o.what = opHold
+	} else if modeOf(run) == cordon.Shared {
+		// It has a path of its own because others held an older version; what it had
+		// fetched may have become the shared tree all the same, once they let go.
+		made := o
+		made.key, made.what = id, opMake
+		c.note(made, call, ret)
 	}
 	c.note(o, call, ret)
 	if !strings.HasSuffix(run, fmt.Sprint("-", c.n)) {
