@@ -205,6 +205,14 @@ var attacks = []attack{
 		_, err = unix.Mmap(fd, 0, 1, unix.PROT_WRITE, unix.MAP_SHARED)
 		return err
 	}, anybody},
+	{"keep others from opening a shared file", sandbox.ReadOnly, func(f field) error {
+		fd, err := unix.Open(f.shared("file"), unix.O_RDONLY, 0)
+		if err != nil {
+			return err
+		}
+		_, err = unix.FcntlInt(uintptr(fd), unix.F_SETLEASE, unix.F_WRLCK)
+		return err
+	}, anybody},
 	{"remount a shared tree", sandbox.ReadOnly, func(f field) error {
 		return unix.Mount("", f.shared(""), "", unix.MS_REMOUNT|unix.MS_BIND, "")
 	}, nobody},
@@ -349,6 +357,12 @@ var attacks = []attack{
 		return unix.Mknod(f.mine("null"), unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3)))
 	}, root},
 	{"make a whiteout", sandbox.Kernel, func(f field) error { return unix.Mknod(f.mine("gone"), unix.S_IFCHR, 0) }, anybody},
+	{"leave a whiteout by a rename", sandbox.Kernel, func(f field) error {
+		if err := os.WriteFile(f.mine("old"), nil, 0o644); err != nil {
+			return err
+		}
+		return unix.Renameat2(unix.AT_FDCWD, f.mine("old"), unix.AT_FDCWD, f.mine("new"), unix.RENAME_WHITEOUT)
+	}, nobody},
 	{"read the user's keys", sandbox.Kernel, func(f field) error {
 		_, err := unix.KeyctlGetKeyringID(unix.KEY_SPEC_USER_KEYRING, true)
 		return err
