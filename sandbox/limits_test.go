@@ -3,13 +3,19 @@ package sandbox_test
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/cordonlabs/cordon/internal/asuser"
 	"github.com/cordonlabs/cordon/sandbox"
 )
 
@@ -42,6 +48,68 @@ func TestTheLimitOfMemory(t *testing.T) {
 			t.Errorf("with what it may have: %+v", r)
 		}
 	})
+}
+
+// beHoarder takes 400 MB in a way that no sum of private memory shows, waits for long
+// enough to be seen, and exits with 40.
+func beHoarder() int {
+	var err error
+	switch os.Getenv("WAY") {
+	case "shared mapping":
+		var b []byte
+		b, err = unix.Mmap(-1, 0, 400<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
+		for i := 0; i < len(b); i += 4096 {
+			b[i] = 1
+		}
+	case "temporary files": // each may be as large as the limit
+		for _, name := range []string{"/tmp/x", "/dev/shm/x"} {
+			err = errors.Join(err, os.WriteFile(name, make([]byte, 100<<20), 0o600))
+		}
+	case "blind init":
+		err = unix.Prlimit(os.Getppid(), unix.RLIMIT_NOFILE, &unix.Rlimit{}, nil)
+		bytes.Repeat([]byte{1}, 400<<20)
+	case "shared by five": // 100 MB, which is allowed, mapped by five processes
+		var b []byte
+		b, err = unix.Mmap(3, 0, 100<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+		for i := 0; i < len(b); i += 4096 {
+			b[i] = 1
+		}
+	case "parent of five":
+		fd, _ := unix.MemfdCreate("x", 0)
+		f := os.NewFile(uintptr(fd), "x")
+		err = f.Truncate(100 << 20)
+		for range 5 {
+			cmd := exec.Command("/proc/self/exe")
+			cmd.Env, cmd.ExtraFiles = []string{roleVar + "=hoarder", "WAY=shared by five"}, []*os.File{f}
+			err = errors.Join(err, cmd.Start())
+		}
+	}
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	time.Sleep(3 * time.Second)
+	return 40
+}
+
+// Where no cgroup counts, the watcher sees what a tool does not hold as its own.
+func TestTheLimitOfMemoryThatIsNobodysOwn(t *testing.T) {
+	if !asuser.Unprivileged(t) {
+		return
+	}
+	s := open(t)
+	if s.Report().Tier != sandbox.Rootless {
+		t.Skip("no user namespaces for this user")
+	}
+	program := attacker(t)
+	for way, limit := range map[string]string{"shared mapping": "memory", "temporary files": "memory", "blind init": "memory", "parent of five": ""} {
+		var out bytes.Buffer
+		r, err := s.Run(context.Background(), sandbox.Command{Args: []string{program}, Workspace: t.TempDir(), Readable: []string{program}, Stdout: &out,
+			Env: []string{roleVar + "=hoarder", "WAY=" + way}, Limits: sandbox.Limits{Memory: 160 << 20}})
+		if err != nil || r.Limit != limit || limit == "" && r.ExitCode != 40 {
+			t.Errorf("%s: %+v, %v %s", way, r, err, out.String())
+		}
+	}
 }
 
 func TestTheLimitOfProcesses(t *testing.T) {

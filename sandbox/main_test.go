@@ -13,6 +13,7 @@ var roles = map[string]func() int{
 	"attacker": beAttacker,
 	"worker":   beWorker,
 	"glutton":  beGlutton,
+	"hoarder":  beHoarder,
 }
 
 func TestMain(m *testing.M) {

@@ -52,17 +52,18 @@ func (b *box) killAll() {
 		return
 	}
 	_ = syscall.Kill(-b.tool, syscall.SIGKILL)
-	for _, pid := range descendants() {
+	pids, _ := descendants() // without a pid namespace, a tool of another uid cannot get in its way
+	for _, pid := range pids {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 }
 
 // descendants returns the processes below this one, parents first. What is
 // orphaned stays below, for this process is its subreaper.
-func descendants() []int {
+func descendants() ([]int, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	children := map[int][]int{}
 	for _, e := range entries {
@@ -75,7 +76,7 @@ func descendants() []int {
 	for i := 0; i < len(all); i++ {
 		all = append(all, children[all[i]]...)
 	}
-	return all
+	return all, nil
 }
 
 // parentOf reads the fourth field of /proc/PID/stat. The second one, the name in
