@@ -131,6 +131,44 @@ func TestTheLimitOfProcesses(t *testing.T) {
 	})
 }
 
+// beForker is a worker in a container without cgroups, which runs a tool that starts
+// more than it may. It exits with 40 if that is promised not to happen and happens.
+func beForker() int {
+	if err := errors.Join(unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""), unix.Mount("none", "/sys/fs/cgroup", "tmpfs", unix.MS_RDONLY, "")); err != nil {
+		fmt.Println(err)
+		return 41
+	}
+	s, err := sandbox.New(sandbox.Only(sandbox.Options{StateDir: os.TempDir()}, sandbox.Rootless))
+	if err != nil || s.Report().Tier != sandbox.Rootless {
+		fmt.Println(s.Report(), err)
+		return 41
+	}
+	r, err := s.Run(context.Background(), sandbox.Command{Args: []string{"sh", "-c", "i=0; while [ $i -lt 60 ]; do sleep 1 & i=$((i+1)); done; wait"},
+		Workspace: os.Getenv("WS"), Limits: sandbox.Limits{Processes: 20}, Stdout: os.Stdout, Stderr: os.Stdout})
+	fmt.Println(r, err)
+	if err == nil && r.ExitCode == 0 && r.Report.Keeps(sandbox.LimitProcesses) {
+		return 40
+	}
+	return 0
+}
+
+// The kernel exempts root from the limit that does it for others.
+func TestTheLimitOfProcessesIsNotPromisedToRootWithoutCgroups(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root")
+	}
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), roleVar+"=forker", "WS="+t.TempDir(), "TMPDIR="+t.TempDir())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS}
+	out, err := cmd.CombinedOutput()
+	switch code := cmd.ProcessState.ExitCode(); {
+	case cmd.ProcessState == nil || code == 41:
+		t.Skipf("no such container here: %v %s", err, out)
+	case code != 0:
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 func TestTheLimitOfProcessors(t *testing.T) {
 	s := open(t)
 	if !s.Report().Keeps(sandbox.LimitCPU) {

@@ -14,6 +14,7 @@ var roles = map[string]func() int{
 	"worker":   beWorker,
 	"glutton":  beGlutton,
 	"hoarder":  beHoarder,
+	"forker":   beForker,
 }
 
 func TestMain(m *testing.M) {

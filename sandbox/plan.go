@@ -258,7 +258,7 @@ func (s *Sandbox) limit(p *plan, l Limits) error {
 	if _, ok := s.groups.dirs["memory"]; !ok && l.Memory > 0 {
 		p.spec.Memory, p.spec.MemoryEvery = l.Memory, memoryEvery
 	}
-	if _, ok := s.groups.dirs["pids"]; !ok && l.Processes > 0 && p.report.Keeps(LimitProcesses) {
+	if _, ok := s.groups.dirs["pids"]; !ok && l.Processes > 0 && p.tier == Rootless {
 		limits = append(limits, box.Rlimit{Resource: unix.RLIMIT_NPROC, Value: uint64(l.Processes + initThreads)})
 	}
 	p.spec.Rlimits = limits
