@@ -92,9 +92,11 @@ func (a *Activities) runProgram(ctx context.Context, info activity.Info, req Run
 	defer done()
 	watched, enough := a.cache.Watch(ctx, req.Path)
 	defer enough()
+	watched, stop := t.watchOutput(watched)
+	defer stop()
 	part, err := t.run(watched)
 	if err != nil && watched.Err() != nil && ctx.Err() == nil {
-		err = context.Cause(watched) // the workspace is over its limit, whatever the tool made of that
+		err = context.Cause(watched) // the workspace or the output is over its limit, whatever the tool made of that
 	}
 	return part, err
 }

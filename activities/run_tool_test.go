@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -331,6 +332,22 @@ func TestAToolThatGetsASingleFile(t *testing.T) {
 			h.tidy()
 		})
 	}
+}
+
+// A tool without limits of its own in a workspace of its own still has but the room
+// that was reserved for its output.
+func TestAToolMayNotFillTheDiskThroughItsOutput(t *testing.T) {
+	t.Parallel()
+	h := openTool(t, cordon.Isolated, "", `trap 'exit 0' INT TERM
+fallocate -l 200M "$output/a" && fallocate -l 200M "$output/b" || echo no-fallocate
+for i in 1 2 3 4 5 6 7 8 9 10; do sleep 1; done`)
+	if _, err := exec.LookPath("fallocate"); err != nil {
+		t.Skip(err)
+	}
+	if _, err := h.try(); err == nil || !strings.Contains(err.Error(), "output directory") {
+		t.Errorf("it ends with %v", err)
+	}
+	h.tidy()
 }
 
 // CONTRACT §7, row 13: over in 5 s, and nothing of it is left.
