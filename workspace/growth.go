@@ -172,7 +172,7 @@ func (s *sweep) grown() error {
 	if s.opts.DryRun {
 		return nil
 	}
-	records, _, err := c.records()
+	records, err := c.written()
 	if err != nil {
 		return err
 	}

@@ -94,7 +94,7 @@ func (s *sweep) notes() error {
 	if err != nil {
 		return err
 	}
-	records, _, err := c.records()
+	records, err := c.written()
 	if err != nil {
 		return err
 	}
@@ -163,7 +163,7 @@ func (s *sweep) lockFiles() error {
 	if s.opts.DryRun {
 		return nil
 	}
-	records, _, err := c.records()
+	records, err := c.written()
 	if err != nil {
 		return err
 	}

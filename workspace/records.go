@@ -58,7 +58,8 @@ func (c *Cache) records() (list []*record, unreadable []string, err error) {
 }
 
 // written returns the records as records does, but for their last use, which may
-// be an earlier one.
+// be an earlier one. The list is the caller's own; the records are everybody's, and
+// nobody may change them.
 func (c *Cache) written() (list []*record, err error) {
 	known := &c.recordCache
 	known.mu.Lock()
@@ -66,7 +67,11 @@ func (c *Cache) written() (list []*record, err error) {
 	if err := c.refreshRecords(false); err != nil {
 		return nil, err
 	}
-	return known.list(), nil
+	list = make([]*record, 0, len(known.read))
+	for _, have := range known.read {
+		list = append(list, have.record)
+	}
+	return list, nil
 }
 
 func (k *recordCache) list() []*record {

@@ -14,7 +14,7 @@ import (
 // kept whoever evicted one from writing it down. The caller has the janitor's lock.
 func (s *sweep) lostObjects() error {
 	c := s.c
-	records, _, err := c.records()
+	records, err := c.written()
 	if err != nil || s.opts.DryRun {
 		return err
 	}
