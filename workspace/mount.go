@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -100,17 +101,18 @@ func (c *Cache) reattach(ctx context.Context, r *record) error {
 // what a crash left.
 func (s *sweep) mounts() error {
 	c := s.c
-	if s.opts.DryRun {
-		return s.strayMounts()
+	real := c.realDir()
+	// Reading the table takes long where there are many mounts: once has to do.
+	table, err := mounts.Below(real)
+	if err != nil {
+		return err
 	}
 	records, err := c.written()
 	if err != nil {
 		return err
 	}
-	real := c.realDir()
-	table, err := mounts.Below(real)
-	if err != nil {
-		return err
+	if s.opts.DryRun {
+		return s.strayMounts(table, records)
 	}
 	mounted := make(map[string]bool, len(table))
 	for _, m := range table {
@@ -133,7 +135,7 @@ func (s *sweep) mounts() error {
 			c.relax(r)
 		}
 	}
-	return s.strayMounts()
+	return s.strayMounts(table, records)
 }
 
 // inPlace reports whether r's entry is in place, or was so when this sweep looked
@@ -171,33 +173,29 @@ func (s *sweep) remount(r *record) {
 	}
 }
 
-// strayMounts unmounts what the cache mounted and no record tells of: somebody
+// strayMounts unmounts what of table the cache mounted and no record tells of: somebody
 // removed the cache's own directory, or a crash came between a mount and its
 // record. What is below the trash and staging directories goes with them. Mounts
 // that the cache did not make are left alone.
-func (s *sweep) strayMounts() error {
+func (s *sweep) strayMounts(table []mounts.Mount, records []*record) error {
 	c := s.c
 	real := c.realDir()
-	all, err := mounts.Below(real)
-	if err != nil {
-		return err
+	recorded := make(map[string]bool, len(records))
+	for _, r := range records {
+		recorded[filepath.Join(real, r.path())] = true
+	}
+	stray := slices.DeleteFunc(table, func(m mounts.Mount) bool { return recorded[m.Point] })
+	if len(stray) == 0 {
+		return nil
 	}
 	here, err := mounts.Of(real)
 	if err != nil {
 		return err
 	}
-	records, err := c.written()
-	if err != nil {
-		return err
-	}
-	recorded := make(map[key]bool, len(records))
-	for _, r := range records {
-		recorded[r.Key] = true
-	}
-	for _, m := range all {
+	for _, m := range stray {
 		name, itself := mountIn(m, here, real)
 		k, lock, ok := mountedAs(name, itself, m.Source == driver.MountSource)
-		if !ok || recorded[k] || lstat(c.root(), recordFile(k)) != nil {
+		if !ok || lstat(c.root(), recordFile(k)) != nil {
 			continue
 		}
 		err := s.did(Removal{Path: m.Point, Reason: "no record tells of this mount"}, func() (bool, error) {
