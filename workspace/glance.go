@@ -16,6 +16,7 @@ import (
 // anything goes, its holds are read again, under the lock that it takes.
 type glance struct {
 	holds     map[key]map[string]*hold
+	pins      map[key]*Pin
 	temporary []string // names of files that a crash left, or that are being written
 }
 
@@ -35,6 +36,9 @@ func (s *sweep) glance() (*glance, error) {
 		return nil, err
 	}
 	g := &glance{holds: make(map[key]map[string]*hold, len(keys))}
+	if g.pins, err = c.pins(); err != nil {
+		return nil, err
+	}
 	for _, k := range keys {
 		dir := path.Join(holdsDir, k)
 		if strings.HasPrefix(k, ".") {
@@ -89,11 +93,15 @@ func (s *sweep) allStay(k key) (bool, error) {
 	return len(g.holds[k]) > 0, nil
 }
 
-// needed reports whether a run holds k, at the first look or else now, or somebody
-// has pinned it.
+// needed reports whether a run holds k, or somebody has pinned it: now, or as far as
+// the first look tells. Whoever takes a hold since then looks at the entry himself,
+// and nothing goes by this.
 func (s *sweep) needed(k key) (bool, error) {
 	if held, err := s.stays(k); held || err != nil {
 		return held, err
 	}
-	return s.c.needed(k)
+	if len(s.first.holds[k]) == 0 {
+		return s.first.pins[k] != nil, nil
+	}
+	return s.c.needed(k) // by a view, or not any more
 }

@@ -123,6 +123,10 @@ func (s *sweep) broken(r *record) (string, error) {
 // unneeded says why nobody needs r's entry any more, or "".
 func (s *sweep) unneeded(r *record) (string, error) {
 	c := s.c
+	idle := c.now().Sub(r.lastUsed)
+	if r.Kind != KindRun && (c.ttl <= 0 || idle <= c.ttl+useSlack) {
+		return "", nil // held or not
+	}
 	held, over, err := s.held(r.Key)
 	if held || err != nil {
 		return "", err
@@ -130,16 +134,13 @@ func (s *sweep) unneeded(r *record) (string, error) {
 	if pin, err := c.pinned(r.Key); pin != nil || err != nil {
 		return "", err
 	}
-	idle := c.now().Sub(r.lastUsed)
 	switch {
 	case r.Kind == KindRun && over != "":
 		return over, nil
 	case r.Kind == KindRun:
 		return "no run holds it any more", nil
-	case c.ttl > 0 && idle > c.ttl+useSlack:
-		return "not used for " + idle.Round(time.Minute).String() + " (CACHE_TTL)", nil
 	}
-	return "", nil
+	return "not used for " + idle.Round(time.Minute).String() + " (CACHE_TTL)", nil
 }
 
 // removeIfStill removes r's entry if it is still doomed once its lock is ours.
