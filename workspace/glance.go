@@ -1,11 +1,10 @@
 package workspace
 
 import (
-	"errors"
-	"io/fs"
 	"os"
 	"path"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -39,26 +38,33 @@ func (s *sweep) glance() (*glance, error) {
 	if g.pins, err = c.pins(); err != nil {
 		return nil, err
 	}
-	for _, k := range keys {
+	var mu sync.Mutex // of g
+	err = abreast(len(keys), func(i int) error {
+		k := keys[i]
 		dir := path.Join(holdsDir, k)
 		if strings.HasPrefix(k, ".") {
+			mu.Lock()
+			defer mu.Unlock()
 			g.temporary = append(g.temporary, dir)
-			continue
+			return nil
 		}
 		d, err := openAt(top, k, os.O_RDONLY|unix.O_DIRECTORY)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
 		if err != nil {
-			return nil, err
+			return ignoreGone(err)
 		}
+		defer d.Close()
 		all, temporary, err := holdsIn(d, dir, true)
-		d.Close()
 		if err != nil {
-			return nil, err
+			return err
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		g.holds[key(k)] = all
 		g.temporary = append(g.temporary, temporary...)
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	s.first = g
 	return g, nil

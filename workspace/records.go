@@ -148,12 +148,18 @@ func (c *Cache) readRecords(d *os.File, now dirStamp) error {
 	}
 	before := known.read
 	known.read, known.unreadable, known.totals = make(map[string]cachedRecord, len(names)), map[string]bool{}, newTotals(len(names))
-	for _, n := range names {
-		if err := c.readRecordIn(d, n, before[n]); err != nil {
-			known.read, known.stamp = nil, dirStamp{}
-			known.unwatch()
-			return err
-		}
+	found := make([]lookedAt, len(names))
+	err = abreast(len(names), func(i int) (err error) {
+		found[i], err = c.lookAtRecord(d, names[i], before[names[i]])
+		return err
+	})
+	if err != nil {
+		known.read, known.stamp = nil, dirStamp{}
+		known.unwatch()
+		return err
+	}
+	for i, n := range names {
+		known.add(n, found[i])
 	}
 	known.stamp, known.full = now, asked
 	return nil
@@ -169,44 +175,58 @@ func (c *Cache) rereadRecords(d *os.File, names []string, now dirStamp) error {
 	for _, n := range names {
 		before := known.read[n]
 		known.forget(n)
-		if err := c.readRecordIn(d, n, before); err != nil {
+		found, err := c.lookAtRecord(d, n, before)
+		if err != nil {
 			known.unwatch() // what it told is lost: everything is looked at next time
 			known.stamp = dirStamp{}
 			return err
 		}
+		known.add(n, found)
 	}
 	known.stamp = now
 	return nil
 }
 
-// readRecordIn adds the record file n in d to the record cache, which does not have
-// it; before is what was read of it once.
-func (c *Cache) readRecordIn(d *os.File, n string, before cachedRecord) error {
+// lookedAt is what a look at a record file found: the zero value where there is none.
+type lookedAt struct {
+	cachedRecord
+	unreadable bool
+}
+
+// lookAtRecord looks at the record file n in d; before is what was read of it once.
+func (c *Cache) lookAtRecord(d *os.File, n string, before cachedRecord) (lookedAt, error) {
 	if strings.HasPrefix(n, ".") {
-		return nil
+		return lookedAt{}, nil
 	}
-	known := &c.recordCache
 	var st unix.Stat_t
 	switch err := unix.Fstatat(int(d.Fd()), n, &st, unix.AT_SYMLINK_NOFOLLOW); {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil
+		return lookedAt{}, nil
 	case err != nil:
-		return &fs.PathError{Op: "stat", Path: path.Join(recordsDir, n), Err: err}
+		return lookedAt{}, &fs.PathError{Op: "stat", Path: path.Join(recordsDir, n), Err: err}
 	}
-	if before.record == nil || before.inode != st.Ino || before.changed != st.Ctim {
-		r, err := c.readRecord(key(strings.TrimSuffix(n, ".json")))
-		if errors.Is(err, errUnreadable) {
-			known.unreadable[n] = true
-			return nil
-		}
-		if r == nil || err != nil {
-			return err
-		}
-		before = cachedRecord{st.Ino, st.Ctim, r}
+	if before.record != nil && before.inode == st.Ino && before.changed == st.Ctim {
+		return lookedAt{cachedRecord: before}, nil
 	}
-	known.read[n] = before
-	known.totals.add(before.record)
-	return nil
+	r, err := c.readRecord(key(strings.TrimSuffix(n, ".json")))
+	switch {
+	case errors.Is(err, errUnreadable):
+		return lookedAt{unreadable: true}, nil
+	case r == nil || err != nil:
+		return lookedAt{}, err
+	}
+	return lookedAt{cachedRecord: cachedRecord{st.Ino, st.Ctim, r}}, nil
+}
+
+// add adds the record file n, which the record cache does not have, to it.
+func (k *recordCache) add(n string, found lookedAt) {
+	switch {
+	case found.unreadable:
+		k.unreadable[n] = true
+	case found.record != nil:
+		k.read[n] = found.cachedRecord
+		k.totals.add(found.record)
+	}
 }
 
 // forget takes the record file n out of the record cache.

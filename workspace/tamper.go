@@ -115,37 +115,44 @@ func (s *sweep) tampering() error {
 	if err != nil {
 		return err
 	}
+	var held []*record
 	for _, r := range records {
 		if r.State != complete || r.Changed == 0 || r.Tampered != "" || !s.inPlace(r) {
 			continue
 		}
-		held, err := s.needed(r.Key)
+		needed, err := s.needed(r.Key)
 		if err != nil {
 			return err
 		}
-		if !held {
-			continue
-		}
-		if err := s.inspect(r); err != nil {
-			return err
+		if needed {
+			held = append(held, r)
 		}
 	}
-	return nil
+	// Without the locks first: who makes or removes one may spoil the look, and no other
+	// harm is done.
+	suspects := make([]bool, len(held))
+	err = abreast(len(held), func(i int) error {
+		bad, err := c.altered(s.ctx, held[i], 0)
+		suspects[i] = bad != ""
+		return err
+	})
+	for i, r := range held {
+		if suspects[i] {
+			err = errors.Join(err, s.inspect(r))
+		}
+	}
+	return err
 }
 
+// inspect looks at r's tree, which seems to have been changed, once more, with its
+// lock, and takes it out of use if it was.
 func (s *sweep) inspect(r *record) error {
 	c := s.c
-	// Without the lock first: who makes or removes it may spoil the look, and no other
-	// harm is done.
-	bad, err := c.altered(s.ctx, r, 0)
-	if bad == "" || err != nil {
-		return err
-	}
 	lock, err := flock.Try(c.root(), r.lock(), flock.Shared)
 	if lock == nil || err != nil {
 		return err // it is being made or removed
 	}
-	bad, err = c.altered(s.ctx, r, 0)
+	bad, err := c.altered(s.ctx, r, 0)
 	lock.Unlock()
 	if bad == "" || err != nil || s.opts.DryRun || s.plan != nil {
 		return err
