@@ -235,17 +235,39 @@ func (c *Cache) look(ctx context.Context, r *record, most int) (string, error) {
 	if !r.Manifest {
 		return "", nil
 	}
-	f, err := c.root().Open(manifestFile(r.Staging))
+	f, done, err := c.openManifest(r)
 	if err != nil {
 		return "", errors.Join(errNoManifest, err)
 	}
-	defer f.Close()
+	defer done()
 	tree, err := openTree(c.root(), r.path())
 	if err != nil {
 		return "", err
 	}
 	defer tree.Close()
 	return compare(ctx, f, tree, most)
+}
+
+// wholeManifest is how long a manifest may be, in bytes, to be read whole rather
+// than in parts: what a look at a hold takes of a large one is longer.
+const wholeManifest = 16 << 10
+
+// openManifest returns the manifest of r's tree, and what has to be called once it
+// was read.
+func (c *Cache) openManifest(r *record) (f io.ReaderAt, done func(), err error) {
+	var st unix.Stat_t
+	b, err := c.root().ReadWhole(manifestFile(r.Staging), wholeManifest, &st)
+	if err == nil {
+		return bytes.NewReader(b), func() {}, nil
+	}
+	if !errors.Is(err, unix.EFBIG) {
+		return nil, nil, err
+	}
+	file, err := c.root().Open(manifestFile(r.Staging))
+	if err != nil {
+		return nil, nil, err
+	}
+	return file, func() { file.Close() }, nil
 }
 
 // compare compares the tree with the manifest in f, most entries of it or all.
