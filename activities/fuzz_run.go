@@ -71,7 +71,11 @@ func (f *fuzzing) result(ctx context.Context, outcomes []fuzz.Outcome) (*analyze
 			if err != nil {
 				return nil, err
 			}
-			all = append(all, bug.Finding())
+			found := bug.In(f.origin.Target).Finding()
+			if s.File != "" && s.File == found.FilePath && s.Line > 0 {
+				found.LineStart, found.LineEnd = s.Line, s.Line // an input that an earlier version had too is stored with that one's lines
+			}
+			all = append(all, found)
 		}
 		for _, n := range o.Notes {
 			r.Notes = append(r.Notes, o.Harness.Name+": "+n)

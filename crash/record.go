@@ -123,6 +123,18 @@ func (b Bug) Input(sha string) (Input, bool) {
 	return b.Inputs[i], true
 }
 
+// In returns b as its target of that id shows it: lines move from one version of a
+// project to the next. Where no input is the target's, it is b as it is.
+func (b Bug) In(target cordon.TargetID) Bug {
+	for _, in := range b.Inputs { // the best first
+		if in.Target == target && len(in.Report.Frames) > 0 {
+			b.Report = in.Report
+			break
+		}
+	}
+	return b
+}
+
 // assemble makes of what is stored of a bug what a reader is given. first is its
 // crash.json, or nil where it is not there (yet) or cannot be read: then the oldest
 // input stands for it. Without inputs there is no bug.

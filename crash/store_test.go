@@ -450,3 +450,25 @@ func TestABugIsAFindingAtItsInnermostFrame(t *testing.T) {
 		}
 	}
 }
+
+func TestABugIsWhereTheTargetHasIt(t *testing.T) {
+	s, _ := storeIn(t, t.TempDir())
+	old := someCrash(t, "a")
+	next := someCrash(t, "longer")
+	next.Target = targetID(t, "the-next-version")
+	next.Log = strings.ReplaceAll(next.Log, "parse.cc:13", "parse.cc:30")
+	if next.Log == old.Log {
+		t.Fatal("the log has no such line")
+	}
+	add(t, s, old)
+	id := add(t, s, next).Signature
+	b, _, err := s.Get(t.Context(), id, old.Lineage)
+	if err != nil || len(b.Inputs) != 2 {
+		t.Fatalf("%d inputs, %v", len(b.Inputs), err)
+	}
+	for target, want := range map[cordon.TargetID]int{old.Target: 13, next.Target: 30, targetID(t, "another"): 13} {
+		if f := b.In(target).Finding(); f.LineStart != want || f.ID != b.Fingerprint {
+			t.Errorf("in %s it is at line %d, want %d; its id is %s", target, f.LineStart, want, f.ID)
+		}
+	}
+}
