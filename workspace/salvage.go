@@ -11,6 +11,7 @@ import (
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/internal/durable"
 	"github.com/cordonlabs/cordon/internal/flock"
+	"github.com/cordonlabs/cordon/workspace/driver"
 )
 
 // What a run's tools find lies in its workspace at first: crash inputs, a corpus.
@@ -112,6 +113,10 @@ func (c *Cache) endSalvage(k key) error { return ignoreGone(c.root().Remove(salv
 func (c *Cache) salvage(ctx context.Context, r *record, note []byte) error {
 	if c.save == nil {
 		return errNoSalvage
+	}
+	// Of a view that is not mounted nothing is to be seen, and nothing would be saved.
+	if err := c.attached(r); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, salvageTime)
 	defer cancel()
@@ -230,6 +235,11 @@ func (s *sweep) saveIdle(r *record) (bool, error) {
 	note, err := c.salvageNote(r.Key)
 	if note == nil || err != nil {
 		return err == nil, err
+	}
+	if c.save != nil && errors.Is(c.attached(now), driver.ErrDetached) {
+		if err := c.reattach(s.ctx, now); err != nil {
+			return true, err
+		}
 	}
 	return true, c.salvage(s.ctx, now, note)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/internal/mounts/mountstest"
 	"github.com/cordonlabs/cordon/workspace"
 )
 
@@ -76,6 +77,22 @@ func TestSalvage(t *testing.T) {
 			b.mustBeTidy()
 		})
 	}
+	t.Run("what lies in a view whose mount is gone is saved: a worker's container was restarted", func(t *testing.T) {
+		needMounts(t)
+		b, reg, s, path := newSaving(t, cordon.CopyOnWrite, by(t, "overlay!"))
+		must(t, b.cache.Close())
+		mountstest.UnmountBelow(t, b.opts.Dir)
+		b.cache = b.open()
+		if err := b.cache.Salvage(t.Context(), path); err == nil {
+			t.Error("an empty mount point was taken for all that the run found")
+		}
+		reg.set("R", b.over(time.Hour))
+		b.sweep()
+		s.mustHave(t, "R: boom")
+		mustBeGone(t, path)
+		b.sweep()
+		b.mustBeTidy()
+	})
 	t.Run("a cleanup leaves what was not saved to the sweep", func(t *testing.T) {
 		b, _, s, path := newSaving(t, cordon.Isolated)
 		done, err := b.cache.Cleanup(t.Context(), path, workspace.Caller{Run: "R"})
