@@ -140,8 +140,8 @@ func whoami() string {
 }
 
 // Unpin ends a pin, and reports whether there was one. The next sweep removes what
-// was only there because of it. What a run found and nobody has saved yet is a pin
-// too: Unpin gives it up.
+// was only there because of it. Where there is none, what a run that is over found and
+// nobody has saved yet counts as a pin: Unpin gives it up.
 func (c *Cache) Unpin(name string) (bool, error) {
 	if err := c.revive(); err != nil {
 		return false, err
@@ -149,22 +149,27 @@ func (c *Cache) Unpin(name string) (bool, error) {
 	if name == "" || strings.ContainsAny(name, "/.") { // no key has these
 		return false, nil
 	}
-	was := false
-	for _, file := range []string{pinFile(key(name)), salvageFile(key(name))} {
-		err := c.root().Remove(file)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err == nil {
-			err = durable.SyncDir(c.root(), path.Dir(file))
-			c.event(event{Action: "unpin", Key: key(name), Path: file})
-		}
-		if err != nil {
-			return was, diskError("unpin", name, err)
-		}
-		was = true
+	was, err := c.unpin(key(name), pinFile(key(name)))
+	if was || err != nil {
+		return was, err
 	}
-	return was, nil
+	// A run under way still looks for something to save.
+	if h, err := c.held(key(name)); h != nil || err != nil {
+		return false, diskError("unpin", name, err)
+	}
+	return c.unpin(key(name), salvageFile(key(name)))
+}
+
+func (c *Cache) unpin(k key, file string) (bool, error) {
+	err := c.root().Remove(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err == nil {
+		err = durable.SyncDir(c.root(), path.Dir(file))
+		c.event(event{Action: "unpin", Key: k, Path: file})
+	}
+	return err == nil, diskError("unpin", string(k), err)
 }
 
 // pinned returns the pin of k, or nil.

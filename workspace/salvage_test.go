@@ -211,6 +211,19 @@ func TestSalvage(t *testing.T) {
 		s.mustHave(t)
 		mustBeGone(t, path)
 	})
+	t.Run("ending a pin gives up nothing but the pin, nor anything of a live run", func(t *testing.T) {
+		b, reg, s, path := newSaving(t, cordon.Isolated)
+		key := b.entries()[b.rel(path)].Key
+		must(t, b.cache.Pin(key, "mine"))
+		b.unpin(key)
+		if was, err := b.cache.Unpin(key); was || err != nil {
+			t.Errorf("what a run under way finds was given up: %t, %v", was, err)
+		}
+		reg.set("R", b.over(time.Hour))
+		b.sweep()
+		s.mustHave(t, "R: boom")
+		mustBeGone(t, path)
+	})
 	t.Run("only a run's own workspace is salvaged", func(t *testing.T) {
 		b := newBench(t)
 		b.put("T", project.tarball(t))
