@@ -78,7 +78,7 @@ func (r *running) finish(ctx context.Context) error {
 	if err := r.lastPush(ctx, cancelled); err != nil {
 		return err
 	}
-	if left, err := r.Place.artifacts(); len(left) > 0 && err == nil {
+	if left, _, err := r.Place.artifacts(); len(left) > 0 && err == nil {
 		return &cordon.Error{Kind: cordon.StorageUnavailable, Op: "store crashes", Name: r.Harness.Name,
 			Err: fmt.Errorf("%d crash inputs are not in the store yet", len(left)), Fix: "see that the object store is well; they are stored before the workspace goes"}
 	}

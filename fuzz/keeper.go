@@ -85,7 +85,7 @@ func (k *keeper) look() { k.lookFor(0) }
 
 // lookFor is look for what has lain there for so long.
 func (k *keeper) lookFor(age time.Duration) {
-	all, err := k.r.Place.artifacts()
+	all, _, err := k.r.Place.artifacts()
 	if err != nil {
 		k.r.Log.Warn("cannot look for crashes", "harness", k.r.Harness.Name, "error", err)
 		return
@@ -179,6 +179,9 @@ func (k *keeper) keep(f found) error {
 	data, err := k.r.Place.read(artifactsDir, f.name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // the tool took it away again: it is its own
+	}
+	if err := resources(err); err != nil {
+		return err // it is looked for again
 	}
 	if err != nil {
 		k.r.Place.kept(f.name) // nor will it be readable later

@@ -74,7 +74,13 @@ func (p Place) open(name string) (*os.Root, error) {
 		return nil, err
 	}
 	defer root.Close()
-	return root.OpenRoot(path.Join(p.rel, name))
+	// Root.OpenRoot would wait for ever for a writer to a FIFO of that name.
+	d, err := root.OpenFile(path.Join(p.rel, name), os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	return os.OpenRoot(fmt.Sprintf("/proc/self/fd/%d", d.Fd()))
 }
 
 // Make makes the directories that are not there yet, and empties those that hold
@@ -105,42 +111,60 @@ func (p Place) Make() error {
 	return nil
 }
 
-// artifacts returns the names of the regular files that wait for being kept, the
-// oldest first, at most maxArtifacts of them. A Place that is gone has none.
-func (p Place) artifacts() ([]fs.FileInfo, error) {
+// artifacts returns the regular files that wait for being kept, the oldest first, at
+// most maxArtifacts of them; more says that there may be others. A Place that is gone
+// has none, nor has one that the tool has put something else in the place of.
+func (p Place) artifacts() (out []fs.FileInfo, more bool, err error) {
 	root, err := os.OpenRoot(p.workspace)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil, false, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer root.Close()
 	d, err := root.OpenFile(path.Join(p.rel, artifactsDir), os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
 	if err != nil {
-		return nil, err
+		return nil, false, resources(err)
 	}
 	defer d.Close()
-	entries, err := d.ReadDir(maxArtifacts)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
-	}
-	var out []fs.FileInfo
-	for _, e := range entries {
-		if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
-			out = append(out, info)
+	for seen := 0; ; {
+		entries, err := d.ReadDir(1024)
+		for _, e := range entries {
+			if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
+				out = append(out, info)
+			}
+		}
+		seen += len(entries)
+		more = err == nil && len(out) >= maxArtifacts
+		switch {
+		case err != nil && !errors.Is(err, io.EOF):
+			return nil, false, err
+		case err != nil || more || seen >= maxNames:
+			slices.SortFunc(out, func(a, b fs.FileInfo) int { return a.ModTime().Compare(b.ModTime()) })
+			return out, more, nil
 		}
 	}
-	slices.SortFunc(out, func(a, b fs.FileInfo) int { return a.ModTime().Compare(b.ModTime()) })
-	return out, nil
 }
 
 // maxArtifacts bounds how many crash inputs are looked at in one go. Those that
 // were kept make room for the others.
 const maxArtifacts = 10_000
+
+// maxNames is how many names are looked at among which there may be crash inputs. More
+// are the work of somebody who means harm.
+const maxNames = 1_000_000
+
+// resources returns err if it is about this process or the disk, and nil if what the
+// tool has made of its directories is the reason: that is the tool's own loss.
+func resources(err error) error {
+	for _, of := range []error{unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.EIO, unix.EINTR} {
+		if errors.Is(err, of) {
+			return err
+		}
+	}
+	return nil
+}
 
 // maxInput is the largest crash input, in bytes, that is kept. Fuzzers' own limits
 // are far below: 1 MiB for libFuzzer and AFL++.
@@ -171,16 +195,18 @@ func (p Place) read(dir, name string) ([]byte, error) {
 }
 
 // kept moves an artifact away once it is in the store. It is in the store, so
-// that nothing is lost if it stays and is kept again.
-func (p Place) kept(name string) {
+// that nothing is lost if it stays and is kept again; moved says whether it went.
+func (p Place) kept(name string) (moved bool) {
 	root, err := os.OpenRoot(p.workspace)
 	if err != nil {
-		return
+		return false
 	}
 	defer root.Close()
-	if root.Rename(path.Join(p.rel, artifactsDir, name), path.Join(p.rel, keptDir, name)) != nil {
-		_ = root.Remove(path.Join(p.rel, artifactsDir, name)) // as above
+	err = root.Rename(path.Join(p.rel, artifactsDir, name), path.Join(p.rel, keptDir, name))
+	if err != nil {
+		err = root.Remove(path.Join(p.rel, artifactsDir, name))
 	}
+	return err == nil
 }
 
 // write makes a file of a directory of p anew.
