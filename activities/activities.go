@@ -90,6 +90,7 @@ type Activities struct {
 	version string
 	log     *slog.Logger
 	fuzzing *Fuzzing
+	busy    sync.Map // path of a workspace → channel, closed when its fuzzer has ended
 	handed  handed
 	stop    func()
 }

@@ -74,6 +74,9 @@ func (a *Activities) cleanup(ctx context.Context, log *slog.Logger, info activit
 		log.Warn("cleanup_cache was called with a wrong argument; nothing was deleted", "error", err)
 		return "invalid", ""
 	}
+	if err := a.cache.Salvage(ctx, path); err != nil {
+		log.Error("what the run found is not in the store yet: its workspace stays, and sweeps try again", "path", path, "error", err)
+	}
 	// What is no boolean is of a caller who knows of no such argument.
 	if failed, err := args.Bool("run_failed", false); err == nil && failed && a.keepsOnFailure(log, info) {
 		until, err := a.cache.Keep(ctx, path)
@@ -83,9 +86,6 @@ func (a *Activities) cleanup(ctx context.Context, log *slog.Logger, info activit
 		if !until.IsZero() {
 			return keptOnFailure, fmt.Sprintf("%s until %s", path, until.UTC().Format(time.RFC3339))
 		}
-	}
-	if err := a.cache.Salvage(ctx, path); err != nil {
-		log.Error("what the run found is not in the store yet: its workspace stays, and sweeps try again", "path", path, "error", err)
 	}
 	by := workspace.Caller{Run: info.WorkflowExecution.RunID, Owner: a.runs.of(ctx, info).owner}
 	cleaned, err := a.cache.Cleanup(ctx, path, by)

@@ -81,7 +81,16 @@ func (a *Activities) runFuzzer(ctx context.Context, info activity.Info, req Fuzz
 	if err := a.checkOwnTree(RunFuzzerName, req.Path, info); err != nil {
 		return Part{}, err
 	}
+	done, err := a.alone(ctx, req.Path)
+	if err != nil {
+		return Part{}, err
+	}
+	defer done()
 	run := a.runs.of(ctx, info)
+	if a.runs.client != nil && run.owner.Cluster == "" {
+		return Part{}, &cordon.Error{Kind: cordon.StorageUnavailable, Op: RunFuzzerName, Name: req.Path,
+			Err: errors.New("Temporal did not say of which project the target is a version"), Fix: "see that Temporal is well; it is tried again"}
+	}
 	lease, err := a.cache.Use(ctx, req.Path, workspace.Caller{Run: info.WorkflowExecution.RunID, Owner: run.owner})
 	if err != nil {
 		return Part{}, err
@@ -101,10 +110,10 @@ func (a *Activities) runFuzzer(ctx context.Context, info activity.Info, req Fuzz
 		err = context.Cause(watched) // the workspace is over its limit
 	}
 	if err != nil {
+		if f.stored {
+			a.salvaged(ctx, req.Path, f.log)
+		}
 		return Part{}, err
-	}
-	if ctx.Err() != nil {
-		return Part{}, ctx.Err()
 	}
 	result, err := f.result(ctx, outcomes)
 	if err != nil {
@@ -115,12 +124,43 @@ func (a *Activities) runFuzzer(ctx context.Context, info activity.Info, req Fuzz
 		return part, err
 	}
 	report := a.sandbox.Report()
-	part.Fuzzing, part.Sandbox = withoutLogs(outcomes), &report
-	// Everything is in the store by now.
-	if err := a.cache.Salvaged(ctx, req.Path); err != nil {
-		f.log.Warn("the workspace is looked through once more before it goes", "path", req.Path, "error", err)
+	part.Fuzzing, part.Sandbox = bounded(outcomes), &report
+	if slices.ContainsFunc(outcomes, func(o fuzz.Outcome) bool { return o.Stopped == notFuzzed }) {
+		// An attempt before this one may have fuzzed it, and been cut off.
+		err = a.cache.Salvage(ctx, req.Path)
+		if err != nil {
+			f.log.Warn("the workspace is looked through once more before it goes", "path", req.Path, "error", err)
+		}
+		return part, nil
 	}
+	a.salvaged(ctx, req.Path, f.log)
 	return part, nil
+}
+
+// salvaged notes that everything is in the store that was found at path.
+func (a *Activities) salvaged(ctx context.Context, path string, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
+	defer cancel()
+	if err := a.cache.Salvaged(ctx, path); err != nil {
+		log.Warn("the workspace is looked through once more before it goes", "path", path, "error", err)
+	}
+}
+
+// alone waits until no other attempt in this process fuzzes at path: one whose time
+// ran out beside its own retry.
+func (a *Activities) alone(ctx context.Context, path string) (done func(), err error) {
+	mine := make(chan struct{})
+	for {
+		other, busy := a.busy.LoadOrStore(path, mine)
+		if !busy {
+			return func() { a.busy.Delete(path); close(mine) }, nil
+		}
+		select {
+		case <-other.(chan struct{}):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
 }
 
 // checkOwnTree refuses a workspace that a fuzzer cannot work in: one that runs
@@ -155,6 +195,7 @@ type fuzzing struct {
 	beat   *fuzzBeat
 	log    *slog.Logger
 	jobs   int
+	stored bool // all that was found, though the run was cut off
 }
 
 // run fuzzes the harnesses, one after the other.
@@ -196,7 +237,8 @@ func (f *fuzzing) run(ctx context.Context) ([]fuzz.Outcome, error) {
 			return outcomes, err
 		}
 		if ctx.Err() != nil {
-			return outcomes, nil
+			f.stored = true // or there would be an error
+			return outcomes, context.Cause(ctx)
 		}
 		f.beat.finished(outcome)
 		outcomes = append(outcomes, outcome)
@@ -251,7 +293,9 @@ func (f *fuzzing) fuzz(ctx context.Context, h fuzz.Harness, of int) (fuzz.Outcom
 		return fuzz.Outcome{}, err
 	}
 	earlier := f.beat.earlier(h.Name)
-	f.beat.tell(fuzz.Live{Engine: f.engine.Name(), Harness: h.Name, Stage: fuzz.StageBuild, Found: earlier.Found})
+	building := earlier
+	building.Engine, building.Harness, building.Stage = f.engine.Name(), h.Name, fuzz.StageBuild
+	f.beat.tell(building)
 	said := &tail{}
 	began := time.Now()
 	binary, err := f.engine.Build(ctx, fuzz.Project{Dir: f.req.Path, Out: place.Build(), Runner: f.runner, Log: said, Sanitizer: f.req.Sanitizer}, h)

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,7 +26,7 @@ const (
 // from which another attempt goes on.
 type FuzzState struct {
 	Live fuzz.Live      `json:"live"`           // the harness under way
-	Done []fuzz.Outcome `json:"done,omitempty"` // those that are done with, without logs
+	Done []fuzz.Outcome `json:"done,omitempty"` // those that are done with
 }
 
 // fuzzBeat tells how far a run_fuzzer is: by heartbeats, and by signals to its run.
@@ -50,6 +51,9 @@ func (a *Activities) newFuzzBeat(ctx context.Context) *fuzzBeat {
 		b.before = *last.Fuzzing
 	}
 	b.now = b.before
+	if last.Fuzzing != nil {
+		b.report(last) // or what is known is lost with an attempt that ends before it tells anything
+	}
 	info := activity.GetInfo(ctx)
 	b.signal = func(text string) {
 		if a.runs.client == nil || info.WorkflowExecution.ID == "" {
@@ -105,24 +109,33 @@ func (b *fuzzBeat) tell(l fuzz.Live) {
 func (b *fuzzBeat) finished(o fuzz.Outcome) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.now.Done = append(b.now.Done, withoutLogs([]fuzz.Outcome{o})...)
+	b.now.Done = bounded(append(b.now.Done, o))
 	b.now.Live = fuzz.Live{}
 }
 
-// withoutLogs returns outcomes as they may cross the history: what engines said of
-// their crashes is in the store.
-func withoutLogs(all []fuzz.Outcome) []fuzz.Outcome {
+// Bounds of what crosses the history of all harnesses together; everything is in
+// the store.
+const (
+	maxReportedBugs  = 200
+	maxReportedNotes = 100
+	maxReportedNote  = 500
+)
+
+// bounded returns outcomes as they may cross the history.
+func bounded(all []fuzz.Outcome) []fuzz.Outcome {
 	out := make([]fuzz.Outcome, len(all))
+	left, notesLeft := maxReportedBugs, maxReportedNotes
 	for i, o := range all {
-		o.Bugs = append([]fuzz.Sighting{}, o.Bugs[:min(len(o.Bugs), maxReportedBugs)]...)
-		for j := range o.Bugs {
-			o.Bugs[j].Log = ""
+		n := min(len(o.Bugs), left)
+		left -= n
+		o.Bugs = append([]fuzz.Sighting{}, o.Bugs[:n]...)
+		var notes []string
+		for _, note := range o.Notes[:min(len(o.Notes), notesLeft)] {
+			notes = append(notes, strings.ToValidUTF8(note[:min(len(note), maxReportedNote)], ""))
 		}
+		notesLeft -= len(notes)
+		o.Notes = notes
 		out[i] = o
 	}
 	return out
 }
-
-// maxReportedBugs bounds the bugs of one harness that cross the history. All are in
-// the store.
-const maxReportedBugs = 100

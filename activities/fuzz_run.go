@@ -3,6 +3,7 @@ package activities
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"runtime"
 	"strings"
 
@@ -68,6 +69,10 @@ func (f *fuzzing) result(ctx context.Context, outcomes []fuzz.Outcome) (*analyze
 	for _, o := range outcomes {
 		for _, s := range o.Bugs {
 			bug, _, err := f.a.fuzzing.Store.Crashes.Get(ctx, s.ID, f.origin.Lineage)
+			if cordon.KindOf(err) == cordon.TargetNotFound {
+				r.Notes = append(r.Notes, fmt.Sprintf("%s: the crash %s was found, and somebody has removed it since", o.Harness.Name, s.ID))
+				continue
+			}
 			if err != nil {
 				return nil, err
 			}

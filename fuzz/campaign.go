@@ -56,7 +56,6 @@ type Sighting struct {
 	First      time.Time `json:"first_seen"`
 	Tried      int       `json:"tried"`      // how often the first input was run again
 	Reproduced int       `json:"reproduced"` // how often of these it crashed in the same way
-	Log        string    `json:"log,omitempty"`
 }
 
 // Why a campaign stopped.
@@ -115,6 +114,7 @@ func (r *running) run(ctx context.Context) (Outcome, error) {
 		return r.result(), err
 	}
 	r.keeper = newKeeper(r)
+	defer context.AfterFunc(ctx, r.keeper.triage.cancel)() // it is not waited for then
 	stopPushing := r.pushing(ctx)
 	err := r.sessions(ctx)
 	stopPushing()

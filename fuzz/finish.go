@@ -79,6 +79,9 @@ func (r *running) finish(ctx context.Context) error {
 		return err
 	}
 	if left, _, err := r.Place.artifacts(); len(left) > 0 && err == nil {
+		if why := r.keeper.why; why != nil && !retryable(why) {
+			return why
+		}
 		return &cordon.Error{Kind: cordon.StorageUnavailable, Op: "store crashes", Name: r.Harness.Name,
 			Err: fmt.Errorf("%d crash inputs are not in the store yet", len(left)), Fix: "see that the object store is well; they are stored before the workspace goes"}
 	}

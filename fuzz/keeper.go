@@ -22,6 +22,12 @@ const (
 	lastRetry  = 5 * time.Second
 )
 
+// maxQueue bounds what waits for the store, with all that the engine said of it.
+const maxQueue = 1000
+
+// refusedPause is for how long nobody bothers a store that refuses for good.
+const refusedPause = time.Minute
+
 // found is a crash on its way into the store.
 type found struct {
 	name string // of the artifact
@@ -47,6 +53,8 @@ type keeper struct {
 	recipe  func(file string) (command, env []string) // how an input is run again; nil while nobody knows
 	more    chan struct{}                             // something was queued; holds one
 	pending int                                       // queued and not done with
+	why     error                                     // what the store refused an input for
+	refused time.Time                                 // until when it is not asked again
 	idle    chan struct{}                             // closed when nothing is pending; nil while nobody waits
 }
 
@@ -67,8 +75,8 @@ func (k *keeper) found(f Found) {
 func (k *keeper) add(f found) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.known[f.name] {
-		return
+	if k.known[f.name] || len(k.queue) >= maxQueue {
+		return // the next look finds it
 	}
 	k.known[f.name] = true
 	k.queue = append(k.queue, f)
@@ -85,6 +93,12 @@ func (k *keeper) look() { k.lookFor(0) }
 
 // lookFor is look for what has lain there for so long.
 func (k *keeper) lookFor(age time.Duration) {
+	k.mu.Lock()
+	refused := time.Now().Before(k.refused)
+	k.mu.Unlock()
+	if refused {
+		return
+	}
 	all, _, err := k.r.Place.artifacts()
 	if err != nil {
 		k.r.Log.Warn("cannot look for crashes", "harness", k.r.Harness.Name, "error", err)
@@ -198,6 +212,9 @@ func (k *keeper) keep(f found) error {
 	k.explain(&c, file)
 	bug := k.r.Crashes.Identify(k.r.Harness.Name, c.Kind, c.Log, data)
 	if err := k.store(bug, c); err != nil {
+		k.mu.Lock()
+		k.why, k.refused = err, time.Now().Add(refusedPause)
+		k.mu.Unlock()
 		return err
 	}
 	k.hashes[hash] = true

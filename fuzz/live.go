@@ -18,8 +18,7 @@ type Live struct {
 	Duration Seconds `json:"duration_seconds,omitempty"` // that it may take; 0: no limit
 	Plateau  bool    `json:"plateau,omitempty"`          // nothing new for so long that little is to be expected
 
-	// Found are the bugs so far, without what the engine said of them, maxFound at
-	// most: another attempt begins with them.
+	// Found are the bugs so far, maxFound at most: another attempt begins with them.
 	Found []Sighting `json:"found,omitempty"`
 }
 

@@ -30,10 +30,7 @@ func (r *running) report(s Stats) {
 	r.mu.Lock()
 	r.take(s)
 	l := r.live
-	for _, b := range r.outcome.Bugs[:min(len(r.outcome.Bugs), maxFound)] {
-		b.Log = ""
-		l.Found = append(l.Found, b)
-	}
+	l.Found = slices.Clone(r.outcome.Bugs[:min(len(r.outcome.Bugs), maxFound)])
 	r.mu.Unlock()
 	if r.Report != nil {
 		r.Report(l)
@@ -78,6 +75,12 @@ func (r *running) stopped(why string) {
 	r.outcome.Stats, r.outcome.Elapsed, r.outcome.Plateau, r.outcome.Stopped = l.Stats, l.Elapsed, l.Plateau, why
 }
 
+// What a hostile harness may make of an outcome.
+const (
+	maxBugs  = 1000
+	maxNotes = 20
+)
+
 // sighted notes an input that is in the store, and reports whether its bug is new to
 // this campaign.
 func (r *running) sighted(b Bug, f found) bool {
@@ -89,7 +92,10 @@ func (r *running) sighted(b Bug, f found) bool {
 		r.outcome.Bugs[i].Inputs++
 		return false
 	}
-	r.outcome.Bugs = append(r.outcome.Bugs, Sighting{Bug: b, Inputs: 1, First: f.seen, Log: f.log})
+	if len(r.outcome.Bugs) == maxBugs {
+		return false // all are in the store
+	}
+	r.outcome.Bugs = append(r.outcome.Bugs, Sighting{Bug: b, Inputs: 1, First: f.seen})
 	r.live.Bugs++
 	return true
 }
@@ -109,7 +115,7 @@ func (r *running) tried(id string, tried, reproduced int) {
 func (r *running) note(text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !slices.Contains(r.outcome.Notes, text) {
+	if len(r.outcome.Notes) < maxNotes && !slices.Contains(r.outcome.Notes, text) {
 		r.outcome.Notes = append(r.outcome.Notes, text)
 	}
 }

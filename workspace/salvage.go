@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"path"
 	"time"
 
@@ -167,8 +168,12 @@ func (s *sweep) salvage() error {
 	if err != nil {
 		return err
 	}
+	// A store that hangs takes the time of all together, and not the same one first
+	// each time.
+	rand.Shuffle(len(keys), func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
+	began := time.Now()
 	for _, k := range keys {
-		if s.ctx.Err() != nil {
+		if s.ctx.Err() != nil || time.Since(began) > salvageTime {
 			return nil
 		}
 		r, err := c.readRecord(k)
