@@ -210,7 +210,18 @@ func (d *desk) processes(n, runs int, id, mode string, want tree) (downloads int
 
 const childEnv = "CORDON_TEST_TOP"
 
+// fuzzerEnv makes this program a whole worker, configured by the other variables, at
+// the Temporal server at that address. beFuzzer is what it is then, where tests have
+// such a server.
+const fuzzerEnv = "CORDON_TEST_FUZZER"
+
+var beFuzzer func(address string) error
+
 func TestMain(m *testing.M) {
+	if beFuzzer != nil && os.Getenv(fuzzerEnv) != "" {
+		fmt.Fprintln(os.Stderr, beFuzzer(os.Getenv(fuzzerEnv)))
+		os.Exit(1)
+	}
 	if job := os.Getenv(workerEnv); job != "" {
 		fmt.Fprintln(os.Stderr, workerProcess(job))
 		os.Exit(1)

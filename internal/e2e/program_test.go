@@ -43,11 +43,13 @@ func (u user) with(env ...string) user {
 }
 
 // limit is far more than any command here takes, and far less than a test's time.
-const limit = 3 * time.Minute
+const limit = 8 * time.Minute
 
 func (u user) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, cmp.Or(u.binary, binary), args...)
 	cmd.Env, cmd.Dir = u.env, u.home
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGQUIT) } // it says where it hangs
+	cmd.WaitDelay = 10 * time.Second
 	if u.as != nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: u.as}
 	}
