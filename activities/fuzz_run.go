@@ -76,11 +76,11 @@ func (f *fuzzing) result(ctx context.Context, outcomes []fuzz.Outcome) (*analyze
 			if err != nil {
 				return nil, err
 			}
-			found := bug.In(f.origin.Target).Finding()
-			if s.File != "" && s.File == found.FilePath && s.Line > 0 {
-				found.LineStart, found.LineEnd = s.Line, s.Line // an input that an earlier version had too is stored with that one's lines
+			bug = bug.In(f.origin.Target)
+			if report, id := crash.Identify(f.origin, o.Harness.Name, fuzz.FoundCrash, s.Log, nil); s.Log != "" && id == bug.Signature {
+				bug.Report = report // an input that an earlier version had too is stored with what it did there
 			}
-			all = append(all, found)
+			all = append(all, bug.Finding())
 		}
 		for _, n := range o.Notes {
 			r.Notes = append(r.Notes, o.Harness.Name+": "+n)

@@ -48,6 +48,10 @@ var runtimeFiles = regexp.MustCompile(`^rustc/` +
 	`|/lib/python[0-9.]+/|^site-packages/atheris/|^<frozen |^<__array_function__` +
 	`|(^|/)library/(std|core|alloc|test|panic_unwind|panic_abort)/src/`)
 
+// vendored matches the files of fuzzers' drivers that a project has a copy of, as cargo
+// vendor makes one.
+var vendored = regexp.MustCompile(`(^|/)vendor/(libfuzzer-sys|afl|honggfuzz)(-[0-9][^/]*)?/`)
+
 // runtimeModules are the beginnings of libraries whose unnamed functions are the
 // runtime's.
 var runtimeModules = prefixes("libc.so", "libc-", "libc.musl", "ld-", "libstdc++", "libc++", "libm.", "libm-", "libgcc_s", "libpthread", "libasan", "libubsan", "libtsan",
@@ -58,13 +62,13 @@ var runtimeModules = prefixes("libc.so", "libc-", "libc.musl", "ld-", "libstdc++
 var entries = set("LLVMFuzzerTestOneInput", "TestOneInput", "rust_fuzzer_test_input", "testing.(*F).Fuzz.func")
 
 // mark sets Runtime in the frames of a stack: by the tables, unless the file lies in
-// the workspace, and in all below the entry of a harness. Frames that are the same
+// the workspace and is no driver, and in all below the entry of a harness. Frames that are the same
 // as the two before are left out: they are one recursion.
 func mark(frames []Frame, runtime func(Frame) bool) []Frame {
 	out := frames[:0]
 	below := false
 	for _, f := range frames {
-		f.Runtime = below || !f.own && runtime(f)
+		f.Runtime = below || vendored.MatchString(f.File) || !f.own && runtime(f)
 		entry := f.Func
 		if i := strings.LastIndexByte(entry, '.'); i >= 0 && strings.HasSuffix(f.File, ".py") {
 			entry = entry[i+1:]

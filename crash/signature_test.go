@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -179,5 +180,34 @@ func TestTheRecipeOfSignaturesIsFixed(t *testing.T) {
 	r := Report{Type: "heap-buffer-overflow-read", Frames: []Frame{{Func: "a"}, {Func: "memcpy", Runtime: true}, {Func: "b"}, {Func: "c"}, {Func: "d"}}}
 	if got := Fingerprint("lineage", "harness", r, "00"); got != "5f50d2c82cf7c491fdeb80c857848057" {
 		t.Errorf("the recipe changed: %s", got)
+	}
+}
+
+// A project may have a copy of its fuzzer's driver, which is as little where a bug is
+// as the one elsewhere.
+func TestASignatureIsTheSameWithAVendoredDriver(t *testing.T) {
+	const registry = "/home/user/.cargo/registry/src/registry-1949cf8c6b5b557f/libfuzzer-sys-0.4.13/"
+	logs, err := filepath.Glob("testdata/logs/rust-*.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := 0
+	for _, file := range logs {
+		name := strings.TrimSuffix(filepath.Base(file), ".txt")
+		log := readLog(t, name)
+		want := Signature("wire", "decode", Parse("cargo-fuzz", log, "/build/wire"), "0000")
+		for _, dir := range []string{"/build/wire/vendor/libfuzzer-sys-0.4.13/", "/build/wire/fuzz/vendor/libfuzzer-sys/"} {
+			vendored := strings.ReplaceAll(log, registry, dir)
+			if vendored != log {
+				changed++
+			}
+			r := Parse("cargo-fuzz", vendored, "/build/wire")
+			if got := Signature("wire", "decode", r, "0000"); got != want {
+				t.Errorf("%s: with the driver in %s it is %q in %+v", name, dir, r.Title, r.Where())
+			}
+		}
+	}
+	if changed == 0 {
+		t.Error("no log has the driver's path")
 	}
 }

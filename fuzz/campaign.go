@@ -56,7 +56,14 @@ type Sighting struct {
 	First      time.Time `json:"first_seen"`
 	Tried      int       `json:"tried"`      // how often the first input was run again
 	Reproduced int       `json:"reproduced"` // how often of these it crashed in the same way
+
+	// Log is what the engine said of the first input, cut; it is known to the attempt
+	// that found it alone.
+	Log string `json:"-"`
 }
+
+// maxLog bounds a Sighting's Log, of which a campaign keeps one for each bug.
+const maxLog = 16 << 10
 
 // Why a campaign stopped.
 const (

@@ -95,7 +95,7 @@ func (r *running) sighted(b Bug, f found) bool {
 	if len(r.outcome.Bugs) == maxBugs {
 		return false // all are in the store
 	}
-	r.outcome.Bugs = append(r.outcome.Bugs, Sighting{Bug: b, Inputs: 1, First: f.seen})
+	r.outcome.Bugs = append(r.outcome.Bugs, Sighting{Bug: b, Inputs: 1, First: f.seen, Log: f.log[:min(len(f.log), maxLog)]})
 	r.live.Bugs++
 	return true
 }
