@@ -61,8 +61,10 @@ func (g *gathered) look(t *testing.T, u user) {
 			}
 			now[inode] = ws
 			g.find(path)
-			if own, err := os.ReadFile(path); err == nil && e.Name() == mark && string(own) != ws {
-				g.meetings = append(g.meetings, path+" is "+string(own)+"'s")
+			if e.Name() == mark {
+				if own, err := os.ReadFile(path); err == nil && string(own) != ws {
+					g.meetings = append(g.meetings, path+" is "+string(own)+"'s")
+				}
 			}
 			return nil
 		})
