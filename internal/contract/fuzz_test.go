@@ -182,8 +182,17 @@ func (h *host) mustRunNothing() {
 	})
 }
 
+// samples are those of all engines, or of one where time is short: what differs
+// between engines is not what differs between schedules.
+func samples() []fuzzsample.Sample {
+	if testing.Short() {
+		return fuzzsample.All[:1]
+	}
+	return fuzzsample.All
+}
+
 func TestRow16_WorkerKilledWhileItFuzzes(t *testing.T) {
-	for _, s := range fuzzsample.All {
+	for _, s := range samples() {
 		t.Run(s.Engine, func(t *testing.T) {
 			t.Parallel()
 			ctx := t.Context()
@@ -357,7 +366,7 @@ func TestRow16_CancelledWhileTheStoreIsAway(t *testing.T) {
 }
 
 func TestFuzzingCancelledByTemporalIsOverAtOnce(t *testing.T) {
-	for _, s := range fuzzsample.All {
+	for _, s := range samples() {
 		t.Run(s.Engine, func(t *testing.T) {
 			ctx := t.Context()
 			h := newHost(t, s)
