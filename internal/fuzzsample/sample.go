@@ -48,7 +48,7 @@ var All = []Sample{
 		prepare: atheris,
 	},
 	{
-		Engine: "cargo-fuzz", Workflow: "cargo_fuzzing", Harness: "planted", Function: "last_of_four", File: "src/lib.rs", Line: 41,
+		Engine: "cargo-fuzz", Workflow: "cargo_fuzzing", Harness: "planted", Function: "last_of_four", File: "src/lib.rs", Line: 42,
 		files: from("cargofuzz/testdata/project", "Cargo.toml", "src/lib.rs", "fuzz/fuzz_targets/planted.rs"),
 		more: map[string]string{"fuzz/Cargo.toml": `[package]
 name = "record-fuzz"
