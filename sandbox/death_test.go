@@ -193,3 +193,25 @@ func TestAToolDoesNotInheritTheHold(t *testing.T) {
 		t.Errorf("%+v, %v, descriptors %q", r, err, fds)
 	}
 }
+
+// Whoever gives a command up while it is being started is not kept waiting, at
+// whichever moment of the start that is.
+func TestACancelWhileACommandStarts(t *testing.T) {
+	everyTier(t, func(t *testing.T, s *sandbox.Sandbox) {
+		ws := t.TempDir()
+		for after := time.Duration(0); after < 12*time.Millisecond; after += 100 * time.Microsecond {
+			over := make(chan error, 1)
+			go func() {
+				ctx, cancel := context.WithTimeout(context.Background(), after)
+				defer cancel()
+				_, err := s.Run(ctx, sandbox.Command{Args: []string{"sleep", "0"}, Workspace: ws})
+				over <- err
+			}()
+			select {
+			case <-over: // whether it ran depends on the machine
+			case <-time.After(time.Minute):
+				t.Fatalf("a command that was cancelled %v after the call is still being started", after)
+			}
+		}
+	})
+}

@@ -130,6 +130,7 @@ func (p *Process) start(ctx context.Context) error {
 		p.control.Close()
 		return fmt.Errorf("start a sandbox: %w", err)
 	}
+	_ = theirs.Close() // or the end of the init would not be seen, for its end of the socket would be open here
 	// An init that hangs, on a disk that does, is given up with the context.
 	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
 	defer stop()
