@@ -35,6 +35,7 @@ type account struct {
 	space   fsinfo.Space
 	floor   amount // stays free
 	pending amount // promised to others, and not written yet
+	unseen  int64  // of others; perhaps written, and perhaps not out of the free space yet
 	trash   amount // free once it is deleted
 
 	deleting bool // this process is in the middle of deleting something
@@ -88,7 +89,9 @@ func (c *Cache) account(s *staging, exact bool, stuck map[string]error) (*accoun
 		if o.Bytes > 0 && (s == nil || o.ID != s.id) && !published[o.ID] {
 			a.others = append(a.others, o)
 			a.reserved += o.Bytes
-			a.pending = a.pending.plus(c.unwritten(o)).plus(amount{o.Recent, o.RecentInodes})
+			pending := c.unwritten(o).plus(amount{o.Recent, o.RecentInodes})
+			a.pending = a.pending.plus(pending)
+			a.unseen += max(o.Unseen-pending.bytes, 0)
 		}
 	}
 	return a, nil

@@ -59,10 +59,12 @@ func (s *staging) reserve(ctx context.Context, more amount, object int64) error 
 	stuck := map[string]error{} // in the trash, and cannot be deleted
 	var emptied time.Time
 	var vague time.Time // since when nobody can say how much is coming
+	var seen *int64     // what the free space shows of the object, where it was brought up to date
 	pause := firstRoomPoll
 	for {
 		tired := !vague.IsZero() && time.Since(vague) > vaguePatience
-		short, err := s.tryReserve(ctx, more, object, stuck, time.Since(emptied) < freeing, tired)
+		short, err := s.tryReserve(ctx, more, object, seen, stuck, time.Since(emptied) < freeing, tired)
+		seen = nil
 		switch {
 		case short == nil || !short.vague:
 			vague = time.Time{}
@@ -72,6 +74,10 @@ func (s *staging) reserve(ctx context.Context, more amount, object int64) error 
 		switch {
 		case err != nil || short == nil:
 			return err
+		case short.stale:
+			arrived := s.note.Object - s.c.unwritten(s.note).bytes
+			seen = &arrived
+			s.c.syncDisk()
 		case short.deleting:
 			s.c.freeTrash(ctx, stuck)
 			emptied = time.Now()
@@ -104,14 +110,16 @@ type shortage struct {
 	err      error
 	wait     bool // somebody else may give room back
 	deleting bool // there will be room once the trash is deleted
+	stale    bool // what is free has to be brought up to date first
 	disk     bool // it is the disk that is short
 	vague    bool // nobody can say how much room is coming
 }
 
-// tryReserve is one attempt of reserve. With patient, a disk that has too little
-// free is about to have more; with tired, nothing is waited for any more that nobody
-// can say how much it gives.
-func (s *staging) tryReserve(ctx context.Context, more amount, object int64, stuck map[string]error, patient, tired bool) (*shortage, error) {
+// tryReserve is one attempt of reserve. The free space shows everything that was
+// written, and seen bytes of the object, unless seen is nil. With patient, a disk that
+// has too little free is about to have more; with tired, nothing is waited for any more
+// that nobody can say how much it gives.
+func (s *staging) tryReserve(ctx context.Context, more amount, object int64, seen *int64, stuck map[string]error, patient, tired bool) (*shortage, error) {
 	c := s.c
 	lock, err := flock.Acquire(ctx, c.root(), janitorLock, flock.Exclusive, nil)
 	if err != nil {
@@ -126,7 +134,8 @@ func (s *staging) tryReserve(ctx context.Context, more amount, object int64, stu
 	lag := amount{min(s.note.Recent, underWay.bytes), min(s.note.RecentInodes, underWay.inodes)}
 	want.Recent, want.RecentInodes = more.bytes-object+lag.bytes, more.inodes+lag.inodes
 	// What is promised and not written besides what is asked for now.
-	writing := more.plus(lag).plus(c.unwritten(s.note))
+	unwritten := lag.plus(c.unwritten(s.note))
+	writing := more.plus(unwritten)
 
 	// What the records say is enough where there is room. Whether their entries are
 	// all in place is only looked at where there is none.
@@ -142,6 +151,15 @@ func (s *staging) tryReserve(ctx context.Context, more amount, object int64, stu
 		return &shortage{wait: true, vague: true}, nil // whoever has it writes it again, or gives up
 	}
 	over, disk := a.used()+want.Bytes-a.limit, a.disk(writing)
+	if a.space.Late {
+		unseen := s.note.Unseen
+		if seen != nil {
+			unseen = lag.bytes + s.note.Object - *seen
+		} else if disk.bytes+a.unseen+max(unseen-unwritten.bytes, 0) > 0 {
+			return &shortage{stale: true}, nil
+		}
+		want.Unseen = unseen + more.bytes
+	}
 	if patient && over <= 0 && disk.any() && !a.trash.covers(disk) {
 		return &shortage{wait: true}, nil
 	}

@@ -49,6 +49,10 @@ type reservation struct {
 	Object       int64 `json:"object,omitempty"`
 	Recent       int64 `json:"recent,omitempty"`
 	RecentInodes int64 `json:"recent_inodes,omitempty"`
+
+	// Unseen is what was promised since the free space last was up to date, on a disk
+	// that shows late what is written (fsinfo.Space). 0 elsewhere.
+	Unseen int64 `json:"unseen,omitempty"`
 }
 
 // elder reports whether r was there before o. The elder of two that grow into

@@ -70,9 +70,15 @@ func (c *Cache) freeTrash(ctx context.Context, stuck map[string]error) {
 	}
 	maps.Copy(stuck, more)
 	c.underDeletion.wait(ctx)
-	// Some file systems count what was deleted only with their next transaction.
+	c.syncDisk() // some file systems count what was deleted only with their next transaction
+}
+
+// syncDisk has the disk's free space show what was written and deleted until now, also
+// where that is shown late. Only this effect matters: what has to last is synced by
+// who wrote it.
+func (c *Cache) syncDisk() {
 	if d, err := c.root().Open("."); err == nil {
-		_ = unix.Syncfs(int(d.Fd())) // only its effect on the free space matters
+		_ = unix.Syncfs(int(d.Fd()))
 		d.Close()
 	}
 }

@@ -228,11 +228,7 @@ func TestMinimumFree(t *testing.T) {
 		c.end()
 		s.mustFail("isolated", a)
 		// What the file system itself needs for files in blocks, beside the files.
-		overhead := int64(1 << 20)
-		if d.tree {
-			overhead = 6 << 20 // btrfs counts what is written when that gets to the disk, late where the machine is busy
-		}
-		if lowest < s.MinFree-overhead {
+		if lowest < s.MinFree-1<<20 {
 			s.Errorf("there were %d bytes free, and %d were to stay free", lowest, s.MinFree)
 		}
 		s.MinFree += room - 1<<20

@@ -17,6 +17,11 @@ type Space struct {
 	// Inodes and FreeInodes are 0 where the file system makes inodes as it needs
 	// them: then they are unknown, not used up.
 	Inodes, FreeInodes int64
+
+	// Late says that Free shows what is written only when it gets to the disk, up to
+	// half a minute later: btrfs chooses the place of content no earlier, and counts
+	// none of it before.
+	Late bool
 }
 
 // SpaceAt returns the space of the file system that holds path.
@@ -29,7 +34,7 @@ func SpaceAt(path string) (Space, error) {
 	if unit == 0 {
 		unit = st.Bsize
 	}
-	s := Space{Total: int64(st.Blocks) * unit, Free: int64(st.Bavail) * unit}
+	s := Space{Total: int64(st.Blocks) * unit, Free: int64(st.Bavail) * unit, Late: int64(uint32(st.Type)) == unix.BTRFS_SUPER_MAGIC}
 	if st.Files > 0 {
 		s.Inodes, s.FreeInodes = int64(st.Files), int64(st.Ffree)
 	}
