@@ -35,11 +35,25 @@ func (s *sweep) entries() error {
 		}
 		return 0
 	})
-	for _, r := range records {
+	broken := make([]string, len(records))
+	err = abreast(len(records), func(i int) (err error) {
+		if s.ctx.Err() == nil {
+			broken[i], err = s.broken(records[i])
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for i, r := range records {
 		if s.ctx.Err() != nil {
 			return nil
 		}
-		why, err := s.doomed(r)
+		why := broken[i]
+		if why == "" && r.State == complete {
+			s.stands[r.Staging] = true
+			why, err = s.spent(r)
+		}
 		if err != nil || why == "" {
 			if err != nil {
 				return err
@@ -89,6 +103,12 @@ func (s *sweep) doomed(r *record) (string, error) {
 	if why, err := s.broken(r); why != "" || err != nil || r.State != complete {
 		return why, err
 	}
+	return s.spent(r)
+}
+
+// spent says why r's entry, which is not broken, should go, or "": nobody needs it,
+// and what its tools found is saved.
+func (s *sweep) spent(r *record) (string, error) {
 	why, err := s.unneeded(r)
 	if why == "" || err != nil || s.saved[r.Key] {
 		return why, err
@@ -113,7 +133,6 @@ func (s *sweep) broken(r *record) (string, error) {
 	if why := c.missing(r); why != "" {
 		return why, nil
 	}
-	s.stands[r.Staging] = true
 	if err := c.attached(r); errors.Is(err, driver.ErrBroken) {
 		return err.Error(), nil
 	}

@@ -18,16 +18,21 @@ func (s *sweep) lostObjects() error {
 	if err != nil || s.opts.DryRun {
 		return err
 	}
-	var st unix.Stat_t
-	for _, r := range records {
-		if r.State != complete || r.Content == objectName || !r.spareObject() {
-			continue
+	lost := make([]bool, len(records))
+	err = abreast(len(records), func(i int) error {
+		r := records[i]
+		if r.State == complete && r.Content != objectName && r.spareObject() {
+			var st unix.Stat_t
+			lost[i] = gone(c.root().Look(path.Join(r.Place, objectName), &st))
 		}
-		if err := c.root().Look(path.Join(r.Place, objectName), &st); gone(err) {
+		return nil
+	})
+	for i, r := range records {
+		if lost[i] {
 			c.evictObject(r, "it is gone already")
 		}
 	}
-	return nil
+	return err
 }
 
 // shrink evicts down to the limit, or to what the caller wants to keep, and until
