@@ -199,6 +199,10 @@ func TestTheLimitOfBytes(t *testing.T) {
 		if r, out := run(t, s, sandbox.Command{Limits: limits}, "i=0; while :; do head -c 1000000 /dev/zero > small$i; i=$((i+1)); sleep 0.05; done"); r.Limit != "bytes" || r.Signal != syscall.SIGKILL {
 			t.Errorf("many files: %+v %s", r, out)
 		}
+		const hidden = `for n in 3 4 5 6 7; do eval "exec $n>f; rm f; head -c 4000000 /dev/zero >&$n"; done; exec sleep 600`
+		if r, out := run(t, s, sandbox.Command{Limits: limits}, hidden); r.Limit != "bytes" || r.Signal != syscall.SIGKILL {
+			t.Errorf("files without names: %+v %s", r, out)
+		}
 		if r, out := run(t, s, sandbox.Command{Limits: limits}, "head -c 4000000 /dev/zero > big; sleep 1.5"); r.Limit != "" || r.ExitCode != 0 {
 			t.Errorf("what it may have: %+v %s", r, out)
 		}
@@ -215,6 +219,10 @@ func TestTheLimitOfInodes(t *testing.T) {
 		const many = "i=0; while :; do : > f$i; i=$((i+1)); [ $((i%50)) = 0 ] && sleep 0.1; done"
 		if r, out := run(t, s, sandbox.Command{Limits: sandbox.Limits{Inodes: 100}}, many); r.Limit != "inodes" {
 			t.Errorf("%+v %s", r, out)
+		}
+		const hidden = `n=3; while [ $n -lt 9 ]; do eval "exec $n>f; rm f"; n=$((n+1)); done; exec sleep 600`
+		if r, out := run(t, s, sandbox.Command{Limits: sandbox.Limits{Inodes: 5}}, hidden); r.Limit != "inodes" {
+			t.Errorf("files without names: %+v %s", r, out)
 		}
 	})
 }

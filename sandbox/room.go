@@ -22,12 +22,12 @@ func (p *Process) watchRoom() {
 	before := p.measure(0) // a tool is hardly faster than this at filling them with inodes
 	for {
 		began := time.Now()
-		now := p.measure(p.began.UnixNano())
+		now, open := p.measure(p.began.UnixNano()), p.measureNameless()
 		switch l := p.c.Limits; {
-		case l.Bytes > 0 && now.Bytes > l.Bytes:
+		case l.Bytes > 0 && now.Bytes+open.bytes > l.Bytes:
 			p.endBy("bytes")
 			return
-		case l.Inodes > 0 && now.Inodes-before.Inodes > l.Inodes:
+		case l.Inodes > 0 && now.Inodes-before.Inodes+open.inodes > l.Inodes:
 			p.endBy("inodes")
 			return
 		}
