@@ -45,16 +45,25 @@ func (c *Cache) evict(records []*record, least amount, enough int64, why string)
 	return freed, nil
 }
 
+// evictable returns, in the order of eviction, those of records whose entries or kept
+// objects may go as long as nobody holds them.
+func (c *Cache) evictable(records []*record) ([]*record, error) {
+	pins, err := c.pins()
+	if err != nil {
+		return nil, err
+	}
+	byUse := slices.SortedFunc(slices.Values(records), func(a, b *record) int { return a.lastUsed.Compare(b.lastUsed) })
+	return slices.DeleteFunc(byUse, func(r *record) bool { return r.State != complete || pins[r.Key] != nil }), nil
+}
+
 // victims returns what to evict for least, in order, and whether that is enough:
 // nothing goes in vain for something that does not fit all the same. Behind the
 // entries that are needed come the others, held or not; those that are pinned never.
 func (c *Cache) victims(records []*record, least amount) (objects, entries []*record, ok bool, err error) {
-	pins, err := c.pins()
+	byUse, err := c.evictable(records)
 	if err != nil {
 		return nil, nil, false, err
 	}
-	byUse := slices.SortedFunc(slices.Values(records), func(a, b *record) int { return a.lastUsed.Compare(b.lastUsed) })
-	byUse = slices.DeleteFunc(byUse, func(r *record) bool { return r.State != complete || pins[r.Key] != nil })
 	var sum amount
 	spared := map[key]amount{}
 	for _, r := range byUse {
@@ -85,14 +94,11 @@ func (c *Cache) victims(records []*record, least amount) (objects, entries []*re
 
 // reclaimable adds up what an eviction of everything that nobody holds would free.
 func (c *Cache) reclaimable(records []*record) (sum amount, err error) {
-	pins, err := c.pins()
+	byUse, err := c.evictable(records)
 	if err != nil {
 		return amount{}, err
 	}
-	for _, r := range records {
-		if r.State != complete || pins[r.Key] != nil {
-			continue
-		}
+	for _, r := range byUse {
 		h, err := c.held(r.Key)
 		switch {
 		case err != nil:

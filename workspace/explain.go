@@ -78,7 +78,7 @@ func (c *Cache) explain(ctx context.Context, r *record) (x Explanation, err erro
 		// The slack is no time of the people's: what was just used has all of CACHE_TTL.
 		x.TTLLeft = int64(min(max(r.lastUsed.Add(c.ttl+useSlack).Sub(c.now()), 0), c.ttl).Seconds())
 	}
-	squeezed, err := c.explainEviction(ctx, r, &x, pins)
+	squeezed, err := c.explainEviction(ctx, r, &x)
 	if err != nil {
 		return x, err
 	}
@@ -225,7 +225,7 @@ func (s *sweep) holdWords(h *hold) string {
 
 // explainEviction fills in x.Eviction. It returns why the next sweep evicts r's
 // entry, or "".
-func (c *Cache) explainEviction(ctx context.Context, r *record, x *Explanation, pins map[key]*Pin) (squeezed string, err error) {
+func (c *Cache) explainEviction(ctx context.Context, r *record, x *Explanation) (squeezed string, err error) {
 	lock, err := c.lookAtAccounts(ctx)
 	if err != nil {
 		return "", err
@@ -256,16 +256,16 @@ func (c *Cache) explainEviction(ctx context.Context, r *record, x *Explanation, 
 	if a.used() <= a.limit {
 		why = "the disk has less free than is to stay free (CACHE_MIN_FREE)"
 	}
-	slices.SortFunc(a.records, func(a, b *record) int { return a.lastUsed.Compare(b.lastUsed) })
-	for _, o := range a.records {
-		if o.State == complete && o.spareObject() && pins[o.Key] == nil {
+	byUse, err := c.evictable(a.records)
+	if err != nil {
+		return "", err
+	}
+	for _, o := range byUse {
+		if o.spareObject() {
 			over = over.minus(amount{o.Object, 1})
 		}
 	}
-	for _, o := range a.records {
-		if o.State != complete || pins[o.Key] != nil {
-			continue
-		}
+	for _, o := range byUse {
 		if h, err := c.held(o.Key); h != nil || err != nil {
 			if err != nil {
 				return "", err

@@ -64,7 +64,6 @@ func (s *sweep) shrink() error {
 	}
 	s.shrunk = keep
 	left := slices.DeleteFunc(a.records, func(r *record) bool { return s.gone[r.Key] || r.State != complete })
-	slices.SortFunc(left, func(a, b *record) int { return a.lastUsed.Compare(b.lastUsed) })
 	over := a.reserved - keep
 	for _, r := range left {
 		over += r.total()
@@ -80,8 +79,7 @@ func (s *sweep) shrink() error {
 	if over <= 0 {
 		why = "the disk has less free than is to stay free (CACHE_MIN_FREE)"
 	}
-	pins, err := c.pins()
-	if err != nil {
+	if left, err = c.evictable(left); err != nil {
 		return err
 	}
 	need := amount{max(over, disk.bytes), disk.inodes}
@@ -90,7 +88,7 @@ func (s *sweep) shrink() error {
 		if !need.any() {
 			return nil
 		}
-		if !r.spareObject() || pins[r.Key] != nil {
+		if !r.spareObject() {
 			continue
 		}
 		gone := false

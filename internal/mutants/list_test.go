@@ -192,7 +192,7 @@ var mutants = []mutant{
 	{
 		name: "the most recently used goes first",
 		file: "workspace/evict.go", caught: room,
-		old: "return a.lastUsed.Compare(b.lastUsed) })\n\tbyUse = ", new: "return b.lastUsed.Compare(a.lastUsed) })\n\tbyUse = ",
+		old: "return a.lastUsed.Compare(b.lastUsed) })\n\treturn slices", new: "return b.lastUsed.Compare(a.lastUsed) })\n\treturn slices",
 	},
 	{
 		name: "a hit is no use",
