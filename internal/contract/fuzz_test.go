@@ -133,7 +133,7 @@ func (h *host) fuzzes(ctx context.Context, seconds int) {
 
 // patience is far more than building a harness, noticing that a worker is dead, and
 // fuzzing take.
-const patience = 5 * time.Minute
+const patience = 10 * time.Minute
 
 // waitUntil waits for what may take long, and ends the test if it does not come.
 func (h *host) waitUntil(what string, ok func() bool) {

@@ -244,7 +244,11 @@ func TestDoctorBesideProcessesThatAreStarted(t *testing.T) {
 			}
 		})
 	}
-	for range 15 {
+	rounds := 15
+	if testing.Short() {
+		rounds = 4
+	}
+	for range rounds {
 		report, err := doctor.Run(context.Background(), env(t, map[string]string{"CACHE_DIR": filepath.Join(home, "cache"), "CORDON_STORE": store, "CACHE_MAX_SIZE": "1MB"}))
 		if err != nil {
 			t.Error(err)
