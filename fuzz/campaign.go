@@ -133,7 +133,7 @@ func (r *running) run(ctx context.Context) (Outcome, error) {
 // and what the store has.
 func (r *running) prepare(ctx context.Context) error {
 	if _, own := r.Engine.(OwnSeeds); !own {
-		n, dictionary, err := r.Place.seed(r.Harness)
+		n, dictionary, err := r.Place.seed(ctx, r.Harness)
 		if err != nil {
 			return fmt.Errorf("read the project's seeds: %w", err)
 		}

@@ -1,6 +1,7 @@
 package fuzz
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -50,7 +51,7 @@ func stem(h Harness) string {
 
 // seed copies the project's own seeds of h into the corpus, and says how many there
 // are and where a dictionary lies, "" for none.
-func (p Place) seed(h Harness) (n int, dictionary string, err error) {
+func (p Place) seed(ctx context.Context, h Harness) (n int, dictionary string, err error) {
 	root, err := os.OpenRoot(p.workspace)
 	if err != nil {
 		return 0, "", err
@@ -62,32 +63,52 @@ func (p Place) seed(h Harness) (n int, dictionary string, err error) {
 			dictionary = filepath.Join(p.workspace, name)
 		}
 	}
+	add := func(data []byte) error {
+		if n++; n > maxSeeds {
+			return errEnough
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		sum := sha256.Sum256(data)
+		return p.write(corpusDir, hex.EncodeToString(sum[:]), data)
+	}
 	done := map[string]bool{}
 	for _, dir := range seedDirs(h) {
 		if done[dir] {
 			continue
 		}
 		done[dir] = true
-		names, err := listDir(root, dir)
-		if err != nil {
+		err := errors.Join(seedsIn(root, dir, add), zippedSeeds(root, dir+".zip", add))
+		switch {
+		case errors.Is(err, errEnough):
+			return maxSeeds, dictionary, nil
+		case err != nil:
 			return n, dictionary, err
-		}
-		for _, name := range names {
-			if n == maxSeeds {
-				return n, dictionary, nil
-			}
-			data, err := readSeed(root, path.Join(dir, name))
-			if err != nil {
-				continue // no seed then
-			}
-			sum := sha256.Sum256(data)
-			if err := p.write(corpusDir, hex.EncodeToString(sum[:]), data); err != nil {
-				return n, dictionary, err
-			}
-			n++
 		}
 	}
 	return n, dictionary, nil
+}
+
+// errEnough says that there are as many seeds as are taken.
+var errEnough = errors.New("enough seeds")
+
+// seedsIn calls add with each seed of a directory, which may be missing.
+func seedsIn(root *os.Root, dir string, add func([]byte) error) error {
+	names, err := listDir(root, dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		data, err := readSeed(root, path.Join(dir, name))
+		if err != nil {
+			continue // no seed then
+		}
+		if err := add(data); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // listDir returns what is in a directory, which may be missing.
@@ -107,13 +128,23 @@ func listDir(root *os.Root, dir string) ([]string, error) {
 var errNoSeed = errors.New("no seed")
 
 func readSeed(root *os.Root, name string) ([]byte, error) {
-	f, err := root.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	f, _, err := openSeed(root, name, maxSeedSize)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil || info.Mode()&fs.ModeType != 0 || info.Size() > maxSeedSize {
-		return nil, errNoSeed
-	}
 	return io.ReadAll(io.LimitReader(f, maxSeedSize))
+}
+
+// openSeed opens a regular file of size bytes, of which there are most at most.
+func openSeed(root *os.Root, name string, most int64) (f *os.File, size int64, err error) {
+	if f, err = root.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0); err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err != nil || info.Mode()&fs.ModeType != 0 || info.Size() > most {
+		f.Close()
+		return nil, 0, errNoSeed
+	}
+	return f, info.Size(), nil
 }
