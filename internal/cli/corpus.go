@@ -138,6 +138,7 @@ func (a *app) corpusGet() *cobra.Command {
 	cmd := a.onCorporaCommand("get LINEAGE ENGINE HARNESS DIR", "Fetch the inputs of a corpus into a directory", "  cordon corpus get parser libfuzzer fuzz_xml ./inputs",
 		exactly("LINEAGE", "ENGINE", "HARNESS", "DIR"),
 		func(ctx context.Context, c onCorpora) error {
+			_, before := os.Lstat(c.args[3])
 			if err := os.MkdirAll(c.args[3], 0o755); err != nil {
 				return directoryError("make directory", c.args[3], err)
 			}
@@ -155,6 +156,9 @@ func (a *app) corpusGet() *cobra.Command {
 			}
 			if err == nil && report.Packs == 0 && len(report.Skipped) == 0 {
 				err = &cordon.Error{Kind: cordon.TargetNotFound, Op: "get corpus", Name: fmt.Sprintf("%q", from.Name().String()), Err: errors.New("the store has none of that name"), Fix: "'cordon corpus list' shows those that it has"}
+				if errors.Is(before, os.ErrNotExist) {
+					_ = os.Remove(c.args[3]) // it is empty, and nobody asked for that
+				}
 			}
 			if err != nil {
 				return err

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -121,5 +122,8 @@ func TestCorpusCommandsSayWhatIsWrong(t *testing.T) {
 				t.Errorf("exit code %d, want %d; it says %q%q, want %q", got.code, k.code, got.out, got.err, k.says)
 			}
 		})
+	}
+	if _, err := os.Lstat(filepath.Join(c.home, "new")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a directory was made for a corpus that there is not: %v", err)
 	}
 }
