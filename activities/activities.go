@@ -119,9 +119,10 @@ func New(opts Options) *Activities {
 // than an activity may (CONTRACT §7, row 13).
 func (a *Activities) Stop() { a.stop() }
 
-// RegisterStorage registers get_target, cleanup_cache and upload_results.
+// RegisterStorage registers get_target, acquire_workspace, cleanup_cache and upload_results.
 func (a *Activities) RegisterStorage(r worker.ActivityRegistry) {
 	register(r, GetTargetName, a.GetTarget)
+	register(r, AcquireWorkspaceName, a.AcquireWorkspace)
 	register(r, CleanupCacheName, a.CleanupCache)
 	register(r, UploadResultsName, a.UploadResults)
 }

@@ -1,8 +1,8 @@
-// Package activities holds the Temporal activities of Cordon: the three that
+// Package activities holds the Temporal activities of Cordon: the four that
 // workflows in any language call by name (CONTRACT §1), and the tools of the
-// built-in workflows.
+// built-in workflows. For workflows in Go, WithWorkspace wraps the former.
 //
-// The three storage activities take their arguments as raw payloads and decode
+// The storage activities take their arguments as raw payloads and decode
 // them by hand, because a typed signature would turn a wrong argument into an
 // error that Temporal retries for ever. Every error that leaves an activity is
 // an ApplicationError whose type is a cordon.Kind; it is retryable just if that
@@ -16,9 +16,10 @@ package activities
 // The names under which the activities are registered. Clients and workflows in
 // other languages use them; they never change.
 const (
-	GetTargetName     = "get_target"
-	CleanupCacheName  = "cleanup_cache"
-	UploadResultsName = "upload_results"
+	GetTargetName        = "get_target"
+	AcquireWorkspaceName = "acquire_workspace"
+	CleanupCacheName     = "cleanup_cache"
+	UploadResultsName    = "upload_results"
 
 	// InventoryFilesName lists a workspace's files by language and points out
 	// sensitive ones.

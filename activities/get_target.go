@@ -13,10 +13,13 @@ import (
 	"github.com/cordonlabs/cordon/workspace"
 )
 
-var getTargetSignature = arguments.Signature{
-	Op:    GetTargetName,
-	Names: []string{"target_id", "run_id", "workspace_isolation"},
-	Usage: "call it with target_id (string), run_id (string, default: the calling run's), workspace_isolation (isolated, shared or copy-on-write, default isolated)",
+// targetSignature is how get_target, and what takes the same arguments, is called.
+func targetSignature(op string) arguments.Signature {
+	return arguments.Signature{
+		Op:    op,
+		Names: []string{"target_id", "run_id", "workspace_isolation"},
+		Usage: "call it with target_id (string), run_id (string, default: the calling run's), workspace_isolation (isolated, shared or copy-on-write, default isolated)",
+	}
 }
 
 // GetTarget is get_target: it returns the absolute path of the run's workspace
@@ -24,21 +27,27 @@ var getTargetSignature = arguments.Signature{
 // (default: the calling run's own id) and workspace_isolation (default:
 // isolated; what holds is decided by CONTRACT §2).
 func (a *Activities) GetTarget(ctx context.Context, targetID, runID, isolation converter.RawValue) (string, error) {
+	ws, err := a.get(ctx, targetSignature(GetTargetName), targetID, runID, isolation)
+	return ws.Path, err
+}
+
+// get is get_target, and what differs from it in its name and its answer.
+func (a *Activities) get(ctx context.Context, sig arguments.Signature, targetID, runID, isolation converter.RawValue) (workspace.Workspace, error) {
 	life, end := a.runs.begin(ctx)
 	defer end()
 	report, stop := heartbeat(life)
 	defer stop()
 
-	path, err := a.getTarget(life, report, targetID, runID, isolation)
-	return path, failure(life, GetTargetName, err)
+	ws, err := a.getTarget(life, report, sig, targetID, runID, isolation)
+	return ws, failure(life, sig.Op, err)
 }
 
-func (a *Activities) getTarget(ctx context.Context, report func(Progress), targetID, runID, isolation converter.RawValue) (string, error) {
+func (a *Activities) getTarget(ctx context.Context, report func(Progress), sig arguments.Signature, targetID, runID, isolation converter.RawValue) (none workspace.Workspace, err error) {
 	info := activity.GetInfo(ctx)
 	log := a.caller(info)
-	req, arg, err := getTargetRequest(info, targetID, runID, isolation)
+	req, arg, err := getTargetRequest(info, sig, targetID, runID, isolation)
 	if err != nil {
-		return "", err
+		return none, err
 	}
 	log = log.With("target_id", req.Target, "run_id", req.Run)
 
@@ -54,21 +63,21 @@ func (a *Activities) getTarget(ctx context.Context, report func(Progress), targe
 
 	ws, err := a.cache.Get(ctx, req)
 	if err != nil {
-		log.Warn("get_target failed", "mode", req.Mode, "error", err)
-		return "", err
+		log.Warn(sig.Op+" failed", "mode", req.Mode, "error", err)
+		return none, err
 	}
 	a.handed.add(info.WorkflowExecution, ws)
 	for _, note := range ws.Notes {
 		log.Warn("about the workspace", "path", ws.Path, "note", note)
 	}
 	log.Info("User code downloaded", "path", ws.Path, "mode", ws.Mode, "driver", ws.Driver, "hit", ws.Hit, "bytes", ws.Bytes)
-	return ws.Path, nil
+	return ws, nil
 }
 
 // getTargetRequest decodes the arguments. The mode is returned apart, for it is
 // only one of several voices: "" where the caller said nothing.
-func getTargetRequest(info activity.Info, targetID, runID, isolation converter.RawValue) (req workspace.Request, arg cordon.Mode, err error) {
-	args, err := arguments.Decode(getTargetSignature, targetID, runID, isolation)
+func getTargetRequest(info activity.Info, sig arguments.Signature, targetID, runID, isolation converter.RawValue) (req workspace.Request, arg cordon.Mode, err error) {
+	args, err := arguments.Decode(sig, targetID, runID, isolation)
 	if err != nil {
 		return req, "", err
 	}

@@ -109,13 +109,7 @@ func open(t *testing.T, o options) *house {
 		opts.Results = o.results
 	}
 	h.acts = activities.New(opts)
-	h.worker = sdkworker.New(h.client, h.queue, sdkworker.Options{
-		MaxHeartbeatThrottleInterval:     activities.MaxHeartbeatThrottle,
-		DefaultHeartbeatThrottleInterval: activities.MaxHeartbeatThrottle,
-		WorkerStopTimeout:                5 * time.Second,
-	})
-	h.acts.RegisterStorage(h.worker)
-	h.acts.RegisterTools(h.worker)
+	h.worker = h.poll(h.queue)
 	for _, class := range []string{"CallWorkflow", "EditedWorkflow"} {
 		h.worker.RegisterWorkflowWithOptions(callWorkflow, workflow.RegisterOptions{Name: class})
 	}
@@ -127,6 +121,30 @@ func open(t *testing.T, o options) *house {
 	return h
 }
 
+// poll returns a worker for a queue, yet to be started, that has all activities.
+func (h *house) poll(queue string) sdkworker.Worker {
+	w := sdkworker.New(h.client, queue, sdkworker.Options{
+		MaxHeartbeatThrottleInterval:     activities.MaxHeartbeatThrottle,
+		DefaultHeartbeatThrottleInterval: activities.MaxHeartbeatThrottle,
+		WorkerStopTimeout:                5 * time.Second,
+	})
+	h.acts.RegisterStorage(w)
+	h.acts.RegisterTools(w)
+	return w
+}
+
+// pollHost makes the house's host queue be polled, as a real worker does, and returns its name.
+func (h *house) pollHost() string {
+	h.t.Helper()
+	queue := activities.HostQueue(h.queue, h.cache.HostID())
+	w := h.poll(queue)
+	if err := w.Start(); err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(w.Stop)
+	return queue
+}
+
 // call is what callWorkflow does: one activity, with arguments as they would come from
 // any language.
 type call struct {
@@ -134,6 +152,7 @@ type call struct {
 	Args     []arg
 	Timeout  time.Duration // start to close; 0: 30 s
 	Attempts int32         // 0: without limit, as many callers have it
+	Queue    string        // the activity's; "": the workflow's own
 }
 
 // arg is one payload: its encoding ("" is json/plain) and its bytes.
@@ -168,6 +187,7 @@ type answer struct {
 
 func callWorkflow(ctx workflow.Context, c call) (answer, error) {
 	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           c.Queue,
 		StartToCloseTimeout: cmp.Or(c.Timeout, 30*time.Second),
 		RetryPolicy:         &temporal.RetryPolicy{MaximumAttempts: c.Attempts, InitialInterval: 100 * time.Millisecond},
 		WaitForCancellation: true,

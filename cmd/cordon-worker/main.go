@@ -35,6 +35,8 @@ Flags (they beat the environment):
   --namespace NAME       its namespace (TEMPORAL_NAMESPACE; default "default")
   --vertical NAME        poll NAME-queue (WORKER_VERTICAL)
   --task-queue NAME      poll this queue instead (WORKER_TASK_QUEUE)
+  --serve WHAT           all, activities (no workflows), or storage (get_target and its like, on
+                         {vertical}-storage) (WORKER_SERVE; default all)
   --cache-dir DIR        the cache (CACHE_DIR; default /cache)
   --store DIR            a directory as object store (CORDON_STORE; S3_ENDPOINT wins unless this flag is given)
   --version              print the version and exit
@@ -86,6 +88,7 @@ func options(args, environ []string, stdout io.Writer) (opts worker.Options, don
 	var (
 		temporal        config.TemporalFlags
 		vertical, queue string
+		serve           string
 		cacheDir, store string
 		showVersion     bool
 		flags           = flag.NewFlagSet("cordon-worker", flag.ContinueOnError)
@@ -95,6 +98,7 @@ func options(args, environ []string, stdout io.Writer) (opts worker.Options, don
 	flags.StringVar(&temporal.Namespace, "namespace", "", "")
 	flags.StringVar(&vertical, "vertical", "", "")
 	flags.StringVar(&queue, "task-queue", "", "")
+	flags.StringVar(&serve, "serve", "", "")
 	flags.StringVar(&cacheDir, "cache-dir", "", "")
 	flags.StringVar(&store, "store", "", "")
 	flags.BoolVar(&showVersion, "version", false, "")
@@ -113,7 +117,7 @@ func options(args, environ []string, stdout io.Writer) (opts worker.Options, don
 
 	opts.Version = versionText()
 	if opts.Config, err = config.FromEnv(getenv(environ, map[string]string{
-		"WORKER_VERTICAL": vertical, "WORKER_TASK_QUEUE": queue, "CACHE_DIR": cacheDir, "CORDON_STORE": store,
+		"WORKER_VERTICAL": vertical, "WORKER_TASK_QUEUE": queue, "WORKER_SERVE": serve, "CACHE_DIR": cacheDir, "CORDON_STORE": store,
 	})); err != nil {
 		return opts, false, err
 	}

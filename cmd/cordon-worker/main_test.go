@@ -34,6 +34,9 @@ func TestFlagsBeatTheEnvironmentWhichBeatsDefaults(t *testing.T) {
 	if c := opts.Config; c.Vertical != "secrets" || c.TaskQueue != "q" || c.CacheDir != "/flag" || c.StoreDir != "/store" || c.S3.Endpoint != "" {
 		t.Errorf("from flags: %+v", c)
 	}
+	if opts, _, err := options([]string{"--serve", "storage"}, append(environ, "WORKER_SERVE=activities"), nil); err != nil || opts.Config.Serve != config.ServeStorage || opts.Config.TaskQueue != "python-storage" {
+		t.Errorf("--serve storage serves %s on %s (%v)", opts.Config.Serve, opts.Config.TaskQueue, err)
+	}
 	if opts.Temporal.HostPort != "flag:1" || opts.Temporal.Namespace != "ns" {
 		t.Errorf("Temporal from flags: %s %s", opts.Temporal.HostPort, opts.Temporal.Namespace)
 	}
@@ -56,6 +59,7 @@ func TestExitCodes(t *testing.T) {
 		{"an argument", []string{"now"}, good, 2, "", `"now"`},
 		{"a size that cannot be read", nil, append([]string{"CACHE_MAX_SIZE=lots"}, good...), 2, "", "CACHE_MAX_SIZE"},
 		{"a duration without a unit", nil, append([]string{"CACHE_TTL=7"}, good...), 2, "", "CACHE_TTL"},
+		{"something else to serve", []string{"--serve", "tools"}, good, 2, "", "all, activities, storage"},
 		{"no vertical", nil, good[1:], 2, "", "WORKER_VERTICAL"},
 		{"no store", nil, good[:2], 2, "", "S3_ENDPOINT"},
 		{"a dead Temporal", []string{"--address", "127.0.0.1:1"}, good, 4, "", "127.0.0.1:1"},

@@ -3,6 +3,7 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/internal/config"
 	"github.com/cordonlabs/cordon/worker"
 )
@@ -10,14 +11,19 @@ import (
 func (a *app) workerCommand() *cobra.Command {
 	var p places
 	var temporal config.TemporalFlags
-	var vertical, queue string
+	var vertical, queue, serve string
 	cmd := &cobra.Command{
 		Use: "worker", Short: "Run the workflows and activities of one vertical, until Ctrl-C", Args: exactly(),
 		Long: `Worker polls {vertical}-queue on a Temporal server that runs elsewhere, and keeps the
 cache at CACHE_DIR. It is configured by the environment (docs/operate.md); these
-flags come before it.`,
+flags come before it.
+
+Beside workers of other languages it serves a part of what it could: the activities alone
+where they bring the workflows, the storage activities alone, on {vertical}-storage, where
+they have the tools too (docs/topologies.md).`,
 		Example: `  cordon worker --vertical python --address temporal:7233
-  S3_ENDPOINT=http://minio:9000 WORKER_VERTICAL=secrets cordon worker`,
+  S3_ENDPOINT=http://minio:9000 WORKER_VERTICAL=secrets cordon worker
+  cordon worker --vertical python --serve storage       # beside Python workers with tools of their own`,
 		RunE: does(func(cmd *cobra.Command, _ []string) error {
 			cfg, err := a.settings(p, workerHome)
 			if err != nil {
@@ -25,12 +31,16 @@ flags come before it.`,
 			}
 			if vertical != "" {
 				cfg.Vertical = vertical
-				if a.getenv("WORKER_TASK_QUEUE") == "" {
-					cfg.TaskQueue = ""
+			}
+			if serve != "" {
+				if cfg.Serve, err = config.ParseServe(serve); err != nil {
+					return &cordon.Error{Kind: cordon.InvalidArgument, Op: "read --serve", Err: err}
 				}
 			}
 			if queue != "" {
 				cfg.TaskQueue = queue
+			} else if a.getenv("WORKER_TASK_QUEUE") == "" {
+				cfg.TaskQueue = "" // the worker knows
 			}
 			opts, _, err := config.TemporalOptions(temporal, a.environ)
 			if err != nil {
@@ -43,6 +53,7 @@ flags come before it.`,
 	}
 	cmd.Flags().StringVar(&vertical, "vertical", "", "`VERTICAL` whose queue is polled (default: WORKER_VERTICAL)")
 	cmd.Flags().StringVar(&queue, "task-queue", "", "poll `QUEUE` instead of {vertical}-queue (default: WORKER_TASK_QUEUE)")
+	cmd.Flags().StringVar(&serve, "serve", "", "`WHAT` to serve: all, activities, storage (default: WORKER_SERVE, or all)")
 	addTemporal(cmd.Flags(), &temporal)
 	p.addCache(cmd.Flags())
 	p.addStore(cmd.Flags())

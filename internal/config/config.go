@@ -73,8 +73,10 @@ type Worker struct {
 
 	// Vertical is WORKER_VERTICAL, or "".
 	Vertical string
-	// TaskQueue is WORKER_TASK_QUEUE, else {vertical}-queue, else "".
+	// TaskQueue is WORKER_TASK_QUEUE, else what Serve makes of the vertical, else "".
 	TaskQueue string
+	// Serve is WORKER_SERVE.
+	Serve Serve
 	// MaxConcurrentActivities is MAX_CONCURRENT_ACTIVITIES; at least 1.
 	MaxConcurrentActivities int
 
@@ -137,6 +139,7 @@ func FromEnv(getenv func(string) string) (Worker, error) {
 		StoreDir:                e.path("CORDON_STORE", ""),
 		Vertical:                read(e, "WORKER_VERTICAL", "", parseVertical),
 		TaskQueue:               getenv("WORKER_TASK_QUEUE"),
+		Serve:                   read(e, "WORKER_SERVE", "", ParseServe),
 		MaxConcurrentActivities: read(e, "MAX_CONCURRENT_ACTIVITIES", strconv.Itoa(DefaultActivities), parseActivities),
 		Python:                  e.path("CORDON_PYTHON", ""),
 		LogLevel:                read(e, "LOG_LEVEL", "INFO", ParseLevel),
@@ -155,7 +158,7 @@ func FromEnv(getenv func(string) string) (Worker, error) {
 		e.fail(unset, fmt.Errorf("is not set although %s is", set), "set both, or neither to use the AWS credential chain")
 	}
 	if w.TaskQueue == "" && w.Vertical != "" {
-		w.TaskQueue = w.Vertical + "-queue"
+		w.TaskQueue = w.Serve.Queue(w.Vertical)
 	}
 	if err := errors.Join(e.problems...); err != nil {
 		return Worker{}, err

@@ -32,7 +32,7 @@ func TestAnEmptyEnvironmentMeansTheContractsDefaults(t *testing.T) {
 	want := config.Worker{
 		CacheDir: "/cache", MaxSize: cordon.BytesOf(10 * cordon.GB), TTL: 7 * 24 * time.Hour, Grace: 10 * time.Minute,
 		MaxConcurrentActivities: 5, LogLevel: slog.LevelInfo, SweepEvery: 30 * time.Minute,
-		MinIsolation: sandbox.None,
+		MinIsolation: sandbox.None, Serve: config.ServeAll,
 	}
 	if got := from(t, nil); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -48,7 +48,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"CACHE_DIR": "c/../cache", "CACHE_MAX_SIZE": "20%", "CACHE_TTL": "0", "CACHE_COW_DRIVER": "Reflink,copy!",
 		"CACHE_GRACE": "90s", "CACHE_MIN_FREE": "1.5GB", "CACHE_WORKSPACE_MAX": "500MB", "CACHE_FETCH_LIMIT": "12.5MB/s", "CORDON_EXTRACT_LIMITS": "inodes=7",
 		"S3_ENDPOINT": "http://minio:9000", "S3_USE_SSL": "Yes", "S3_ACCESS_KEY": "a", "S3_SECRET_KEY": "s",
-		"S3_BUCKET": "b", "S3_REGION": "r", "S3_FUZZING_BUCKET": "f", "CORDON_CRASH_RETENTION": "90d", "CORDON_CORPUS_RETENTION": "365d", "CORDON_RESULT_RETENTION": "36h", "CORDON_STORE": "/store", "WORKER_VERTICAL": "rust",
+		"S3_BUCKET": "b", "S3_REGION": "r", "S3_FUZZING_BUCKET": "f", "CORDON_CRASH_RETENTION": "90d", "CORDON_CORPUS_RETENTION": "365d", "CORDON_RESULT_RETENTION": "36h", "CORDON_STORE": "/store", "WORKER_VERTICAL": "rust", "WORKER_SERVE": "Activities",
 		"MAX_CONCURRENT_ACTIVITIES": "12", "LOG_LEVEL": "warning", "CORDON_WORKFLOWS": "/a::b", "CORDON_SWEEP_INTERVAL": "90s", "CORDON_MIN_ISOLATION": "Rootless",
 	})
 	if got.MaxSize.Of(1000) != 200 {
@@ -66,8 +66,8 @@ func TestEveryVariableIsRead(t *testing.T) {
 		CrashRetention: 90 * 24 * time.Hour, CorpusRetention: 365 * 24 * time.Hour, ResultRetention: 36 * time.Hour,
 		StoreDir: "/store", Vertical: "rust", TaskQueue: "rust-queue", MaxConcurrentActivities: 12,
 		LogLevel: slog.LevelWarn, WorkflowDirs: []string{"/a", filepath.Join(wd, "b")}, SweepEvery: 90 * time.Second,
-		MinIsolation: sandbox.Rootless,
-		FetchLimit:   12_500_000, ExtractLimits: archive.Limits{Inodes: 7},
+		MinIsolation: sandbox.Rootless, Serve: config.ServeActivities,
+		FetchLimit: 12_500_000, ExtractLimits: archive.Limits{Inodes: 7},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %#v\nwant %#v", got, want)
@@ -84,9 +84,16 @@ func TestNothingIsASettingToo(t *testing.T) {
 	}
 }
 
-func TestTheTaskQueueVariableBeatsTheVertical(t *testing.T) {
-	if got := from(t, map[string]string{"WORKER_VERTICAL": "rust", "WORKER_TASK_QUEUE": "mine"}); got.TaskQueue != "mine" {
-		t.Errorf("the queue is %q", got.TaskQueue)
+func TestTheQueueIsNamedByWhatIsServed(t *testing.T) {
+	for serve, want := range map[string]string{"": "rust-queue", "all": "rust-queue", "activities": "rust-queue", "storage": "rust-storage"} {
+		if got := from(t, map[string]string{"WORKER_VERTICAL": "rust", "WORKER_SERVE": serve}); got.TaskQueue != want {
+			t.Errorf("serving %q, the queue is %q; want %q", serve, got.TaskQueue, want)
+		}
+	}
+	for _, serve := range []string{"", "storage"} {
+		if got := from(t, map[string]string{"WORKER_VERTICAL": "rust", "WORKER_SERVE": serve, "WORKER_TASK_QUEUE": "mine"}); got.TaskQueue != "mine" {
+			t.Errorf("WORKER_TASK_QUEUE is mine, and the queue is %q", got.TaskQueue)
+		}
 	}
 }
 
@@ -115,6 +122,7 @@ func TestAValueThatCannotBeReadIsNamedWithItsForms(t *testing.T) {
 		"a retention":                {"CORDON_CORPUS_RETENTION", "a year", "7d"},
 		"a sweep that never is":      {"CORDON_SWEEP_INTERVAL", "0", "30m"},
 		"a tier of isolation":        {"CORDON_MIN_ISOLATION", "best", "full, rootless, landlock, none"},
+		"something to serve":         {"WORKER_SERVE", "workflows", "all, activities, storage"},
 		"a vertical with a space":    {"WORKER_VERTICAL", "my vertical", "letters, digits"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,55 @@
+package activities
+
+import (
+	"context"
+	"strings"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/cordonlabs/cordon"
+)
+
+// Workspace is what acquire_workspace returns: a run's workspace, and where it is.
+type Workspace struct {
+	Path string `json:"path"` // absolute; CONTRACT §1.2
+
+	// TaskQueue is polled by the workers of the workspace's host alone, with the
+	// activities of the worker that made it. Host is that host's id.
+	TaskQueue string `json:"task_queue"`
+	Host      string `json:"host"`
+
+	Target   cordon.TargetID `json:"target_id"`
+	Run      cordon.RunID    `json:"run_id"`
+	Mode     cordon.Mode     `json:"mode"`     // the one that holds (CONTRACT §2)
+	Driver   string          `json:"driver"`   // how its view was made; "" where it is none
+	Writable bool            `json:"writable"` // the run may write to it
+}
+
+// AcquireWorkspace is acquire_workspace: get_target, with the same arguments and
+// errors, for callers who want later activities of the run to find the path. What it
+// returns is ended by cleanup_cache like what get_target returns.
+func (a *Activities) AcquireWorkspace(ctx context.Context, targetID, runID, isolation converter.RawValue) (Workspace, error) {
+	ws, err := a.get(ctx, targetSignature(AcquireWorkspaceName), targetID, runID, isolation)
+	if err != nil {
+		return Workspace{}, err
+	}
+	host := a.cache.HostID()
+	return Workspace{
+		Path:      ws.Path,
+		TaskQueue: HostQueue(activity.GetInfo(ctx).TaskQueue, host),
+		Host:      host,
+		Target:    ws.Target,
+		Run:       ws.Run,
+		Mode:      ws.Mode,
+		Driver:    ws.Driver,
+		Writable:  !ws.ReadOnly,
+	}, nil
+}
+
+// HostQueue names the task queue of one host's workers among all that poll queue.
+// That of a host's own queue is itself.
+func HostQueue(queue, host string) string {
+	suffix := "@" + host
+	return strings.TrimSuffix(queue, suffix) + suffix
+}
