@@ -19,11 +19,11 @@ type Workspace struct {
 	TaskQueue string `json:"task_queue"`
 	Host      string `json:"host"`
 
-	Target   cordon.TargetID `json:"target_id"`
-	Run      cordon.RunID    `json:"run_id"`
-	Mode     cordon.Mode     `json:"mode"`     // the one that holds (CONTRACT §2)
-	Driver   string          `json:"driver"`   // how its view was made; "" where it is none
-	Writable bool            `json:"writable"` // the run may write to it
+	TargetID string      `json:"target_id"`
+	RunID    string      `json:"run_id"`
+	Mode     cordon.Mode `json:"mode"`     // the one that holds (CONTRACT §2)
+	Driver   string      `json:"driver"`   // how its view was made; "" where it is none
+	Writable bool        `json:"writable"` // the run may write to it
 }
 
 // AcquireWorkspace is acquire_workspace: get_target, with the same arguments and
@@ -39,8 +39,8 @@ func (a *Activities) AcquireWorkspace(ctx context.Context, targetID, runID, isol
 		Path:      ws.Path,
 		TaskQueue: HostQueue(activity.GetInfo(ctx).TaskQueue, host),
 		Host:      host,
-		Target:    ws.Target,
-		Run:       ws.Run,
+		TargetID:  ws.Target.String(),
+		RunID:     ws.Run.String(),
 		Mode:      ws.Mode,
 		Driver:    ws.Driver,
 		Writable:  !ws.ReadOnly,

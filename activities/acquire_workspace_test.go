@@ -95,7 +95,7 @@ func TestAcquireWorkspaceIsGetTargetWithMoreToSay(t *testing.T) {
 	t.Parallel()
 	h := open(t, options{})
 	h.put("project", map[string]string{"a.txt": "a"})
-	queue := h.pollHost()
+	queue, _ := h.pollHost(nil)
 
 	a, _, err := h.call(activities.AcquireWorkspaceName, text("project"), text("r"))
 	first := h.acquired(a, err)

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
@@ -72,6 +74,8 @@ type options struct {
 	catalog []string // folders with metadata
 	version string
 	client  client.Client // nil: the server's default one
+
+	workflows map[string]any // more than there are, or others, by name
 }
 
 func open(t *testing.T, o options) *house {
@@ -110,10 +114,11 @@ func open(t *testing.T, o options) *house {
 	}
 	h.acts = activities.New(opts)
 	h.worker = h.poll(h.queue)
-	for _, class := range []string{"CallWorkflow", "EditedWorkflow"} {
-		h.worker.RegisterWorkflowWithOptions(callWorkflow, workflow.RegisterOptions{Name: class})
+	known := map[string]any{"CallWorkflow": callWorkflow, "EditedWorkflow": callWorkflow, "HoldAndReleaseWorkflow": holdAndRelease}
+	maps.Copy(known, o.workflows)
+	for name, code := range known {
+		h.worker.RegisterWorkflowWithOptions(code, workflow.RegisterOptions{Name: name})
 	}
-	h.worker.RegisterWorkflowWithOptions(holdAndRelease, workflow.RegisterOptions{Name: "HoldAndReleaseWorkflow"})
 	if err := h.worker.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -133,16 +138,21 @@ func (h *house) poll(queue string) sdkworker.Worker {
 	return w
 }
 
-// pollHost makes the house's host queue be polled, as a real worker does, and returns its name.
-func (h *house) pollHost() string {
+// pollHost makes the house's host queue be polled, as a real worker does, for more
+// activities too, and returns its name.
+func (h *house) pollHost(more map[string]any) (queue string, stop func()) {
 	h.t.Helper()
-	queue := activities.HostQueue(h.queue, h.cache.HostID())
+	queue = activities.HostQueue(h.queue, h.cache.HostID())
 	w := h.poll(queue)
+	for name, code := range more {
+		w.RegisterActivityWithOptions(code, activity.RegisterOptions{Name: name})
+	}
 	if err := w.Start(); err != nil {
 		h.t.Fatal(err)
 	}
-	h.t.Cleanup(w.Stop)
-	return queue
+	stop = sync.OnceFunc(w.Stop)
+	h.t.Cleanup(stop)
+	return queue, stop
 }
 
 // call is what callWorkflow does: one activity, with arguments as they would come from
@@ -217,6 +227,10 @@ func holdAndRelease(ctx workflow.Context, c call) error {
 	}
 	_, err = callWorkflow(ctx, call{Activity: activities.CleanupCacheName, Args: []arg{{Data: blob(a.Result)}}})
 	return err
+}
+
+func (h *house) startOptions() client.StartWorkflowOptions {
+	return client.StartWorkflowOptions{TaskQueue: h.queue}
 }
 
 func (h *house) start(class string, memo map[string]any, c call) client.WorkflowRun {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/server/common/dynamicconfig"
+	temporalserver "go.temporal.io/server/temporal"
 	"go.temporal.io/server/temporaltest"
 
 	"github.com/cordonlabs/cordon"
@@ -26,7 +28,16 @@ import (
 
 // server is one real Temporal for all tests of the package.
 var server = sync.OnceValue(func() *temporaltest.TestServer {
-	s := temporaltest.NewServer(temporaltest.WithBaseClientOptions(client.Options{Logger: nopLogger{}}))
+	yes := []dynamicconfig.ConstrainedValue{{Value: true}}
+	s := temporaltest.NewServer(
+		temporaltest.WithBaseClientOptions(client.Options{Logger: nopLogger{}}),
+		temporaltest.WithBaseServerOptions(temporalserver.WithDynamicConfigClient(dynamicconfig.StaticClient{
+			// Who stops is forgotten at once, and not after minutes.
+			dynamicconfig.EnableCancelWorkerPollsOnShutdown.Key():       yes,
+			dynamicconfig.EnableMatchingFanOutForPollCancellation.Key(): yes,
+			dynamicconfig.ForceSearchAttributesCacheRefreshOnRead.Key(): yes,
+		})),
+	)
 	s.GetDefaultClient()
 	return s
 })

@@ -1,6 +1,6 @@
 // Package worker is a Cordon worker: it polls the queues of one or more
-// verticals, runs their built-in workflows and all activities on one cache, and
-// sweeps that cache.
+// verticals, runs their built-in workflows and all activities on one cache, or a
+// part of that, and sweeps that cache.
 package worker
 
 import (
@@ -32,9 +32,12 @@ type Options struct {
 	Temporal client.Options // as config.TemporalOptions makes them
 
 	// Verticals are the verticals whose queues one process polls; all share one
-	// cache. None means Config.Vertical, on Config.TaskQueue; others are polled on
-	// {vertical}-queue (CONTRACT §3).
+	// cache. None means Config.Vertical, on Config.TaskQueue, served as Config.Serve
+	// says; others are polled on {vertical}-queue and served in full (CONTRACT §3).
 	Verticals []string
+
+	// LookEvery is how often the worker looks who else polls its queues; 0: every minute.
+	LookEvery time.Duration
 
 	// ProcessBound says that Temporal runs inside of this process and ends with it,
 	// so that what its runs hold needs not outlive them.
@@ -61,8 +64,9 @@ type Worker struct {
 	asked    atomic.Pointer[client.Client] // client, for the cache, whose sweeps ask which runs are over
 	workers  []sdkworker.Worker
 	failed   chan error
-	sweeping sync.WaitGroup
-	expires  time.Time // when the store is next looked through; of the sweeping goroutine
+	sweeping sync.WaitGroup // and looking at the queues
+	expires  time.Time      // when the store is next looked through; of the sweeping goroutine
+	started  time.Time      // when it began to look at the queues; of that goroutine
 	stop     context.CancelFunc
 }
 
@@ -140,22 +144,15 @@ func New(opts Options) (*Worker, error) {
 // before the first one runs, and that a worker which cannot keep CORDON_MIN_ISOLATION
 // stops.
 func (w *Worker) openSandbox() (err error) {
+	if w.serve() == config.ServeStorage {
+		return nil // it runs none
+	}
 	if w.sandbox, err = sandbox.New(sandbox.Options{MinTier: w.opts.Config.MinIsolation, Logger: w.log}); err != nil {
 		return err
 	}
 	report := w.sandbox.Report()
 	w.log.Info("isolation of tools", "tier", report.Tier, "enforced", report.Enforced, "missing", report.Missing)
 	return nil
-}
-
-// toolsOf returns the workflows of a vertical that are a tool.
-func (w *Worker) toolsOf(vertical string) (out []metadata.Workflow) {
-	for _, known := range w.catalog.List() {
-		if known.Tool != nil && known.VerticalOr(w.opts.Config.Vertical) == vertical {
-			out = append(out, known)
-		}
-	}
-	return out
 }
 
 // temporal returns the worker's own client.
@@ -197,7 +194,7 @@ func queues(opts Options) ([]Queue, error) {
 		return nil, &cordon.Error{Kind: cordon.InvalidArgument, Op: "start worker", Err: errors.New("it has no vertical"),
 			Fix: fmt.Sprintf("set WORKER_VERTICAL or --vertical; verticals with built-in workflows: %v", workflows.Verticals())}
 	}
-	return []Queue{{Name: cmp.Or(opts.Config.TaskQueue, opts.Config.Vertical+"-queue"), Vertical: opts.Config.Vertical}}, nil
+	return []Queue{{Name: cmp.Or(opts.Config.TaskQueue, opts.Config.Serve.Queue(opts.Config.Vertical)), Vertical: opts.Config.Vertical}}, nil
 }
 
 // Cache returns the worker's cache.
@@ -221,9 +218,16 @@ func (w *Worker) Start(ctx context.Context) error {
 	}
 	w.client = c
 	w.asked.Store(&c)
-	w.activities = activities.New(activities.Options{
-		Cache: w.cache, Results: w.store, Blobs: w.store, Sandbox: w.sandbox, Fuzzing: w.fuzzing, Catalog: w.catalog, Client: c, Version: w.opts.Version, Logger: w.log,
-	})
+	opt := activities.Options{
+		Cache: w.cache, Results: w.store, Blobs: w.store, Fuzzing: w.fuzzing, Catalog: w.catalog, Client: c, Version: w.opts.Version, Logger: w.log,
+	}
+	if w.sandbox != nil {
+		opt.Sandbox = w.sandbox
+	}
+	w.activities = activities.New(opt)
+	if err := w.refuseMixedQueue(ctx); err != nil {
+		return err
+	}
 	for _, q := range w.queues {
 		if err := w.poll(q); err != nil {
 			return unreachable(w.opts.Temporal, err)
@@ -232,12 +236,37 @@ func (w *Worker) Start(ctx context.Context) error {
 	sweeping, stop := context.WithCancel(context.Background())
 	w.stop = stop
 	w.sweeping.Go(func() { w.sweep(sweeping) })
+	w.sweeping.Go(func() { w.lookAround(sweeping) })
 	return nil
 }
 
-// poll starts to poll one queue.
+// poll starts to poll a queue, and the one that goes with it for this host alone. The
+// latter takes activities only, and comes first: acquire_workspace names it.
 func (w *Worker) poll(q Queue) error {
-	sdk := sdkworker.New(w.client, q.Name, sdkworker.Options{
+	offer := w.offer(q.Vertical)
+	if len(offer.workflows) == 0 && w.serve() == config.ServeAll {
+		w.log.Warn("there is no workflow for this vertical, built-in or with run in its metadata: the worker runs activities alone",
+			"vertical", q.Vertical, "queue", q.Name, "verticals", workflows.Verticals(w.catalog.List()...))
+	}
+	host := activities.HostQueue(q.Name, w.cache.HostID())
+	hosts := offer
+	hosts.workflows = nil
+	if err := w.pollOne(host, hosts); err != nil {
+		return err
+	}
+	if err := w.pollOne(q.Name, offer); err != nil {
+		return err
+	}
+	w.log.Info("worker polls", "queue", q.Name, "host_queue", host, "vertical", q.Vertical, "serve", w.serve(), "workflows", offer.workflows,
+		"activities_at_once", w.opts.Config.MaxConcurrentActivities, "cache", w.cache.Dir())
+	return nil
+}
+
+// pollOne starts to poll one queue for what is offered. Each queue has slots of its own.
+func (w *Worker) pollOne(queue string, offer offer) error {
+	sdk := sdkworker.New(w.client, queue, sdkworker.Options{
+		Identity:                           w.identity(offer).String(),
+		DisableWorkflowWorker:              len(offer.workflows) == 0,
 		MaxConcurrentActivityExecutionSize: w.opts.Config.MaxConcurrentActivities,
 		MaxHeartbeatThrottleInterval:       activities.MaxHeartbeatThrottle,
 		DefaultHeartbeatThrottleInterval:   activities.MaxHeartbeatThrottle,
@@ -245,19 +274,14 @@ func (w *Worker) poll(q Queue) error {
 		DisableRegistrationAliasing:        true,
 		OnFatalError:                       w.fail,
 	})
-	names := workflows.Register(sdk, q.Vertical, w.toolsOf(q.Vertical))
-	w.activities.RegisterStorage(sdk)
-	w.activities.RegisterTools(sdk)
-	if len(names) == 0 {
-		w.log.Warn("there is no workflow for this vertical, built-in or with run in its metadata: the worker runs activities alone",
-			"vertical", q.Vertical, "queue", q.Name, "verticals", workflows.Verticals(w.catalog.List()...))
+	if len(offer.workflows) > 0 {
+		workflows.Register(sdk, offer.vertical, offer.tools)
 	}
+	registerActivities(sdk, w.activities, w.serve())
 	if err := sdk.Start(); err != nil {
 		return err
 	}
 	w.workers = append(w.workers, sdk)
-	w.log.Info("worker polls", "queue", q.Name, "vertical", q.Vertical, "workflows", names,
-		"activities_at_once", w.opts.Config.MaxConcurrentActivities, "cache", w.cache.Dir())
 	return nil
 }
 
