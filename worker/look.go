@@ -60,7 +60,7 @@ func (w *Worker) lookAt(ctx context.Context, queue string, ours pollers.Identity
 		}
 		known[r] = true
 		level := slog.LevelWarn
-		if c.Broken && ours.Serve == config.ServeStorage {
+		if c.Forbidden {
 			level = slog.LevelError // this worker cannot do what the queue's others can, and takes it from them
 		}
 		w.log.Log(ctx, level, "another worker does not belong on this queue", "queue", queue, "worker", c.Identity, "found", c.Found, "fix", c.Fix)
@@ -103,9 +103,8 @@ func (w *Worker) refuseMixedQueue(ctx context.Context) error {
 			continue
 		}
 		for _, c := range conflicts {
-			theirs, ok := pollers.Parse(c.Identity)
-			if ok && theirs.Serve == config.ServeStorage || time.Since(c.LastSeen) >= pollers.Fresh {
-				continue // another version of the same, which is being replaced; one that is gone
+			if !c.Forbidden || time.Since(c.LastSeen) >= pollers.Fresh {
+				continue // another version of this worker, which is being replaced; one that is gone
 			}
 			return &cordon.Error{Kind: cordon.InvalidArgument, Op: "serve storage on the queue", Name: fmt.Sprintf("%q", q.Name),
 				Err: fmt.Errorf("%s (it calls itself %q and asked last %s ago)", c.Found, c.Identity, time.Since(c.LastSeen).Round(time.Second)), Fix: c.Fix}

@@ -33,7 +33,7 @@ configuration can do without, and with ✗ where something will not work; then t
 			if err != nil {
 				return err
 			}
-			env := doctor.Env{Config: cfg, Getenv: a.getenv, Now: a.now, Logger: a.logger(a.level(cfg, slog.LevelWarn), false)}
+			env := doctor.Env{Config: cfg, Version: a.version.Version, Getenv: a.getenv, Now: a.now, Logger: a.logger(a.level(cfg, slog.LevelWarn), false)}
 			if env.Temporal, env.TemporalNamed, err = config.TemporalOptions(temporal, a.environ); err != nil {
 				return err
 			}

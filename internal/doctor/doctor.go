@@ -68,6 +68,8 @@ type Env struct {
 	Temporal      client.Options // as config.TemporalOptions makes them
 	TemporalNamed bool           // a flag, a variable or a profile names that server
 
+	Version string // Cordon's own
+
 	Getenv func(string) string // nil: nothing is set
 	Now    func() time.Time    // nil: time.Now
 	Logger *slog.Logger        // of what cannot be a finding; nil: discarded
@@ -112,6 +114,7 @@ var checks = []check{
 	{"isolation", isolation},
 	{"object store", objectStore},
 	{"Temporal", temporal},
+	{"queues", queues},
 	{"fuzzers", fuzzers},
 	{"gosec", gosecProgram},
 	{"git", gitProgram},

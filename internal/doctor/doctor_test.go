@@ -60,7 +60,7 @@ func TestTheNamesOfTheChecks(t *testing.T) {
 		"cache directory", "file system", "free space", "cache limit", "locks", "clock",
 		"copy-on-write", "driver overlay", "driver snapshot", "driver reflink", "driver copy",
 		"read-only trees", "mount rights", "propagation", "stray mounts", "user namespaces", "isolation",
-		"object store", "Temporal", "fuzzers", "gosec", "git",
+		"object store", "Temporal", "queues", "fuzzers", "gosec", "git",
 	}
 	var got []string
 	for _, c := range report.Checks {

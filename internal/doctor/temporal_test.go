@@ -13,11 +13,12 @@ import (
 	"github.com/cordonlabs/cordon/internal/doctor"
 )
 
-// frontend is as much of a Temporal server as is asked: a version, and the
-// namespace "default".
+// frontend is as much of a Temporal server as is asked: a version, the namespace
+// "default", and who polls its queues.
 type frontend struct {
 	workflowservice.UnimplementedWorkflowServiceServer
 	refuse bool
+	polled polled
 }
 
 func (f *frontend) GetSystemInfo(context.Context, *workflowservice.GetSystemInfoRequest) (*workflowservice.GetSystemInfoResponse, error) {

@@ -17,6 +17,10 @@ type Conflict struct {
 	// Broken says that tasks fail by it: activities that only one of the two knows.
 	// Otherwise tasks are late.
 	Broken bool
+
+	// Forbidden says that the worker in question must not poll beside this one: it has
+	// the storage activities alone, and the other one has others (CONTRACT §3).
+	Forbidden bool
 }
 
 // Conflicts returns those of list who do not belong on queue beside a worker with the
@@ -46,6 +50,7 @@ func Conflicts(queue string, ours Identity, list []Poller) []Conflict {
 		default:
 			continue
 		}
+		c.Forbidden = c.Broken && ours.Serve == config.ServeStorage && !(cordon && theirs.Serve == config.ServeStorage)
 		out = append(out, c)
 	}
 	return out
