@@ -156,7 +156,7 @@ func TestAWorkerSaysWhoDoesNotBelongOnItsQueue(t *testing.T) {
 		{"one of Cordon's of an older version", config.ServeAll, func(t *testing.T, queue string) func() {
 			old := pollers.Identity{Version: "0.9", Serve: config.ServeAll, Activities: pollers.Digest([]string{"get_target"}), Workflows: pollers.None, Process: "7@here"}
 			return stranger(t, queue, old.String(), sdkworker.Options{DisableWorkflowWorker: true})
-		}, []string{"level=WARN", "cordon/0.9", "Cordon 1.2.3", "same version"}},
+		}, []string{"level=WARN", "cordon/0.9", "Cordon 0.9", "same version"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

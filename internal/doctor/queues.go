@@ -91,22 +91,27 @@ func (s *site) lookAt(ctx context.Context, c client.Client, queue string, ours p
 func (s *site) judgeQueues(looks []look) Result {
 	var found []string
 	var wrong []pollers.Conflict
+	together := false // somewhere there are several
 	for _, l := range looks {
 		switch {
 		case l.err != nil:
-			return warn("let this user describe task queues", "%s cannot be looked at: %v", l.queue, briefly(l.err))
+			return warn("see what the check Temporal says, and let this user describe task queues", "%s cannot be looked at: %v", l.queue, briefly(l.err))
 		case l.pollers > 0:
 			found = append(found, fmt.Sprintf("%s is polled by %d", l.queue, l.pollers))
 		case len(looks) == 1:
 			found = append(found, "nobody polls "+l.queue)
 		}
+		together = together || l.pollers > 1
 		wrong = append(wrong, l.conflicts...)
 	}
 	if len(found) == 0 {
 		found = []string{"nobody polls any"}
 	}
 	if len(wrong) == 0 {
-		return ok("%s; nobody who does not belong there", strings.Join(found, ", "))
+		if together {
+			found[len(found)-1] += "; they belong together"
+		}
+		return ok("%s", strings.Join(found, ", "))
 	}
 	first := wrong[0]
 	text := fmt.Sprintf("%s (%q, %s ago)", first.Found, first.Identity, s.Now().Sub(first.LastSeen).Round(time.Second))
