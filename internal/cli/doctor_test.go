@@ -62,7 +62,7 @@ func TestDoctorFailsWhereSomethingWillNotWork(t *testing.T) {
 			t.Errorf("%q is missing in\n%s", want, got.out)
 		}
 	}
-	if got.err != "cordon: 3 checks of 22 failed: object store, Temporal, gosec\n" {
+	if got.err != "cordon: 3 checks of 23 failed: object store, Temporal, gosec\n" {
 		t.Errorf("standard error says %q", got.err)
 	}
 }
@@ -71,7 +71,7 @@ func TestDoctorAnswersInJSON(t *testing.T) {
 	c := sound(t)
 	var sane, ill doctor.Report
 	decode(t, c.mustRun(t, "doctor", "--json").out, &sane)
-	if !sane.OK || len(sane.Failed()) != 0 || len(sane.Checks) < 22 {
+	if !sane.OK || len(sane.Failed()) != 0 || len(sane.Checks) < 23 {
 		t.Errorf("got %+v", sane)
 	}
 	c.env["S3_ENDPOINT"], c.env["S3_ACCESS_KEY"], c.env["S3_SECRET_KEY"] = "http://127.0.0.1:1", "AKIDEADBEEF", "hunter2hunter2"
