@@ -1,0 +1,63 @@
+import { ActivityCancellationType, type ActivityInterfaceFor, type ActivityOptions } from '@temporalio/workflow';
+import type { AcquiredWorkspace, Driver, Mode } from './names';
+import { withDefaults } from './options';
+import { trackedActivities } from './tracked';
+
+/** A run's workspace of a target, and where it is. It may be an activity's argument, which then has the data. */
+export class Workspace {
+  /** Absolute; of the directory, or of the file where the target is no archive. */
+  readonly path: string;
+  /** Polled by the workers of the workspace's host alone, with the activities of the worker that made it. */
+  readonly taskQueue: string;
+  /** The host's id. */
+  readonly host: string;
+  readonly targetId: string;
+  readonly runId: string;
+  /** The one that holds, which may be another than was asked for. */
+  readonly mode: Mode;
+  readonly driver: Driver;
+  /** Whether the run may write there. */
+  readonly writable: boolean;
+
+  readonly #running = new Set<Promise<unknown>>();
+
+  /** {@link acquireWorkspace} and {@link withWorkspace} make it of the activity's answer. */
+  constructor(from: AcquiredWorkspace) {
+    this.path = from.path;
+    this.taskQueue = from.task_queue;
+    this.host = from.host;
+    this.targetId = from.target_id;
+    this.runId = from.run_id;
+    this.mode = from.mode;
+    this.driver = from.driver;
+    this.writable = from.writable;
+  }
+
+  /** The queue of all hosts' workers that {@link taskQueue} is one host's part of. */
+  get commonTaskQueue(): string {
+    const suffix = `@${this.host}`;
+    return this.taskQueue.endsWith(suffix) ? this.taskQueue.slice(0, -suffix.length) : this.taskQueue;
+  }
+
+  /**
+   * Is Temporal's `proxyActivities`, for activities that run on the workspace's host. Where
+   * the host may go away for good, give a `scheduleToStartTimeout`: nobody else polls its queue.
+   *
+   * An activity that is cancelled is waited for, because its workspace must not go while
+   * it still works there; `cancellationType` says otherwise.
+   */
+  proxyActivities<A>(options: ActivityOptions): ActivityInterfaceFor<A> {
+    const here: ActivityOptions = {
+      taskQueue: this.taskQueue,
+      cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    };
+    return trackedActivities<A>(withDefaults(here, options), this.#running);
+  }
+
+  /** Resolves when no activity of {@link proxyActivities} is running. */
+  async idle(): Promise<void> {
+    while (this.#running.size > 0) {
+      await Promise.allSettled(this.#running);
+    }
+  }
+}

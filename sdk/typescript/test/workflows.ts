@@ -1,0 +1,157 @@
+// The workflows of the tests. They use the package as others do: by its name.
+import {
+  acquireWorkspace,
+  cleanupCache,
+  cordonErrorType,
+  cordonFailure,
+  getTarget,
+  uploadResults,
+  withWorkspace,
+  type CleanupOptions,
+  type Mode,
+  type TargetOptions,
+  type WithWorkspaceOptions,
+  type Workspace,
+} from '@cordonlabs/temporal';
+import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
+import { condition, continueAsNew, defineSignal, proxyActivities, setHandler } from '@temporalio/workflow';
+
+export { inventory } from '../examples/steps';
+
+const goOn = defineSignal('goOn');
+
+/** What a call came to. */
+export interface Answer {
+  ok?: unknown;
+  type?: string | null;
+  message?: string;
+  nonRetryable?: boolean | null;
+}
+
+/** Makes many calls, each an activity and its arguments, as somebody does who does not have the package. */
+export async function calls(queue: string, all: [activity: string, args: unknown[]][]): Promise<Answer[]> {
+  const activities = proxyActivities<Record<string, (...args: unknown[]) => Promise<unknown>>>({
+    taskQueue: queue,
+    startToCloseTimeout: '5 minutes',
+    // Whether an error is retryable shows in whether it comes at once: a retry would
+    // come only after the deadline.
+    scheduleToCloseTimeout: '90 seconds',
+    retry: { initialInterval: '100 seconds' },
+  });
+  return Promise.all(
+    all.map(async ([activity, args]) => {
+      try {
+        return { ok: await activities[activity]!(...args) };
+      } catch (err) {
+        if (err instanceof ActivityFailure && err.cause instanceof ApplicationFailure) {
+          return { type: err.cause.type ?? null, message: err.cause.message, nonRetryable: err.cause.nonRetryable ?? null };
+        }
+        return { type: String(err) };
+      }
+    }),
+  );
+}
+
+export function get(targetId: string, options: TargetOptions): Promise<string> {
+  return getTarget(targetId, options);
+}
+
+export async function getAndCleanUp(targetId: string, mode: Mode): Promise<[string, string | null]> {
+  const path = await getTarget(targetId, { mode });
+  return [path, await cleanupCache(path, { mode })];
+}
+
+export async function acquires(targetId: string, options: TargetOptions): Promise<Workspace> {
+  return acquireWorkspace(targetId, options);
+}
+
+export function uploads(id: string, results: object, format?: 'json' | 'sarif'): Promise<string> {
+  return uploadResults(id, results, { format });
+}
+
+/** Cleans up after itself, with limits of its own. */
+export async function cleansUp(targetId: string, options: CleanupOptions): Promise<string | null> {
+  const ws = await acquireWorkspace(targetId);
+  await told();
+  return cleanupCache(ws, options);
+}
+
+async function told(): Promise<void> {
+  let yes = false;
+  setHandler(goOn, () => void (yes = true));
+  await condition(() => yes);
+}
+
+/** Says what kind of error a missing target is, then fails with it. */
+export async function missing(targetId: string): Promise<void> {
+  try {
+    await getTarget(targetId);
+  } catch (err) {
+    if (cordonErrorType(err) === 'TargetNotFound') {
+      throw cordonFailure(err);
+    }
+    throw err;
+  }
+}
+
+/** What `works` is to do in its workspace. */
+export interface Work {
+  /** The activity that is run there, on the host's queue. */
+  activity?: 'inventory_files' | 'look' | 'work';
+  /** Waits for the signal. */
+  wait?: boolean;
+  /** Has a bug until the signal comes. */
+  bug?: boolean;
+  /** Then fails. */
+  fail?: string;
+  /** Then continues as new. */
+  again?: boolean;
+  /** Leaves an activity running. */
+  leave?: boolean;
+}
+
+interface Tools {
+  inventory_files(request: { path: string }): Promise<unknown>;
+  look(path: string): Promise<unknown>;
+  work(path: string): Promise<unknown>;
+}
+
+/** Works in a workspace, and returns where that was and what its activity said. */
+export async function works(options: WithWorkspaceOptions, work: Work): Promise<[string, unknown]> {
+  let told = false;
+  setHandler(goOn, () => void (told = true));
+  return withWorkspace(options, async (ws) => {
+    const tools = ws.proxyActivities<Tools>({ startToCloseTimeout: '5 minutes', heartbeatTimeout: '30 seconds', retry: { maximumAttempts: 1 } });
+    let said: unknown;
+    switch (work.activity) {
+      case 'inventory_files':
+        said = await tools.inventory_files({ path: ws.path });
+        break;
+      case 'look':
+      case 'work':
+        said = await tools[work.activity](ws.path);
+    }
+    if (work.leave) {
+      void tools.work(ws.path);
+      await condition(() => told);
+    }
+    if (work.wait) {
+      await condition(() => told);
+    }
+    if (work.bug && !told) {
+      throw new TypeError('a bug');
+    }
+    if (work.fail) {
+      throw ApplicationFailure.nonRetryable(work.fail, 'MyOwn');
+    }
+    if (work.again) {
+      await continueAsNew<typeof works>(options, { ...work, again: false });
+    }
+    return [ws.path, said];
+  });
+}
+
+/** The same under a class's name that a metadata.yaml knows. */
+export function KeptWorkflow(options: WithWorkspaceOptions): Promise<[string, unknown]> {
+  return works(options, { fail: 'on purpose' });
+}
