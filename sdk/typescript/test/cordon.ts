@@ -57,6 +57,9 @@ export class Cordon {
 
   /** Starts `cordon dev`. */
   async start(): Promise<void> {
+    if (this.binary === '') {
+      throw new Error('CORDON_TEST_BINARY names no cordon; build one: go build -o bin/cordon ./cmd/cordon');
+    }
     const { child } = this.spawn(['dev', '--data', path.join(this.home, 'data'), '--port', '0', '--ui-port', '0', '--json']);
     for await (const text of linesUntilBrace(child)) {
       this.address = (JSON.parse(text) as { temporal: string }).temporal;
