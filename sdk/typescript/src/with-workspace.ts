@@ -1,4 +1,4 @@
-import { CancellationScope, ContinueAsNew, isCancellation, log } from '@temporalio/workflow';
+import { ContinueAsNew, isCancellation, log } from '@temporalio/workflow';
 import { TemporalFailure, type Duration } from '@temporalio/common';
 import { acquireWorkspace, cleanupCache, type TargetOptions } from './activities';
 import type { Workspace } from './workspace';
@@ -14,8 +14,8 @@ export interface WithWorkspaceOptions extends TargetOptions {
  * Runs `body` with a workspace of a target, which is cleaned up when that is over: by a
  * result, by `continueAsNew`, by an error that fails the workflow (the worker is told, so
  * that keep_on_failure of its metadata.yaml works), and by a cancellation, during the fetch as
- * well. The cleanup runs to its end whoever cancels. Activities of {@link Workspace.proxyActivities} that still
- * run are cancelled and waited for before it, and so is cancelled what else the body left.
+ * well. Activities of {@link Workspace.proxyActivities} that still run are cancelled and waited
+ * for before the cleanup, and that runs to its end whoever cancels.
  *
  * It is not after an error that Temporal does not take for a failure, which is every one but its
  * own (TemporalFailure). Such an error means that the code has to be mended, and that the run
@@ -29,19 +29,18 @@ export interface WithWorkspaceOptions extends TargetOptions {
 export async function withWorkspace<R>(options: WithWorkspaceOptions, body: (ws: Workspace) => Promise<R>): Promise<R> {
   const { targetId, hostTimeout, ...asked } = options;
   const ws = await acquireWorkspace(targetId, asked);
-  const scope = new CancellationScope();
 
   const giveBack = async (runFailed: boolean) => {
-    scope.cancel();
     await ws.idle();
     const kept = await cleanupCache(ws, { runFailed, hostTimeout });
     if (kept !== null) {
       log.warn('The workspace of this failed run stays', { kept, host: ws.host });
     }
   };
+
   let result: R;
   try {
-    result = await scope.run(() => body(ws));
+    result = await body(ws);
   } catch (err) {
     if (err instanceof ContinueAsNew || isCancellation(err)) {
       await giveBack(false);

@@ -1,7 +1,7 @@
 import { ActivityCancellationType, type ActivityInterfaceFor, type ActivityOptions } from '@temporalio/workflow';
 import type { AcquiredWorkspace, Driver, Mode } from './names';
 import { withDefaults } from './options';
-import { trackedActivities } from './tracked';
+import { RunningActivities } from './running';
 
 /** A run's workspace of a target, and where it is. It may be an activity's argument, which then has the data. */
 export class Workspace {
@@ -19,7 +19,7 @@ export class Workspace {
   /** Whether the run may write there. */
   readonly writable: boolean;
 
-  readonly #running = new Set<Promise<unknown>>();
+  readonly #activities = new RunningActivities();
 
   /** {@link acquireWorkspace} and {@link withWorkspace} make it of the activity's answer. */
   constructor(from: AcquiredWorkspace) {
@@ -51,13 +51,11 @@ export class Workspace {
       taskQueue: this.taskQueue,
       cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     };
-    return trackedActivities<A>(withDefaults(here, options), this.#running);
+    return this.#activities.proxy<A>(withDefaults(here, options));
   }
 
-  /** Resolves when no activity of {@link proxyActivities} is running. */
-  async idle(): Promise<void> {
-    while (this.#running.size > 0) {
-      await Promise.allSettled(this.#running);
-    }
+  /** Cancels the activities of {@link proxyActivities} that still run, and resolves when all are over. */
+  idle(): Promise<void> {
+    return this.#activities.stop();
   }
 }

@@ -14,7 +14,7 @@ import {
   type Workspace,
 } from '@cordonlabs/temporal';
 import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
-import { condition, continueAsNew, defineSignal, proxyActivities, setHandler } from '@temporalio/workflow';
+import { condition, continueAsNew, defineSignal, proxyActivities, setHandler, sleep } from '@temporalio/workflow';
 
 export { inventory } from '../examples/steps';
 
@@ -106,7 +106,7 @@ export interface Work {
   fail?: string;
   /** Then continues as new. */
   again?: boolean;
-  /** Leaves an activity running. */
+  /** Leaves an activity and a timer running. */
   leave?: boolean;
 }
 
@@ -133,6 +133,7 @@ export async function works(options: WithWorkspaceOptions, work: Work): Promise<
     }
     if (work.leave) {
       void tools.work(ws.path);
+      void sleep('1 hour');
       await condition(() => told);
     }
     if (work.wait) {
