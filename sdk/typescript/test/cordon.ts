@@ -55,6 +55,13 @@ export class Cordon {
   readonly store = path.join(this.home, 'data', 'store');
   address = '';
 
+  constructor() {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.once(signal, () => process.exit(1));
+    }
+    process.once('exit', () => this.programs.forEach((p) => p.child.kill('SIGINT')));
+  }
+
   /** Starts `cordon dev`. */
   async start(): Promise<void> {
     if (this.binary === '') {
