@@ -2,6 +2,9 @@ module github.com/cordonlabs/cordon
 
 go 1.26.8
 
+// Packages of npm bring files in Go.
+ignore ./sdk/typescript/node_modules
+
 require (
 	github.com/BurntSushi/toml v1.4.0
 	github.com/Shopify/toxiproxy/v2 v2.5.0
