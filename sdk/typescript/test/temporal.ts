@@ -3,9 +3,11 @@ import { Client, Connection, type WorkflowHandle, type WorkflowHandleWithFirstEx
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker, type WorkflowBundle } from '@temporalio/worker';
 import type { History } from '@temporalio/common/lib/proto-utils';
 import * as path from 'node:path';
-import { patience } from './cordon';
 
-/** One activity that a workflow scheduled, or began to cancel. */
+// Of a workflow. The limits of its activities, which are looked at, are cut down to it.
+const longest = '8 minutes';
+
+/** One activity that a workflow scheduled. */
 export interface Scheduled {
   name: string;
   queue: string;
@@ -55,7 +57,7 @@ export class Temporal {
   }
 
   start(type: string, taskQueue: string, ...args: unknown[]): Promise<WorkflowHandleWithFirstExecutionRunId> {
-    return this.client.workflow.start(type, { taskQueue, args, workflowId: `typescript-${++this.count}`, workflowExecutionTimeout: patience });
+    return this.client.workflow.start(type, { taskQueue, args, workflowId: `typescript-${++this.count}`, workflowExecutionTimeout: longest });
   }
 
   async execute<R>(type: string, taskQueue: string, ...args: unknown[]): Promise<R> {
