@@ -34,7 +34,7 @@ export async function open(): Promise<void> {
     serve: 'activities',
     cache: 'cache-a',
     // What is not small takes a while.
-    env: { CORDON_WORKFLOWS: cordon.dir('workflows'), CACHE_FETCH_LIMIT: '200KB/s' },
+    env: { CORDON_WORKFLOWS: cordon.dir('workflows'), CACHE_FETCH_LIMIT: '100KB/s' },
   });
   cordon.worker({ vertical: 'beside', serve: 'storage', cache: 'cache-b' });
   cordon.worker({ vertical: 'desk', serve: 'storage', cache: 'cache-desk' });
