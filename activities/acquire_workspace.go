@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 
-	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
 
 	"github.com/cordonlabs/cordon"
@@ -37,7 +36,7 @@ func (a *Activities) AcquireWorkspace(ctx context.Context, targetID, runID, isol
 	host := a.cache.HostID()
 	return Workspace{
 		Path:      ws.Path,
-		TaskQueue: HostQueue(activity.GetInfo(ctx).TaskQueue, host),
+		TaskQueue: HostQueue(infoOf(ctx).TaskQueue, host),
 		Host:      host,
 		TargetID:  ws.Target.String(),
 		RunID:     ws.Run.String(),

@@ -70,6 +70,10 @@ type Options struct {
 	// Client asks Temporal about the calling run. Without one, memos are not
 	// seen, and the runs' workspaces end by cleanup or expiry.
 	Client client.Client
+	// Namespace is the one that Client is of; a Call may come from another.
+	Namespace string
+	// Metrics counts what Call does; nil: nobody does. What Temporal brings, its SDK counts.
+	Metrics client.MetricsHandler
 
 	// Fuzzing is what run_fuzzer works with; nil: it has no engines.
 	Fuzzing *Fuzzing
@@ -89,6 +93,7 @@ type Activities struct {
 	runs    *runs
 	version string
 	log     *slog.Logger
+	metrics client.MetricsHandler
 	fuzzing *Fuzzing
 	busy    sync.Map // path of a workspace → channel, closed when its fuzzer has ended
 	handed  handed
@@ -105,10 +110,11 @@ func New(opts Options) *Activities {
 		blobs:   opts.Blobs,
 		sandbox: opts.Sandbox,
 		catalog: opts.Catalog,
-		runs:    &runs{client: opts.Client, log: log, stopping: stopping},
+		runs:    &runs{client: opts.Client, namespace: opts.Namespace, log: log, stopping: stopping},
 		fuzzing: opts.Fuzzing,
 		version: opts.Version,
 		log:     log,
+		metrics: cmp.Or(opts.Metrics, client.MetricsNopHandler),
 		stop:    sync.OnceFunc(func() { close(stopping) }),
 	}
 }
@@ -118,14 +124,6 @@ func New(opts Options) *Activities {
 // stop only when it has waited for its workflow tasks, which may take longer
 // than an activity may (CONTRACT §7, row 13).
 func (a *Activities) Stop() { a.stop() }
-
-// RegisterStorage registers get_target, acquire_workspace, cleanup_cache and upload_results.
-func (a *Activities) RegisterStorage(r worker.ActivityRegistry) {
-	register(r, GetTargetName, a.GetTarget)
-	register(r, AcquireWorkspaceName, a.AcquireWorkspace)
-	register(r, CleanupCacheName, a.CleanupCache)
-	register(r, UploadResultsName, a.UploadResults)
-}
 
 // RegisterTools registers the tools of the built-in workflows, and the one that runs
 // what metadata names.

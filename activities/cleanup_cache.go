@@ -45,9 +45,10 @@ var null = converter.NewRawValue(&commonpb.Payload{
 // workflow, because editing metadata.yaml is to be enough, and a workflow's code
 // must not read files.
 func (a *Activities) CleanupCache(ctx context.Context, targetPath, isolation, failed converter.RawValue) (converter.RawValue, error) {
-	info := activity.GetInfo(ctx)
+	door := doorOf(ctx)
+	info := door.info
 	outcome, kept := a.cleanup(ctx, a.caller(info), info, targetPath, isolation, failed)
-	activity.GetMetricsHandler(ctx).WithTags(map[string]string{"outcome": outcome}).Counter(cleanupCounter).Inc(1)
+	door.metrics.WithTags(map[string]string{"outcome": outcome}).Counter(cleanupCounter).Inc(1)
 	if kept == "" {
 		return null, nil
 	}

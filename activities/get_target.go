@@ -43,7 +43,7 @@ func (a *Activities) get(ctx context.Context, sig arguments.Signature, targetID,
 }
 
 func (a *Activities) getTarget(ctx context.Context, report func(Progress), sig arguments.Signature, targetID, runID, isolation converter.RawValue) (none workspace.Workspace, err error) {
-	info := activity.GetInfo(ctx)
+	info := infoOf(ctx)
 	log := a.caller(info)
 	req, arg, err := getTargetRequest(info, sig, targetID, runID, isolation)
 	if err != nil {

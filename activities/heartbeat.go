@@ -4,8 +4,6 @@ import (
 	"context"
 	"sync"
 	"time"
-
-	"go.temporal.io/sdk/activity"
 )
 
 // Progress is how far an activity is: the details of its heartbeats.
@@ -42,7 +40,7 @@ const MaxHeartbeatThrottle = 2 * time.Second
 // report is safe for concurrent use and does not block.
 func heartbeat(ctx context.Context) (report func(Progress), stop func()) {
 	every := HeartbeatInterval
-	if t := activity.GetInfo(ctx).HeartbeatTimeout; t > 0 {
+	if t := infoOf(ctx).HeartbeatTimeout; t > 0 {
 		every = min(every, max(t/3, time.Millisecond))
 	}
 	var (
@@ -50,6 +48,7 @@ func heartbeat(ctx context.Context) (report func(Progress), stop func()) {
 		latest Progress
 	)
 	ctx, cancel := context.WithCancel(ctx)
+	record := doorOf(ctx).heartbeat
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -64,7 +63,7 @@ func heartbeat(ctx context.Context) (report func(Progress), stop func()) {
 			mu.Lock()
 			p := latest
 			mu.Unlock()
-			activity.RecordHeartbeat(ctx, p)
+			record(p)
 		}
 	}()
 	report = func(p Progress) {

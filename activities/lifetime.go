@@ -63,12 +63,13 @@ func (r *runs) begin(ctx context.Context) (life context.Context, end func()) {
 // ending waits for the end of the attempt whose context is ctx and returns why
 // it ended; it returns early when inner is done.
 func (r *runs) ending(ctx, inner context.Context) error {
+	door := doorOf(ctx)
 	select {
 	case <-inner.Done():
 		return nil
 	case <-r.stopping:
 		return errStopping
-	case <-activity.GetWorkerStopChannel(ctx):
+	case <-door.stopping:
 		return errStopping
 	case <-ctx.Done():
 	}
@@ -88,19 +89,18 @@ func (r *runs) ending(ctx, inner context.Context) error {
 		errors.Is(cause, activity.ErrActivityPaused), errors.Is(cause, activity.ErrActivityReset):
 		return context.Canceled
 	case errors.As(cause, &notFound), errors.As(cause, &noSpace), errors.As(cause, &notActive):
-		if err := r.unwanted(inner, activity.GetInfo(ctx)); err != nil {
+		if err := r.unwanted(inner, door.info); err != nil {
 			return err
 		}
 		return errOvertaken
 	}
-	return r.watch(ctx, inner)
+	return r.watch(door, inner)
 }
 
 // watch does what the SDK no longer does after a heartbeat that failed to reach
 // the server: it finds out whether the attempt is still wanted.
-func (r *runs) watch(ctx, inner context.Context) error {
-	info := activity.GetInfo(ctx)
-	inner, cancel := context.WithDeadline(inner, info.Deadline)
+func (r *runs) watch(door door, inner context.Context) error {
+	inner, cancel := context.WithDeadline(inner, door.info.Deadline)
 	defer cancel()
 	tick := time.NewTicker(recheckInterval)
 	defer tick.Stop()
@@ -110,10 +110,10 @@ func (r *runs) watch(ctx, inner context.Context) error {
 			return errOvertaken
 		case <-r.stopping:
 			return errStopping
-		case <-activity.GetWorkerStopChannel(ctx):
+		case <-door.stopping:
 			return errStopping
 		case <-tick.C:
-			if err := r.unwanted(inner, info); err != nil {
+			if err := r.unwanted(inner, door.info); err != nil {
 				return err
 			}
 		}

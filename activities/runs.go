@@ -40,9 +40,10 @@ type run struct {
 
 // runs asks Temporal about runs, once each. Its methods are safe for concurrent use.
 type runs struct {
-	client   client.Client // nil: nobody can be asked
-	log      *slog.Logger
-	stopping <-chan struct{} // closed by Activities.Stop
+	client    client.Client // nil: nobody can be asked
+	namespace string        // that client is of; "" where nobody said
+	log       *slog.Logger
+	stopping  <-chan struct{} // closed by Activities.Stop
 
 	mu      sync.Mutex
 	known   map[workspace.Owner]run // by an owner of just namespace, workflow id and run id
@@ -55,7 +56,11 @@ func (r *runs) of(ctx context.Context, info activity.Info) run {
 	if info.WorkflowExecution.ID == "" {
 		return run{} // a standalone activity: no run
 	}
-	return r.about(ctx, workspace.Owner{Namespace: info.Namespace, WorkflowID: info.WorkflowExecution.ID, RunID: info.WorkflowExecution.RunID})
+	found := r.about(ctx, workspace.Owner{Namespace: info.Namespace, WorkflowID: info.WorkflowExecution.ID, RunID: info.WorkflowExecution.RunID})
+	if found.owner.FirstRunID == "" {
+		found.owner.FirstRunID = doorOf(ctx).firstRun
+	}
+	return found
 }
 
 // owner returns whose the workspace of the run id is that caller asks for: its own,
@@ -103,7 +108,7 @@ func (r *runs) ask(ctx context.Context, key workspace.Owner) (run, error) {
 	if err != nil {
 		return run{}, err
 	}
-	d, err := r.client.DescribeWorkflowExecution(ctx, key.WorkflowID, key.RunID)
+	d, err := r.describe(ctx, key)
 	if err != nil {
 		return run{}, err
 	}
@@ -115,6 +120,17 @@ func (r *runs) ask(ctx context.Context, key workspace.Owner) (run, error) {
 	key.Cluster, key.FirstRunID = cluster, info.GetFirstRunId()
 	found.owner, found.mode, found.lineage = key, r.memoMode(info, key), memoText(info, MemoLineage)
 	return found, nil
+}
+
+// describe asks about a run of the client's own namespace, which tries again by itself,
+// or of another.
+func (r *runs) describe(ctx context.Context, key workspace.Owner) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	if r.namespace == "" || key.Namespace == r.namespace {
+		return r.client.DescribeWorkflowExecution(ctx, key.WorkflowID, key.RunID)
+	}
+	return r.client.WorkflowService().DescribeWorkflowExecution(ctx, &workflowservice.DescribeWorkflowExecutionRequest{
+		Namespace: key.Namespace, Execution: &commonpb.WorkflowExecution{WorkflowId: key.WorkflowID, RunId: key.RunID},
+	})
 }
 
 // clusterID returns the id of the Temporal cluster, which never changes.

@@ -22,6 +22,7 @@ import (
 	"github.com/cordonlabs/cordon/internal/liveness"
 	"github.com/cordonlabs/cordon/metadata"
 	"github.com/cordonlabs/cordon/sandbox"
+	"github.com/cordonlabs/cordon/worker/socket"
 	"github.com/cordonlabs/cordon/workflows"
 	"github.com/cordonlabs/cordon/workspace"
 )
@@ -63,6 +64,7 @@ type Worker struct {
 	client   client.Client
 	asked    atomic.Pointer[client.Client] // client, for the cache, whose sweeps ask which runs are over
 	workers  []sdkworker.Worker
+	socket   *socket.Server // nil: none is served
 	failed   chan error
 	sweeping sync.WaitGroup // and looking at the queues
 	expires  time.Time      // when the store is next looked through; of the sweeping goroutine
@@ -220,12 +222,16 @@ func (w *Worker) Start(ctx context.Context) error {
 	w.asked.Store(&c)
 	opt := activities.Options{
 		Cache: w.cache, Results: w.store, Blobs: w.store, Fuzzing: w.fuzzing, Catalog: w.catalog, Client: c, Version: w.opts.Version, Logger: w.log,
+		Namespace: cmp.Or(w.opts.Temporal.Namespace, client.DefaultNamespace), Metrics: w.opts.Temporal.MetricsHandler,
 	}
 	if w.sandbox != nil {
 		opt.Sandbox = w.sandbox
 	}
 	w.activities = activities.New(opt)
 	if err := w.refuseMixedQueue(ctx); err != nil {
+		return err
+	}
+	if err := w.serveSocket(); err != nil {
 		return err
 	}
 	for _, q := range w.queues {
@@ -316,6 +322,7 @@ func (w *Worker) Stop() {
 	if w.activities != nil {
 		w.activities.Stop()
 	}
+	stopping.Go(w.socket.Close)
 	stopping.Wait()
 	w.sweeping.Wait()
 	if w.client != nil {

@@ -37,6 +37,8 @@ Flags (they beat the environment):
   --task-queue NAME      poll this queue instead (WORKER_TASK_QUEUE)
   --serve WHAT           all, activities (no workflows), or storage (get_target and its like, on
                          {vertical}-storage) (WORKER_SERVE; default all)
+  --socket PATH          serve the storage activities on a unix socket too (WORKER_SOCKET)
+  --socket-group GROUP   let a group use the socket (WORKER_SOCKET_GROUP)
   --cache-dir DIR        the cache (CACHE_DIR; default /cache)
   --store DIR            a directory as object store (CORDON_STORE; S3_ENDPOINT wins unless this flag is given)
   --version              print the version and exit
@@ -90,6 +92,7 @@ func options(args, environ []string, stdout io.Writer) (opts worker.Options, don
 		vertical, queue string
 		serve           string
 		cacheDir, store string
+		socket, group   string
 		showVersion     bool
 		flags           = flag.NewFlagSet("cordon-worker", flag.ContinueOnError)
 	)
@@ -99,6 +102,8 @@ func options(args, environ []string, stdout io.Writer) (opts worker.Options, don
 	flags.StringVar(&vertical, "vertical", "", "")
 	flags.StringVar(&queue, "task-queue", "", "")
 	flags.StringVar(&serve, "serve", "", "")
+	flags.StringVar(&socket, "socket", "", "")
+	flags.StringVar(&group, "socket-group", "", "")
 	flags.StringVar(&cacheDir, "cache-dir", "", "")
 	flags.StringVar(&store, "store", "", "")
 	flags.BoolVar(&showVersion, "version", false, "")
@@ -118,6 +123,7 @@ func options(args, environ []string, stdout io.Writer) (opts worker.Options, don
 	opts.Version = versionText()
 	if opts.Config, err = config.FromEnv(getenv(environ, map[string]string{
 		"WORKER_VERTICAL": vertical, "WORKER_TASK_QUEUE": queue, "WORKER_SERVE": serve, "CACHE_DIR": cacheDir, "CORDON_STORE": store,
+		"WORKER_SOCKET": socket, "WORKER_SOCKET_GROUP": group,
 	})); err != nil {
 		return opts, false, err
 	}

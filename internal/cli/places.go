@@ -70,6 +70,9 @@ func (a *app) settings(p places, h home) (config.Worker, error) {
 		return filepath.Join(data, folder)
 	}
 
+	if h == dataHome {
+		cfg.Socket = "" // a worker's, which has it already
+	}
 	switch {
 	case p.cache != "":
 		cfg.CacheDir = p.cache

@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"cmp"
+	"path/filepath"
+
 	"github.com/spf13/cobra"
 
 	"github.com/cordonlabs/cordon"
@@ -11,7 +14,7 @@ import (
 func (a *app) workerCommand() *cobra.Command {
 	var p places
 	var temporal config.TemporalFlags
-	var vertical, queue, serve string
+	var vertical, queue, serve, socket, group string
 	cmd := &cobra.Command{
 		Use: "worker", Short: "Run the workflows and activities of one vertical, until Ctrl-C", Args: exactly(),
 		Long: `Worker polls {vertical}-queue on a Temporal server that runs elsewhere, and keeps the
@@ -42,6 +45,12 @@ they have the tools too (docs/topologies.md).`,
 			} else if a.getenv("WORKER_TASK_QUEUE") == "" {
 				cfg.TaskQueue = "" // the worker knows
 			}
+			if socket != "" {
+				if cfg.Socket, err = filepath.Abs(socket); err != nil {
+					return err
+				}
+			}
+			cfg.SocketGroup = cmp.Or(group, cfg.SocketGroup)
 			opts, _, err := config.TemporalOptions(temporal, a.environ)
 			if err != nil {
 				return err
@@ -54,6 +63,8 @@ they have the tools too (docs/topologies.md).`,
 	cmd.Flags().StringVar(&vertical, "vertical", "", "`VERTICAL` whose queue is polled (default: WORKER_VERTICAL)")
 	cmd.Flags().StringVar(&queue, "task-queue", "", "poll `QUEUE` instead of {vertical}-queue (default: WORKER_TASK_QUEUE)")
 	cmd.Flags().StringVar(&serve, "serve", "", "`WHAT` to serve: all, activities, storage (default: WORKER_SERVE, or all)")
+	cmd.Flags().StringVar(&socket, "socket", "", "serve the storage activities on the unix socket `PATH` too (default: WORKER_SOCKET)")
+	cmd.Flags().StringVar(&group, "socket-group", "", "let `GROUP`, a name or a number, use the socket too (default: WORKER_SOCKET_GROUP)")
 	addTemporal(cmd.Flags(), &temporal)
 	p.addCache(cmd.Flags())
 	p.addStore(cmd.Flags())

@@ -80,6 +80,14 @@ type Worker struct {
 	// MaxConcurrentActivities is MAX_CONCURRENT_ACTIVITIES; at least 1.
 	MaxConcurrentActivities int
 
+	// Socket is WORKER_SOCKET, where storage activities are served too; absolute, or "".
+	Socket string
+	// SocketGroup is WORKER_SOCKET_GROUP, the group that may use it; "": none.
+	SocketGroup string
+	// ToolBridge is CORDON_TOOL_BRIDGE, the file that says what is run for activities
+	// that the worker does not know; absolute, or "".
+	ToolBridge string
+
 	Python   string     // CORDON_PYTHON: the Python that has Atheris; "": the first in PATH that has it
 	LogLevel slog.Level // LOG_LEVEL
 	// CrashRetention, CorpusRetention and ResultRetention are how long crashes, the
@@ -141,6 +149,9 @@ func FromEnv(getenv func(string) string) (Worker, error) {
 		TaskQueue:               getenv("WORKER_TASK_QUEUE"),
 		Serve:                   read(e, "WORKER_SERVE", "", ParseServe),
 		MaxConcurrentActivities: read(e, "MAX_CONCURRENT_ACTIVITIES", strconv.Itoa(DefaultActivities), parseActivities),
+		Socket:                  e.path("WORKER_SOCKET", ""),
+		SocketGroup:             getenv("WORKER_SOCKET_GROUP"),
+		ToolBridge:              e.path("CORDON_TOOL_BRIDGE", ""),
 		Python:                  e.path("CORDON_PYTHON", ""),
 		LogLevel:                read(e, "LOG_LEVEL", "INFO", ParseLevel),
 		WorkflowDirs:            e.paths("CORDON_WORKFLOWS"),

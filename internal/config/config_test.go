@@ -50,6 +50,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"S3_ENDPOINT": "http://minio:9000", "S3_USE_SSL": "Yes", "S3_ACCESS_KEY": "a", "S3_SECRET_KEY": "s",
 		"S3_BUCKET": "b", "S3_REGION": "r", "S3_FUZZING_BUCKET": "f", "CORDON_CRASH_RETENTION": "90d", "CORDON_CORPUS_RETENTION": "365d", "CORDON_RESULT_RETENTION": "36h", "CORDON_STORE": "/store", "WORKER_VERTICAL": "rust", "WORKER_SERVE": "Activities",
 		"MAX_CONCURRENT_ACTIVITIES": "12", "LOG_LEVEL": "warning", "CORDON_WORKFLOWS": "/a::b", "CORDON_SWEEP_INTERVAL": "90s", "CORDON_MIN_ISOLATION": "Rootless",
+		"WORKER_SOCKET": "run/w.sock", "WORKER_SOCKET_GROUP": "tools", "CORDON_TOOL_BRIDGE": "/bridge.yaml",
 	})
 	if got.MaxSize.Of(1000) != 200 {
 		t.Errorf("20%% of 1000 bytes is %d", got.MaxSize.Of(1000))
@@ -67,6 +68,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 		StoreDir: "/store", Vertical: "rust", TaskQueue: "rust-queue", MaxConcurrentActivities: 12,
 		LogLevel: slog.LevelWarn, WorkflowDirs: []string{"/a", filepath.Join(wd, "b")}, SweepEvery: 90 * time.Second,
 		MinIsolation: sandbox.Rootless, Serve: config.ServeActivities,
+		Socket: filepath.Join(wd, "run/w.sock"), SocketGroup: "tools", ToolBridge: "/bridge.yaml",
 		FetchLimit: 12_500_000, ExtractLimits: archive.Limits{Inodes: 7},
 	}
 	if !reflect.DeepEqual(got, want) {
