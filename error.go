@@ -23,6 +23,10 @@ const (
 	NoSpace            Kind = "NoSpace"
 	StorageUnavailable Kind = "StorageUnavailable"
 	Busy               Kind = "Busy"
+
+	// ToolFailed is a command of the tool bridge that ended as a failure, as an
+	// activity does that raises an error: how often it is tried again is up to its caller.
+	ToolFailed Kind = "ToolFailed"
 )
 
 // Retryable reports whether the same call may succeed later without anybody

@@ -67,6 +67,10 @@ type Options struct {
 	// Catalog says what the calling workflow's metadata asks for; nil: nothing.
 	Catalog *metadata.Catalog
 
+	// Bridge says what is run for activities that have no name here; without entries
+	// nothing is.
+	Bridge metadata.Bridge
+
 	// Client asks Temporal about the calling run. Without one, memos are not
 	// seen, and the runs' workspaces end by cleanup or expiry.
 	Client client.Client
@@ -90,6 +94,7 @@ type Activities struct {
 	blobs   target.Blobs
 	sandbox Sandbox
 	catalog *metadata.Catalog
+	bridge  metadata.Bridge
 	runs    *runs
 	version string
 	log     *slog.Logger
@@ -110,6 +115,7 @@ func New(opts Options) *Activities {
 		blobs:   opts.Blobs,
 		sandbox: opts.Sandbox,
 		catalog: opts.Catalog,
+		bridge:  opts.Bridge,
 		runs:    &runs{client: opts.Client, namespace: opts.Namespace, log: log, stopping: stopping},
 		fuzzing: opts.Fuzzing,
 		version: opts.Version,

@@ -72,6 +72,7 @@ type options struct {
 	cache   func(activities.Cache) activities.Cache // around the cache
 	results target.Results
 	catalog []string // folders with metadata
+	bridge  metadata.Bridge
 	version string
 	client  client.Client // nil: the server's default one
 
@@ -105,7 +106,7 @@ func open(t *testing.T, o options) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opts := activities.Options{Cache: h.cache, Results: h.store, Blobs: h.store, Sandbox: confined, Catalog: catalog, Client: h.client, Logger: log, Version: o.version}
+	opts := activities.Options{Cache: h.cache, Results: h.store, Blobs: h.store, Sandbox: confined, Catalog: catalog, Bridge: o.bridge, Client: h.client, Logger: log, Version: o.version}
 	if o.cache != nil {
 		opts.Cache = o.cache(h.cache)
 	}

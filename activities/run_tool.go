@@ -84,7 +84,7 @@ func (a *Activities) runProgram(ctx context.Context, info activity.Info, req Run
 		return Part{}, err
 	}
 	defer lease.Release()
-	t := &toolRun{a: a, info: info, w: w, hold: lease.File(), report: report}
+	t := &toolRun{a: a, op: RunToolName, info: info, w: w, hold: lease.File(), report: report}
 	done, err := t.prepare(ctx, req)
 	if err != nil {
 		return Part{}, err
@@ -121,6 +121,8 @@ func (a *Activities) toolOf(info activity.Info) (metadata.Workflow, error) {
 // toolRun is one run of a tool.
 type toolRun struct {
 	a      *Activities
+	op     string            // the activity's name
+	entry  *metadata.Bridged // of the tool bridge; nil: the calling workflow's own tool
 	info   activity.Info
 	w      metadata.Workflow
 	hold   *os.File
@@ -182,7 +184,7 @@ func (t *toolRun) prepare(ctx context.Context, req RunToolRequest) (done func(),
 		return nil, err
 	}
 	t.scrub = t.words(scrub)
-	return done, t.plan(req)
+	return done, t.plan(t.dir, req.Arguments)
 }
 
 // checkMode refuses results in a tree that is not to be written: the metadata was
@@ -210,17 +212,17 @@ func (t *toolRun) checkMode() error {
 func (t *toolRun) singleFile(ctx context.Context, path string) (*workspace.Scratch, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|noFollow, 0)
 	if err != nil {
-		return nil, &cordon.Error{Op: RunToolName, Name: path, Err: err}
+		return nil, &cordon.Error{Op: t.op, Name: path, Err: err}
 	}
 	defer f.Close()
 	st, err := f.Stat()
 	switch {
 	case err != nil:
-		return nil, &cordon.Error{Op: RunToolName, Name: path, Err: err}
+		return nil, &cordon.Error{Op: t.op, Name: path, Err: err}
 	case st.IsDir():
 		return nil, nil
 	case !st.Mode().IsRegular():
-		return nil, &cordon.Error{Kind: cordon.InvalidArgument, Op: RunToolName, Name: path, Err: errors.New("is neither a directory nor a regular file"),
+		return nil, &cordon.Error{Kind: cordon.InvalidArgument, Op: t.op, Name: path, Err: errors.New("is neither a directory nor a regular file"),
 			Fix: "give the path that get_target returned to this run"}
 	}
 	s, err := t.a.cache.Scratch(ctx, "a copy of the file for "+t.w.Name, st.Size(), 1)
@@ -230,14 +232,15 @@ func (t *toolRun) singleFile(ctx context.Context, path string) (*workspace.Scrat
 	name := filepath.Join(s.Dir(), filepath.Base(path))
 	if err := errors.Join(copyTo(name, io.LimitReader(f, st.Size())), os.Chmod(name, 0o644)); err != nil {
 		s.Release()
-		return nil, &cordon.Error{Op: RunToolName, Name: path, Err: err}
+		return nil, &cordon.Error{Op: t.op, Name: path, Err: err}
 	}
 	return s, nil
 }
 
-// plan fills in the command.
-func (t *toolRun) plan(req RunToolRequest) error {
-	args, env, err := t.w.Command(metadata.Dirs{Workspace: t.dir, Output: t.output}, req.Arguments)
+// plan fills in the command. given are the values of the metadata's parameters, and
+// workspace is what the placeholder of that name stands for.
+func (t *toolRun) plan(workspace string, given []json.RawMessage) error {
+	args, env, err := t.w.Command(metadata.Dirs{Workspace: workspace, Output: t.output}, given)
 	if err != nil {
 		return err
 	}
@@ -261,7 +264,10 @@ func (t *toolRun) plan(req RunToolRequest) error {
 		},
 		Hold: t.hold,
 	}
-	if t.readOnly { // then all that it writes lies in what was reserved
+	if t.dir == t.output { // it works where its output goes, and has no workspace besides
+		t.command.Writable = nil
+	}
+	if t.readOnly || t.dir == t.output { // then all that it writes lies in what was reserved
 		t.command.Limits.Bytes = cmp.Or(t.command.Limits.Bytes, outputBytes)
 		t.command.Limits.Inodes = cmp.Or(t.command.Limits.Inodes, outputInodes)
 	}
@@ -318,11 +324,11 @@ func (t *toolRun) run(ctx context.Context) (Part, error) {
 func (t *toolRun) openOutput(name string) (*os.File, error) {
 	full := filepath.Join(t.output, filepath.FromSlash(name))
 	if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
-		return nil, &cordon.Error{Op: RunToolName, Name: full, Err: err}
+		return nil, &cordon.Error{Op: t.op, Name: full, Err: err}
 	}
 	f, err := os.OpenFile(full, os.O_WRONLY|os.O_CREATE|os.O_EXCL|noFollow, 0o644)
 	if err != nil {
-		return nil, &cordon.Error{Op: RunToolName, Name: full, Err: err}
+		return nil, &cordon.Error{Op: t.op, Name: full, Err: err}
 	}
 	return f, nil
 }

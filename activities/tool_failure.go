@@ -39,7 +39,7 @@ func (t *toolRun) failed(ctx context.Context) error {
 	}
 	where := ""
 	if body, err := json.MarshalIndent(f, "", "  "); err == nil {
-		url, err := t.a.results.PutResult(ctx, partID(t.info, RunToolName)+".failure", "json", body)
+		url, err := t.a.results.PutResult(ctx, partID(t.info, t.op)+".failure", "json", body)
 		if err == nil {
 			where = "; all that it printed: " + url
 		}
@@ -54,7 +54,8 @@ func (t *toolRun) failed(ctx context.Context) error {
 	if r.Signal != 0 {
 		how = fmt.Sprintf("signal %d (%s) ended it", int(r.Signal), f.Signal)
 	}
-	return t.wrong(how+quote(f)+where, "see what it complains about; codes that are no failure go into exit_codes in "+t.w.File)
+	return &cordon.Error{Kind: t.failureKind(), Op: "run", Name: t.program, Err: errors.New(how + quote(f) + where),
+		Fix: "see what it complains about; codes that are no failure go into exit_codes in " + t.w.File}
 }
 
 // quote renders the end of what a tool complained about.
@@ -90,6 +91,9 @@ func (t *toolRun) overLimit(r sandbox.Result, where string) error {
 
 // wroteShared is the error of a tool that writes where nobody may.
 func (t *toolRun) wroteShared(what string) error {
+	if t.entry != nil {
+		return t.bridgedReadOnly(what)
+	}
 	return &cordon.Error{Kind: cordon.PermissionDenied, Op: "run", Name: t.w.Name,
 		Err: fmt.Errorf("%s, and the mode is shared, whose tree is read-only and common to all runs", what),
 		Fix: fmt.Sprintf("set workspace_isolation: isolated, or copy-on-write where targets are large, in %s; what the tool writes below {output} needs neither", t.w.File)}

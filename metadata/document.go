@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -53,6 +54,8 @@ func position(file string, line, column int) string {
 // so that one reading reports everything.
 type document struct {
 	file     string
+	op       string // what its errors say was done; "": read metadata
+	begin    string // what to write into a file that is empty; "": as a metadata.yaml begins
 	problems []error
 	warnings []Warning
 	values   int  // entries and values read so far, see count
@@ -68,7 +71,7 @@ func (d *document) failAt(line, column int, fix string, err error) {
 	if len(d.problems) < maxProblems {
 		d.problems = append(d.problems, &cordon.Error{
 			Kind: cordon.InvalidArgument,
-			Op:   "read metadata",
+			Op:   cmp.Or(d.op, "read metadata"),
 			Name: position(d.file, line, column),
 			Err:  err,
 			Fix:  fix,
@@ -96,7 +99,7 @@ func (d *document) root(data []byte) *yaml.Node {
 	dec := yaml.NewDecoder(strings.NewReader(string(data)))
 	var doc, second yaml.Node
 	if err := dec.Decode(&doc); errors.Is(err, io.EOF) {
-		d.failAt(1, 1, "write at least a name and a workspace_isolation", errors.New("the file is empty"))
+		d.failAt(1, 1, cmp.Or(d.begin, "write at least a name and a workspace_isolation"), errors.New("the file is empty"))
 		return nil
 	} else if err != nil {
 		d.syntax(err)
@@ -111,7 +114,7 @@ func (d *document) root(data []byte) *yaml.Node {
 	}
 	n := doc.Content[0]
 	if n.Kind != yaml.MappingNode {
-		d.fail(n, "write fields such as \"name: my_workflow\"", "the file is %s, not a mapping of fields", kindOf(n))
+		d.fail(n, cmp.Or(d.begin, "write fields such as \"name: my_workflow\""), "the file is %s, not a mapping of fields", kindOf(n))
 		return nil
 	}
 	return n

@@ -249,28 +249,12 @@ func (d *document) place(w *Workflow, f field, n *yaml.Node) *Place {
 
 func (d *document) exitCodes(_ *Workflow, t *Tool, f field) {
 	seen := map[int]bool{}
-	codes := func(e field) []int {
-		out := []int{}
-		for _, n := range listed(e.val) {
-			v, ok := d.value(n, 1).(int64)
-			switch {
-			case !ok || v < 0 || v > 255:
-				d.fail(n, "use numbers from 0 to 255", "exit_codes.%s has %s, which is not an exit code", e.name, follow(n).Value)
-			case seen[int(v)]:
-				d.fail(n, "keep one of the two", "exit_codes has %d twice", v)
-			default:
-				seen[int(v)] = true
-				out = append(out, int(v))
-			}
-		}
-		return out
-	}
 	for _, e := range d.mapping(f) {
 		switch e.name {
 		case "ok":
-			t.ExitCodes.OK = codes(e)
+			t.ExitCodes.OK = d.codes(e, seen)
 		case "findings":
-			t.ExitCodes.Findings = codes(e)
+			t.ExitCodes.Findings = d.codes(e, seen)
 		default:
 			d.unknown(e, "exit_codes", []string{"ok", "findings"})
 		}
@@ -279,6 +263,24 @@ func (d *document) exitCodes(_ *Workflow, t *Tool, f field) {
 		// ok was left out, and its default is what findings claims.
 		t.ExitCodes.OK = nil
 	}
+}
+
+// codes reads one list of exit codes; none may be among those seen before, which it adds to.
+func (d *document) codes(e field, seen map[int]bool) []int {
+	out := []int{}
+	for _, n := range listed(e.val) {
+		v, ok := d.value(n, 1).(int64)
+		switch {
+		case !ok || v < 0 || v > 255:
+			d.fail(n, "use numbers from 0 to 255", "exit_codes.%s has %s, which is not an exit code", e.name, follow(n).Value)
+		case seen[int(v)]:
+			d.fail(n, "keep one of the two", "exit_codes has %d twice", v)
+		default:
+			seen[int(v)] = true
+			out = append(out, int(v))
+		}
+	}
+	return out
 }
 
 // unknown warns of a key that a field does not have.

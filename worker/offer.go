@@ -31,12 +31,12 @@ func (w *Worker) serve() config.Serve {
 }
 
 func (w *Worker) offer(vertical string) offer {
-	return newOffer(w.serve(), vertical, toolsOf(w.catalog, w.opts.Config.Vertical, vertical))
+	return newOffer(w.serve(), vertical, toolsOf(w.catalog, w.opts.Config.Vertical, vertical), w.bridge)
 }
 
 // newOffer returns what a worker answers that serves this for a vertical, which has
-// tools.
-func newOffer(serve config.Serve, vertical string, tools []metadata.Workflow) offer {
+// tools, with a tool bridge.
+func newOffer(serve config.Serve, vertical string, tools []metadata.Workflow, bridge metadata.Bridge) offer {
 	o := offer{vertical: vertical, tools: tools}
 	if serve == config.ServeAll {
 		var named names
@@ -45,6 +45,11 @@ func newOffer(serve config.Serve, vertical string, tools []metadata.Workflow) of
 	}
 	var named names
 	registerActivities(&named, activities.New(activities.Options{}), serve)
+	if serve != config.ServeStorage {
+		for _, e := range bridge.Entries { // as good as an activity of that name
+			named.add(e.Activity)
+		}
+	}
 	o.activities = named
 	return o
 }
@@ -83,7 +88,11 @@ func (o offer) identity(version string, serve config.Serve, process string) poll
 // IdentityOf is how a worker of this version would name itself that cfg makes.
 func IdentityOf(cfg config.Worker, catalog *metadata.Catalog, version string) pollers.Identity {
 	serve := cmp.Or(cfg.Serve, config.ServeAll)
-	return newOffer(serve, cfg.Vertical, toolsOf(catalog, cfg.Vertical, cfg.Vertical)).identity(version, serve, pollers.ThisProcess())
+	var bridge metadata.Bridge
+	if cfg.ToolBridge != "" {
+		bridge, _, _ = metadata.LoadBridge(cfg.ToolBridge) // with one that is wrong no worker starts
+	}
+	return newOffer(serve, cfg.Vertical, toolsOf(catalog, cfg.Vertical, cfg.Vertical), bridge).identity(version, serve, pollers.ThisProcess())
 }
 
 // names collects the names under which something is registered.

@@ -57,6 +57,7 @@ type Worker struct {
 	cache      *workspace.Cache
 	fuzzing    *activities.Fuzzing
 	catalog    *metadata.Catalog
+	bridge     metadata.Bridge
 	sandbox    *sandbox.Sandbox
 	queues     []Queue
 	activities *activities.Activities
@@ -112,6 +113,9 @@ func New(opts Options) (*Worker, error) {
 		return nil, err
 	}
 	if w.catalog, err = metadata.NewCatalog(workflows.Builtin(), opts.Config.WorkflowDirs, w.log); err != nil {
+		return nil, err
+	}
+	if err := w.openBridge(); err != nil {
 		return nil, err
 	}
 	w.fuzzing = newFuzzing(opts.Config, w.store, w.log)
@@ -221,7 +225,7 @@ func (w *Worker) Start(ctx context.Context) error {
 	w.client = c
 	w.asked.Store(&c)
 	opt := activities.Options{
-		Cache: w.cache, Results: w.store, Blobs: w.store, Fuzzing: w.fuzzing, Catalog: w.catalog, Client: c, Version: w.opts.Version, Logger: w.log,
+		Cache: w.cache, Results: w.store, Blobs: w.store, Fuzzing: w.fuzzing, Catalog: w.catalog, Bridge: w.bridge, Client: c, Version: w.opts.Version, Logger: w.log,
 		Namespace: cmp.Or(w.opts.Temporal.Namespace, client.DefaultNamespace), Metrics: w.opts.Temporal.MetricsHandler,
 	}
 	if w.sandbox != nil {
@@ -284,6 +288,9 @@ func (w *Worker) pollOne(queue string, offer offer) error {
 		workflows.Register(sdk, offer.vertical, offer.tools)
 	}
 	registerActivities(sdk, w.activities, w.serve())
+	if w.serve() != config.ServeStorage {
+		w.activities.RegisterBridge(sdk)
+	}
 	if err := sdk.Start(); err != nil {
 		return err
 	}

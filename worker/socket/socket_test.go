@@ -3,13 +3,17 @@ package socket_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/activities"
@@ -289,4 +293,55 @@ func TestAPlaceThatCannotBeIsNamed(t *testing.T) {
 	if b, err := os.ReadFile(file); err != nil || string(b) != "mine" {
 		t.Errorf("the file is %q, %v", b, err)
 	}
+}
+
+// The file's mode is what keeps others out, and lets a group in.
+func TestOthersAreKeptOutByTheFilesMode(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can be somebody else")
+	}
+	h := open(t)
+	dir := filepath.Dir(h.path)
+	for _, d := range []string{dir, filepath.Dir(dir)} {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const stranger, group = 65534, 4242
+	if err := connectAs(stranger, stranger, h.path); !errors.Is(err, unix.EACCES) {
+		t.Errorf("a stranger connects: %v", err)
+	}
+	opts := h.options()
+	opts.Path, opts.Group = h.path+"2", fmt.Sprint(group)
+	s, err := socket.Serve(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := connectAs(stranger, stranger, opts.Path); !errors.Is(err, unix.EACCES) {
+		t.Errorf("a stranger connects where a group may: %v", err)
+	}
+	if err := connectAs(stranger, group, opts.Path); err != nil {
+		t.Errorf("the group cannot connect: %v", err)
+	}
+}
+
+// connectAs opens the socket at path as the file system sees another user.
+func connectAs(uid, gid int, path string) error {
+	ended := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends, with its user
+		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			ended <- err
+			return
+		}
+		defer unix.Close(fd)
+		if err := errors.Join(unix.Setfsgid(gid), unix.Setfsuid(uid)); err != nil {
+			ended <- err
+			return
+		}
+		ended <- unix.Connect(fd, &unix.SockaddrUnix{Name: path})
+	}()
+	return <-ended
 }
