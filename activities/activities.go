@@ -100,7 +100,7 @@ type Activities struct {
 	log     *slog.Logger
 	metrics client.MetricsHandler
 	fuzzing *Fuzzing
-	busy    sync.Map // path of a workspace → channel, closed when its fuzzer has ended
+	busy    sync.Map // path of a workspace, or what a command is of → channel, closed when that has ended
 	handed  handed
 	stop    func()
 }
