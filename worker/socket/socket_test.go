@@ -186,7 +186,7 @@ func TestWhatIsNoCallIsRefused(t *testing.T) {
 		status               int
 		says                 string
 	}{
-		{"an unknown activity", "run_tool", `{}`, http.StatusNotFound, "get_target cleanup_cache upload_results"},
+		{"an unknown activity", "run_tool", `{}`, http.StatusNotFound, "cleanup_cache upload_results"},
 		{"nothing", "get_target", ``, http.StatusBadRequest, "not the object"},
 		{"no JSON", "get_target", `{"args":[}`, http.StatusBadRequest, "invalid character"},
 		{"two objects", "get_target", `{}{}`, http.StatusBadRequest, "after top-level value"},
