@@ -77,6 +77,23 @@ func TestWhatIsGotBelongsToTheCallersWorkflow(t *testing.T) {
 	}
 }
 
+// What is registered with Temporal answers over the socket as well.
+func TestAcquireWorkspaceIsServedToo(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	r := h.must("acquire_workspace", `{"args":["project","r1","isolated"],`+byRun+`}`)
+	if r.Error != nil {
+		t.Fatalf("%+v", r.Error)
+	}
+	var ws activities.Workspace
+	if err := json.Unmarshal(r.Result, &ws); err != nil {
+		t.Fatal(err)
+	}
+	if ws.Path != h.in("project", "r1", "workspace") || ws.Host != h.cache.HostID() || ws.TaskQueue != "q@"+ws.Host || !ws.Writable {
+		t.Errorf("got %+v", ws)
+	}
+}
+
 func TestConcurrentCallersShareOneFetch(t *testing.T) {
 	t.Parallel()
 	h := open(t)
