@@ -1,0 +1,159 @@
+"""A run's workspace, and where it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypedDict, TypeVar, cast, overload
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from typing_extensions import Unpack
+
+from cordon_temporal._names import Mode
+from cordon_temporal._settle import settle
+
+T = TypeVar("T")
+
+
+class ActivityOptions(TypedDict, total=False):
+    """What :func:`temporalio.workflow.execute_activity` takes beside the activity, its
+    arguments and its queue."""
+
+    activity_id: str | None
+    schedule_to_close_timeout: timedelta | None
+    schedule_to_start_timeout: timedelta | None
+    start_to_close_timeout: timedelta | None
+    heartbeat_timeout: timedelta | None
+    retry_policy: RetryPolicy | None
+    cancellation_type: workflow.ActivityCancellationType
+    summary: str | None
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A run's workspace: what ``acquire_workspace`` returned. It may be an activity's argument."""
+
+    path: str
+    """Absolute, on the host that has it."""
+
+    task_queue: str
+    """Polled by the workers of that host alone, with the activities of the worker that
+    made the workspace."""
+
+    host: str
+    """The host's id."""
+
+    target_id: str
+    run_id: str
+
+    mode: Mode
+    """The one that holds, which the workflow's metadata may have decided."""
+
+    driver: str
+    """How a copy-on-write view was made: ``overlay``, ``snapshot``, ``reflink`` or ``copy``;
+    empty for other modes."""
+
+    writable: bool
+    """Whether the run may write there."""
+
+    def __post_init__(self) -> None:
+        # No field, so that the workspace as an argument has none of it. A dict keeps an order, which
+        # a workflow needs and a set has not.
+        object.__setattr__(self, "_running", {})
+
+    @classmethod
+    def from_result(cls, result: Mapping[str, Any]) -> Workspace:
+        """The workspace that the activity's result describes. What a newer worker adds to
+        it is passed over."""
+        return cls(
+            path=result["path"],
+            task_queue=result["task_queue"],
+            host=result["host"],
+            target_id=result["target_id"],
+            run_id=result["run_id"],
+            mode=Mode(result["mode"]),
+            driver=result["driver"],
+            writable=result["writable"],
+        )
+
+    @property
+    def common_task_queue(self) -> str:
+        """The queue of all hosts' workers that :attr:`task_queue` is one host's part of."""
+        return self.task_queue.removesuffix("@" + self.host)
+
+    @overload
+    async def execute_activity(
+        self,
+        activity: str,
+        *args: Any,
+        result_type: type[T],
+        **options: Unpack[ActivityOptions],
+    ) -> T: ...
+
+    @overload
+    async def execute_activity(
+        self,
+        activity: str,
+        *args: Any,
+        **options: Unpack[ActivityOptions],
+    ) -> Any: ...
+
+    @overload
+    async def execute_activity(
+        self,
+        activity: Callable[..., Awaitable[T]],
+        *args: Any,
+        **options: Unpack[ActivityOptions],
+    ) -> T: ...
+
+    @overload
+    async def execute_activity(
+        self,
+        activity: Callable[..., T],
+        *args: Any,
+        **options: Unpack[ActivityOptions],
+    ) -> T: ...
+
+    async def execute_activity(
+        self,
+        activity: Any,
+        *args: Any,
+        result_type: type | None = None,
+        **options: Unpack[ActivityOptions],
+    ) -> Any:
+        """Run an activity on the workspace's host, and wait for its result.
+
+        ``activity`` is a name or an activity function, ``args`` are its arguments. Give a
+        ``start_to_close_timeout`` or a ``schedule_to_close_timeout``. Where the host may go
+        away for good, give a ``schedule_to_start_timeout`` too: nobody else polls its queue.
+
+        An activity that is cancelled is waited for, because its workspace must not go while
+        it still works there; ``cancellation_type`` says otherwise.
+        """
+        options.setdefault("cancellation_type", workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED)
+        arguments: Sequence[Any] = args
+        handle = workflow.start_activity(
+            activity, args=arguments, task_queue=self.task_queue, result_type=result_type, **options
+        )
+        running = self._activities()
+        running[handle] = None
+        handle.add_done_callback(lambda _: running.pop(handle))
+        return await handle
+
+    async def idle(self) -> asyncio.CancelledError | None:
+        """Cancel the activities of :meth:`execute_activity` that still run, which a task that
+        nobody waits for may have started, and wait for their end. A cancellation of the caller meanwhile
+        is returned."""
+        cancelled = None
+        while running := [handle for handle in self._activities() if not handle.done()]:
+            for handle in running:
+                handle.cancel()
+            for handle in running:
+                cancelled = await settle(handle, cancel=False) or cancelled
+        return cancelled
+
+    def _activities(self) -> dict[workflow.ActivityHandle[Any], None]:
+        return cast("dict[workflow.ActivityHandle[Any], None]", self.__dict__["_running"])
