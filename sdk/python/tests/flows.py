@@ -103,6 +103,7 @@ class _Block:
     def __init__(self) -> None:
         self._ws: Workspace | None = None
         self._mended = False
+        self._left: list[asyncio.Future[Any]] = []
 
     @workflow.query
     def path(self) -> str | None:
@@ -129,13 +130,12 @@ class _Block:
             if end.how == "wait":
                 await asyncio.sleep(3600)
             if end.how == "leave":  # activities whose end nobody waits for
-                left = [
-                    asyncio.ensure_future(
-                        ws.execute_activity("rest", heartbeat_timeout=MINUTE, start_to_close_timeout=MINUTE)
-                    )
+                rests = [
+                    ws.execute_activity("rest", ws.path, heartbeat_timeout=MINUTE, start_to_close_timeout=MINUTE)
                     for _ in range(2)
                 ]
-                await asyncio.wait(left, timeout=1)
+                self._left = [asyncio.ensure_future(rest) for rest in rests]
+                await asyncio.sleep(1)
             if end.how == "again":
                 workflow.continue_as_new(Ending(end.target, "return", end.mode))
             return {"path": ws.path, "found": found}
@@ -157,4 +157,34 @@ class Kept(_Block):
         return await self.block(end)
 
 
-ALL = [Calls, Functions, Gone, Block, Kept]
+@workflow.defn
+class Plain:
+    """Counts the files of a target, with nothing of this package."""
+
+    @workflow.run
+    async def run(self, target: str, mode: str, storage_queue: str | None = None) -> tuple[str, int]:
+        run_id = workflow.info().run_id
+        path = await workflow.execute_activity(
+            "get_target",
+            args=[target, run_id, mode],
+            start_to_close_timeout=timedelta(minutes=5),
+            task_queue=storage_queue,
+        )
+        found = await workflow.execute_activity("count_files", path, start_to_close_timeout=MINUTE)
+        await workflow.execute_activity(
+            "cleanup_cache", args=[path, mode], start_to_close_timeout=MINUTE, task_queue=storage_queue
+        )
+        return path, found
+
+
+@workflow.defn
+class Whose:
+    """Which host has a target's workspace."""
+
+    @workflow.run
+    async def run(self, target: str) -> str:
+        async with cordon_temporal.workspace(target) as ws:
+            return ws.host
+
+
+ALL = [Calls, Functions, Gone, Block, Kept, Plain]

@@ -1,4 +1,4 @@
-"""The functions, and the arguments of CONTRACT §1.1 as Python sends them."""
+"""The functions, and the arguments of CONTRACT §1.1 as Python sends them: by a queue and by a socket."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Place
 from cordon import Cordon
 from flows import Calls, Functions, Gone
 from temporalio.client import Client
@@ -19,17 +20,17 @@ def workflow_id(name: str) -> str:
     return f"{name}-{uuid.uuid4().hex[:8]}"
 
 
-async def test_each_function(client: Client, queue: str, target: str, cache: Path, cordon: Cordon) -> None:
+async def test_each_function(client: Client, place: Place, target: str, cordon: Cordon) -> None:
     name = workflow_id("functions")
-    got = await client.execute_workflow(Functions.run, target, id=name, task_queue=queue)
-    own, cow = cache / target / got["run"] / "workspace", cache / target / "cow" / "workspace"
+    got = await client.execute_workflow(Functions.run, target, id=name, task_queue=place.queue)
+    own, cow = place.cache / target / got["run"] / "workspace", place.cache / target / "cow" / "workspace"
     assert got["path"] == str(own)
-    assert got["shared"] == str(cache / target / "workspace")
+    assert got["shared"] == str(place.cache / target / "workspace")
     ws = got["workspace"]
     assert ws == {
         "path": str(cow),
-        "queue": f"{queue}@{ws['host']}",
-        "common": queue,
+        "queue": f"{place.queue}@{ws['host']}",
+        "common": place.queue,
         "host": ws["host"],
         "target": target,
         "run": "cow",
@@ -45,8 +46,8 @@ async def test_each_function(client: Client, queue: str, target: str, cache: Pat
     assert got["error"] == ["TargetNotFound", False, True]
 
 
-async def test_a_cleanup_whose_host_is_gone_goes_to_any_other(client: Client, queue: str, target: str) -> None:
-    path = await client.execute_workflow(Gone.run, target, id=workflow_id("gone"), task_queue=queue)
+async def test_a_cleanup_whose_host_is_gone_goes_to_any_other(client: Client, place: Place, target: str) -> None:
+    path = await client.execute_workflow(Gone.run, target, id=workflow_id("gone"), task_queue=place.queue)
     assert not os.path.exists(path)
 
 
@@ -84,16 +85,16 @@ def with_target(args: list[Any], target: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("activity", ["get_target", "acquire_workspace"])
-async def test_arguments_of_a_fetch(client: Client, queue: str, target: str, cache: Path, activity: str) -> None:
+async def test_arguments_of_a_fetch(client: Client, place: Place, target: str, activity: str) -> None:
     calls = [(activity, with_target(args, target)) for _, args, _, _ in GETS]
-    handle = await client.start_workflow(Calls.run, calls, id=workflow_id("gets"), task_queue=queue)
+    handle = await client.start_workflow(Calls.run, calls, id=workflow_id("gets"), task_queue=place.queue)
     answers = await handle.result()
     wrong = []
     for (what, _, want, says), got in zip(GETS, answers, strict=True):
         if not says:
             run = handle.result_run_id if want == OWN else want
             path = got["ok"]["path"] if activity == "acquire_workspace" and "ok" in got else got.get("ok")
-            good = path == str(cache / target / str(run) / "workspace")
+            good = path == str(place.cache / target / str(run) / "workspace")
         else:
             good = got.get("type") == want and got["non_retryable"] and says in got["message"]
         if not good:
@@ -101,8 +102,8 @@ async def test_arguments_of_a_fetch(client: Client, queue: str, target: str, cac
     assert not wrong
 
 
-async def test_a_cleanup_of_anything_is_null(client: Client, queue: str, target: str, cache: Path) -> None:
-    own, shared = cache / target / "mine" / "workspace", cache / target / "workspace"
+async def test_a_cleanup_of_anything_is_null(client: Client, place: Place, target: str) -> None:
+    own, shared = place.cache / target / "mine" / "workspace", place.cache / target / "workspace"
     kept: list[tuple[str, list[Any]]] = [
         ("cleanup_cache", args)
         for args in (
@@ -119,11 +120,11 @@ async def test_a_cleanup_of_anything_is_null(client: Client, queue: str, target:
         )
     ]
     get: list[tuple[str, list[Any]]] = [("get_target", [target, "mine"]), ("get_target", [target, "mine", "shared"])]
-    handle = await client.start_workflow(Calls.run, get + kept, id=workflow_id("cleanups"), task_queue=queue)
+    handle = await client.start_workflow(Calls.run, get + kept, id=workflow_id("cleanups"), task_queue=place.queue)
     assert (await handle.result())[2:] == [{"ok": None}] * len(kept)
     assert own.exists() and shared.exists()
 
     last: list[tuple[str, list[Any]]] = [("cleanup_cache", [str(own), "shared", None, 1, 2])] * 2
-    again = await client.execute_workflow(Calls.run, last, id=workflow_id("cleanups"), task_queue=queue)
+    again = await client.execute_workflow(Calls.run, last, id=workflow_id("cleanups"), task_queue=place.queue)
     assert again == [{"ok": None}] * 2
     assert not own.exists() and shared.exists()

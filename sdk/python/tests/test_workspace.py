@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Place
 from cordon import LIMIT, Cordon
 from flows import Block, Ending, Kept
 from temporalio import activity
@@ -18,6 +19,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import CancelledError
 from temporalio.worker import Worker
+from tools import BRISK
 
 from cordon_temporal import ErrorType, cordon_error_type, cordon_failure
 
@@ -55,33 +57,33 @@ async def path_of(handle: Handle) -> str:
 
 
 @pytest.mark.parametrize("mode", ["isolated", "shared", "copy-on-write"])
-async def test_it_ends_well(client: Client, queue: str, target: str, cache: Path, mode: str) -> None:
-    handle = await start(client, queue, Ending(target, mode=mode))
+async def test_it_ends_well(client: Client, beside: Place, target: str, mode: str) -> None:
+    handle = await start(client, beside.queue, Ending(target, mode=mode))
     got = await handle.result()
     assert got["found"]["inventory"]["files"] == 2
     shared = mode == "shared"
-    assert got["path"] == str(cache / target / ("" if shared else str(handle.result_run_id)) / "workspace")
+    assert got["path"] == str(beside.cache / target / ("" if shared else str(handle.result_run_id)) / "workspace")
     assert os.path.exists(got["path"]) == shared
     assert len(await scheduled(handle, "cleanup_cache")) == 1
 
 
 @pytest.mark.parametrize("of", [Block, Kept])
 @pytest.mark.parametrize("how", ["fail", "tool", "timeout"])
-async def test_it_fails(client: Client, queue: str, target: str, cache: Path, how: str, of: Any) -> None:
-    handle = await start(client, queue, Ending(target, how), of)
+async def test_it_fails(client: Client, beside: Place, target: str, how: str, of: Any) -> None:
+    handle = await start(client, beside.queue, Ending(target, how), of)
     with pytest.raises(WorkflowFailureError) as failed:
         await handle.result()
     kind = cordon_error_type(failed.value)
     assert kind is (ErrorType.INVALID_ARGUMENT if how == "tool" else None), failed.value.cause
-    path = cache / target / str(handle.result_run_id) / "workspace"
+    path = beside.cache / target / str(handle.result_run_id) / "workspace"
     # The worker knows of keep_on_failure from Kept's metadata, and of the failure from the call.
     assert path.exists() == (of is Kept)
     assert [call[2] for call in await scheduled(handle, "cleanup_cache")] == ["true"]
 
 
-async def test_it_is_cancelled(client: Client, queue: str, target: str) -> None:
+async def test_it_is_cancelled(client: Client, beside: Place, target: str) -> None:
     for of in (Block, Kept):
-        handle = await start(client, queue, Ending(target, "wait"), of)
+        handle = await start(client, beside.queue, Ending(target, "wait"), of)
         path = await path_of(handle)
         assert os.path.exists(path)
         await handle.cancel()
@@ -92,17 +94,17 @@ async def test_it_is_cancelled(client: Client, queue: str, target: str) -> None:
         assert (await handle.describe()).status == WorkflowExecutionStatus.CANCELED
 
 
-async def test_it_continues_as_new(client: Client, queue: str, target: str, cache: Path) -> None:
-    handle = await start(client, queue, Ending(target, "again"))
+async def test_it_continues_as_new(client: Client, beside: Place, target: str) -> None:
+    handle = await start(client, beside.queue, Ending(target, "again"))
     got = await handle.result()
     runs = [str(handle.result_run_id), Path(got["path"]).parent.name]
     assert runs[0] != runs[1]
     for run in runs:
-        assert not (cache / target / run).exists()
+        assert not (beside.cache / target / run).exists()
 
 
-async def test_a_bug_leaves_the_workspace_for_the_mended_code(client: Client, queue: str, target: str) -> None:
-    handle = await start(client, queue, Ending(target, "bug"))
+async def test_a_bug_leaves_the_workspace_for_the_mended_code(client: Client, beside: Place, target: str) -> None:
+    handle = await start(client, beside.queue, Ending(target, "bug"))
 
     async def stuck() -> bool:
         async for event in handle.fetch_history_events():
@@ -117,8 +119,8 @@ async def test_a_bug_leaves_the_workspace_for_the_mended_code(client: Client, qu
     assert got["found"]["inventory"]["files"] == 2 and not os.path.exists(got["path"])
 
 
-async def test_what_is_not_there_is_said(client: Client, queue: str) -> None:
-    handle = await start(client, queue, Ending("no-such-target"))
+async def test_what_is_not_there_is_said(client: Client, beside: Place) -> None:
+    handle = await start(client, beside.queue, Ending("no-such-target"))
     with pytest.raises(WorkflowFailureError) as failed:
         await handle.result()
     failure = cordon_failure(failed.value)
@@ -187,6 +189,7 @@ async def test_what_a_fetch_claimed_in_spite_of_a_cancellation_is_cleaned_up(cli
             workflows=[Block],
             activities=[stubborn.acquire],
             max_cached_workflows=0,
+            **BRISK,
         ),
         Worker(client, task_queue="stubborn-queue@h", activities=[stubborn.cleanup]),
     ):

@@ -43,6 +43,13 @@ __all__ = [
     "upload_results_activity",
 ]
 
+_ARGUMENTS = {
+    GET_TARGET: ("target_id", "run_id", "workspace_isolation"),
+    ACQUIRE_WORKSPACE: ("target_id", "run_id", "workspace_isolation"),
+    CLEANUP_CACHE: ("target_path", "workspace_isolation", "run_failed"),
+    UPLOAD_RESULTS: ("workflow_id", "results", "results_format"),
+}
+
 Activity = Callable[..., Awaitable[Any]]
 
 SOCKET_VARIABLE = "CORDON_SOCKET"
@@ -114,14 +121,12 @@ async def _cleanup(socket_path: str | os.PathLike[str] | None, args: tuple[Any, 
 
 async def _call(name: str, socket_path: str | os.PathLike[str] | None, args: tuple[Any, ...]) -> Any:
     path = _socket(socket_path)
-    try:
-        body = json.dumps({"args": args, "caller": _caller()}, allow_nan=False).encode()
-    except (TypeError, ValueError) as err:
-        raise ApplicationError(
-            f"{name}: an argument is not JSON: {err}; call it with strings, numbers and objects of them",
-            type=ErrorType.INVALID_ARGUMENT.value,
-            non_retryable=True,
-        ) from err
+    for n, arg in enumerate(args):
+        try:
+            json.dumps(arg, allow_nan=False)
+        except (TypeError, ValueError) as err:
+            raise _not_json(name, n, err) from err
+    body = json.dumps({"args": args, "caller": _caller()}).encode()
     try:
         async with request(path, "POST", f"/v1/activities/{name}", body, silence=SILENCE) as response:
             return await _answer(response)
@@ -189,6 +194,15 @@ def _socket(path: str | os.PathLike[str] | None) -> str:
 def _error(error: dict[str, Any]) -> ApplicationError:
     return ApplicationError(
         str(error["message"]), type=str(error["type"]), non_retryable=bool(error.get("non_retryable"))
+    )
+
+
+def _not_json(name: str, n: int, err: Exception) -> ApplicationError:
+    argument = _ARGUMENTS[name][n] if n < len(_ARGUMENTS[name]) else str(n + 1)
+    return ApplicationError(
+        f"{name}: the argument {argument} is not JSON: {err}; give a string, a number, or an object or a list of them",
+        type=ErrorType.INVALID_ARGUMENT.value,
+        non_retryable=True,
     )
 
 
