@@ -19,6 +19,7 @@ need_packages afl-fuzz=afl++
 need_gosec
 need_minio
 need_python_client
+need_python_sdk
 need_atheris
 need_crates
 need_python_tools
@@ -53,6 +54,13 @@ typescript() (
 	npm test --silent
 )
 
+# The Python package, beside the built program.
+python_sdk() (
+	cd sdk/python
+	"$PYTHON_SDK/ruff" check --quiet --no-cache . && "$PYTHON_SDK/ruff" format --quiet --no-cache --check . &&
+		"$PYTHON_SDK/mypy" --cache-dir=/dev/null && "$PYTHON_SDK/python" -B -m pytest -q
+)
+
 # The embedded Temporal server takes minutes to compile with the race detector:
 # the packages that need it are tested without.
 engine="./archive/... ./finding/... ./analyze/... ./fuzz ./fuzz/internal/... ./metadata/... ./target/... ./workspace/... ./internal/durable ./internal/flight/... ./internal/flock/... ./internal/rmtree/... ./internal/mounts/... ./internal/doctor/... ./internal/config/... ./internal/diskusage ./internal/ptrace ./internal/storm ./sandbox/internal/... ./crash ./corpus"
@@ -61,6 +69,7 @@ run "Vet" go vet -p 2 ./...
 run "All tests" go test -p 2 -timeout 40m ./...
 run "Snippets for containers" snippets
 run "The package for TypeScript" typescript
+run "The Python package" python_sdk
 # What waits for minutes, or repeats by the hundred, has been done above.
 # shellcheck disable=SC2086
 run "The engine's tests under the race detector" go test -race -short -p 2 -timeout 20m . $engine

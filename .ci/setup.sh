@@ -12,6 +12,11 @@ LIBFUZZER_SYS_VERSION=0.4.13 # of Rust's
 BANDIT_VERSION=1.9.4      # what examples/workflows run
 FLAWFINDER_VERSION=2.0.19
 NODE_VERSION=24.19.0 # installed where there is none
+PYTEST_VERSION=9.2.0 # and what else checks sdk/python
+PYTEST_ASYNCIO_VERSION=1.5.0
+MYPY_VERSION=2.4.1
+RUFF_VERSION=0.17.6
+HATCHLING_VERSION=1.33.0
 
 say() { printf '\n\033[1m== %s\033[0m\n' "$*" | plain_unless_terminal; }
 note() { printf '   %s\n' "$*"; }
@@ -101,6 +106,22 @@ need_python_client() {
 	fi
 	CORDON_TEST_PYTHON=$venv/bin/python
 	export CORDON_TEST_PYTHON
+}
+
+# need_python_sdk makes a Python environment for the tests of sdk/python.
+need_python_sdk() {
+	venv=$TOOLS/python-sdk-$TEMPORALIO_VERSION-$PYTEST_VERSION-$PYTEST_ASYNCIO_VERSION-$MYPY_VERSION-$RUFF_VERSION-$HATCHLING_VERSION
+	if ! "$venv/bin/python" -c 'import hatchling, mypy, pytest, pytest_asyncio, ruff, temporalio' 2>/dev/null; then
+		note "what tests the Python package: installing it"
+		rm -rf "$venv"
+		/usr/bin/python3 -m venv "$venv" &&
+			"$venv/bin/pip" install --quiet --disable-pip-version-check "temporalio==$TEMPORALIO_VERSION" "pytest==$PYTEST_VERSION" \
+				"pytest-asyncio==$PYTEST_ASYNCIO_VERSION" "mypy==$MYPY_VERSION" "ruff==$RUFF_VERSION" "hatchling==$HATCHLING_VERSION" ||
+			die "installing what tests the Python package failed; see above"
+	else
+		note "what tests the Python package: is there"
+	fi
+	PYTHON_SDK=$venv/bin
 }
 
 # need_libfuzzer installs clang with its fuzzer and what names functions in stacks.

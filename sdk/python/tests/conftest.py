@@ -4,13 +4,15 @@ import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import flows
 import pytest
 import tools
-from cordon import Cordon
-from temporalio.client import Client
+from cordon import LIMIT, Cordon
+from temporalio.client import Client, Interceptor, OutboundInterceptor, StartWorkflowInput, WorkflowHandle
 from temporalio.worker import Worker
 from tools import BRISK
 
@@ -42,9 +44,22 @@ def cordon() -> Iterator[Cordon]:
             program.stop()
 
 
+class Bounded(Interceptor):
+    """Ends a workflow that no worker can run, so that the test says so instead of waiting."""
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
+        return _Bounded(super().intercept_client(next))
+
+
+class _Bounded(OutboundInterceptor):
+    async def start_workflow(self, input: StartWorkflowInput) -> WorkflowHandle[Any, Any]:
+        input.execution_timeout = timedelta(seconds=LIMIT)
+        return await super().start_workflow(input)
+
+
 @pytest.fixture(scope="session")
 async def client(cordon: Cordon) -> Client:
-    return await Client.connect(cordon.address)
+    return await Client.connect(cordon.address, interceptors=[Bounded()])
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +107,7 @@ async def routed(cordon: Cordon, client: Client) -> AsyncIterator[Place]:
 async def socket(cordon: Cordon) -> AsyncIterator[Path]:
     """The socket of a worker that has a cache of its own."""
     path = cordon.home / "worker.sock"
-    with cordon.worker("socket", "--socket", str(path), cache=cordon.home / "cache-c"):
+    with cordon.worker("c", "--serve", "storage", "--socket", str(path), cache=cordon.home / "cache-c"):
         yield path
 
 

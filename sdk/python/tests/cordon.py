@@ -19,10 +19,10 @@ LIMIT = 120.0
 class Program:
     """A cordon that runs until it is told to stop."""
 
-    def __init__(self, binary: str, home: Path, args: list[str], env: dict[str, str]) -> None:
+    def __init__(self, command: list[str], home: Path, env: dict[str, str]) -> None:
         self._log: list[str] = []
         self.process = subprocess.Popen(
-            [binary, *args],
+            command,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -64,9 +64,8 @@ class Cordon:
         self.binary, self.home = binary, home
         self.metadata = home / "workflows"
         self.metadata.mkdir()
-        self._dev = Program(
-            binary, home, ["dev", "--data", str(home / "data"), "--port", "0", "--ui-port", "0", "--json"], {}
-        )
+        dev = [binary, "dev", "--data", str(home / "data"), "--port", "0", "--ui-port", "0", "--json"]
+        self._dev = Program(dev, home, {})
         assert self._dev.process.stdout
         text, decoder = "", json.JSONDecoder()
         for line in self._dev.process.stdout:
@@ -111,12 +110,19 @@ class Cordon:
         return self.run("targets", "put", str(folder), "--store", self.store)
 
     @contextmanager
-    def worker(self, vertical: str, *args: str, cache: Path, env: dict[str, str] | None = None) -> Iterator[Program]:
-        """A worker in a process of its own, which polls when this is entered."""
+    def worker(
+        self,
+        vertical: str,
+        *args: str,
+        cache: Path,
+        env: dict[str, str] | None = None,
+        within: tuple[str, ...] = (),
+    ) -> Iterator[Program]:
+        """A worker in a process of its own, started by the command ``within``, which polls when this is entered."""
+        command = [self.binary, "worker", "--address", self.address, "--vertical", vertical, "--store", self.store]
         program = Program(
-            self.binary,
+            [*within, *command, *args],
             self.home,
-            ["worker", "--address", self.address, "--vertical", vertical, "--store", self.store, *args],
             {"CACHE_DIR": str(cache), "CORDON_WORKFLOWS": str(self.metadata), **(env or {})},
         )
         try:

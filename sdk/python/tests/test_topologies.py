@@ -88,7 +88,7 @@ async def test_a_cancellation_goes_through_the_socket(client: Client, cordon: Co
     big = cordon.put("big", {"random": os.urandom(20_000_000)})
     path, cache = cordon.home / "slow.sock", tmp_path / "cache"
     slow = {"CACHE_FETCH_LIMIT": "100KB/s"}  # which takes minutes
-    with cordon.worker("slow-socket", "--socket", str(path), cache=cache, env=slow) as worker:
+    with cordon.worker("slow-c", "--serve", "storage", "--socket", str(path), cache=cache, env=slow) as worker:
         async with Worker(
             client,
             task_queue="slow-c-queue",
@@ -111,3 +111,29 @@ async def test_a_cancellation_goes_through_the_socket(client: Client, cordon: Co
 
             await until(clean)
             assert "User code downloaded" not in worker.log
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a mount namespace")
+@pytest.mark.parametrize("driver", ["auto", "copy!"])
+async def test_what_is_seen_of_a_worker_with_mounts_of_its_own(
+    client: Client, target: str, cordon: Cordon, driver: str
+) -> None:
+    """As in a container of its own, on a volume of both. The README has it as a table."""
+    cache, own = cordon.home / f"cache-{driver[:4]}", ("unshare", "--mount", "--propagation", "private")
+    env = {"CACHE_COW_DRIVER": driver}
+    with cordon.worker("apart", "--serve", "storage", cache=cache, env=env, within=own) as worker:
+        async with Worker(
+            client,
+            task_queue="apart-queue",
+            workflows=[Plain],
+            activities=tools.ALL,
+            interceptors=[StorageRouting()],
+        ):
+            seen = {}
+            for mode in ("isolated", "shared", "copy-on-write"):
+                _, seen[mode] = await client.execute_workflow(
+                    Plain.run, args=[target, mode], id=fresh("apart"), task_queue="apart-queue"
+                )
+    mounted = "driver=overlay" in worker.log
+    assert mounted or driver != "auto" or "overlay" not in worker.log.partition("usable=")[2][:40]
+    assert seen == {"isolated": 2, "shared": 2, "copy-on-write": 0 if mounted else 2}

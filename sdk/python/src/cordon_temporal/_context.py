@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import FailureError, is_cancelled_exception
+from temporalio.exceptions import is_cancelled_exception
 
 from cordon_temporal._activities import (
     FETCH_TIMEOUT,
@@ -79,7 +78,7 @@ async def _give_back(ws: Workspace, host_timeout: timedelta, *, run_failed: bool
 
 def _fails_workflow(err: BaseException) -> bool:
     """Whether Temporal fails the workflow for err, not its task."""
-    ask = getattr(workflow, "is_failure_exception", None)  # since temporalio 1.18
-    if ask is not None:
-        return bool(ask(err))
-    return isinstance(err, (FailureError, asyncio.TimeoutError))
+    ask = getattr(workflow, "is_failure_exception", None)
+    if ask is None:  # before temporalio 1.18, whose releases will not change any more
+        ask = getattr(workflow._Runtime.current(), "_is_workflow_failure_exception")  # noqa: B009
+    return bool(ask(err))
