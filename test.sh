@@ -18,6 +18,8 @@ need_packages afl-fuzz=afl++
 /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || need_packages ensurepip=python3-venv
 need_gosec
 need_minio
+need_versitygw
+need_ceph
 need_python_client
 need_python_sdk
 need_atheris

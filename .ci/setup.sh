@@ -5,6 +5,7 @@
 # from source, first in PATH.
 
 GOSEC_VERSION=v2.30.0
+VERSITYGW_VERSION=v1.8.0
 MINIO_VERSION=v0.0.0-20260212201848-7aac2a2c5b7c
 TEMPORALIO_VERSION=1.35.0 # of the Python client
 ATHERIS_VERSION=3.0.0
@@ -91,6 +92,16 @@ need_minio() {
 	CORDON_TEST_MINIO=$TOOLS/bin/minio
 	export CORDON_TEST_MINIO
 }
+
+# The store is held against two more S3 servers. Without them their tests are skipped.
+need_versitygw() {
+	need_program versitygw github.com/versity/versitygw/cmd/versitygw "$VERSITYGW_VERSION" "1 minute"
+	CORDON_TEST_VERSITYGW=$TOOLS/bin/versitygw
+	export CORDON_TEST_VERSITYGW
+}
+need_ceph() (
+	need_packages ceph-mon=ceph-mon ceph-osd=ceph-osd radosgw=radosgw ceph=ceph-common
+) || note "there is no Ceph: its tests will be skipped"
 
 # need_python_client makes a Python environment with Temporal's client.
 need_python_client() {

@@ -6,33 +6,26 @@
 package miniotest
 
 import (
-	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
-	"time"
 
-	"github.com/minio/minio-go/v7"
-	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/cordonlabs/cordon/target/internal/s3process"
 )
 
 // Server is a running MinIO server.
-type Server struct {
-	Endpoint             string // "http://127.0.0.1:port"
-	AccessKey, SecretKey string // of its administrator
-}
+type Server = s3process.Server
 
 // shared is the server of this test binary. It runs while anybody uses it.
 var shared struct {
 	sync.Mutex
 	users int
-	run   *process
+	run   *s3process.Process
 }
 
 // Start returns the test binary's server and starts it if it does not run. It
@@ -61,32 +54,6 @@ func Main(m *testing.M) int {
 	return m.Run()
 }
 
-// Bucket returns the name of a bucket that no other test uses. It does not exist.
-func (s Server) Bucket(t testing.TB) string {
-	t.Helper()
-	return "t-" + strings.ToLower(rand.Text())
-}
-
-// MakeBucket returns the name of a new empty bucket that no other test uses.
-func (s Server) MakeBucket(t testing.TB) string {
-	t.Helper()
-	name := s.Bucket(t)
-	if err := s.Client(t).MakeBucket(t.Context(), name, minio.MakeBucketOptions{}); err != nil {
-		t.Fatalf("make bucket: %v", err)
-	}
-	return name
-}
-
-// Client returns a plain client of the server, for looking behind a store's back.
-func (s Server) Client(t testing.TB) *minio.Client {
-	t.Helper()
-	c, err := minio.New(strings.TrimPrefix(s.Endpoint, "http://"), &minio.Options{Creds: credentials.NewStaticV4(s.AccessKey, s.SecretKey, "")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
 // find returns the path of the server's program.
 func find() (string, error) {
 	if p := os.Getenv("CORDON_TEST_MINIO"); p != "" {
@@ -111,30 +78,43 @@ func isFile(path string) bool {
 	return err == nil && fi.Mode().IsRegular()
 }
 
+// program is the server whose program is at path.
+func program(path string) s3process.Program {
+	return s3process.Program{
+		Name:  "MinIO",
+		Ready: "/minio/health/ready", ReadyStatus: http.StatusOK,
+		Steps: func(s Server, addr, dir string) ([]s3process.Step, error) {
+			cmd := exec.Command(path, "server", filepath.Join(dir, "data"), "--address", addr, "--certs-dir", filepath.Join(dir, "certs"), "--quiet")
+			cmd.Env = []string{
+				"HOME=" + dir, "PATH=" + os.Getenv("PATH"),
+				"MINIO_ROOT_USER=" + s.AccessKey, "MINIO_ROOT_PASSWORD=" + s.SecretKey,
+				"MINIO_BROWSER=off", "MINIO_UPDATE=off",
+				"MINIO_CI_CD=on", // lets it store on the system's disk
+			}
+			return []s3process.Step{{Cmd: cmd, Serves: true}}, nil
+		},
+	}
+}
+
 func acquire(path string) (Server, error) {
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.run == nil {
-		ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
-		defer cancel()
-		p, err := startProcess(ctx, path)
+		p, err := s3process.Start(program(path))
 		if err != nil {
 			return Server{}, err
 		}
 		shared.run = p
 	}
 	shared.users++
-	return shared.run.server, nil
+	return shared.run.Server, nil
 }
 
 func release() {
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.users--; shared.users == 0 && shared.run != nil {
-		shared.run.stop()
+		shared.run.Stop()
 		shared.run = nil
 	}
 }
-
-// startTimeout is generous: a server is up in a second, but two cores may be busy.
-const startTimeout = 60 * time.Second

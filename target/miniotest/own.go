@@ -1,15 +1,16 @@
 package miniotest
 
 import (
-	"context"
 	"fmt"
 	"testing"
+
+	"github.com/cordonlabs/cordon/target/internal/s3process"
 )
 
 // Own is a server of one test alone, which may be killed and started again.
 type Own struct {
 	Server
-	run *process
+	run *s3process.Process
 }
 
 // StartOwn starts a server for one test. It stops when the test ends.
@@ -19,18 +20,16 @@ func StartOwn(t testing.TB) *Own {
 	if err != nil {
 		t.Skip(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
-	defer cancel()
-	p, err := startProcess(ctx, path)
+	p, err := s3process.Start(program(path))
 	if err != nil {
 		t.Fatalf("start MinIO: %v", err)
 	}
-	t.Cleanup(p.stop)
-	return &Own{Server: p.server, run: p}
+	t.Cleanup(p.Stop)
+	return &Own{Server: p.Server, run: p}
 }
 
 // Kill kills the server with SIGKILL. It may be killed already.
-func (o *Own) Kill() { o.run.kill() }
+func (o *Own) Kill() { o.run.Kill() }
 
 // Start is Restart for the test's own goroutine: where the server does not start,
 // the test ends.
@@ -44,9 +43,7 @@ func (o *Own) Start(t testing.TB) {
 // Restart starts the server again, after Kill, on the same port and data, and
 // returns when it answers.
 func (o *Own) Restart() error {
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
-	defer cancel()
-	if err := o.run.start(ctx); err != nil {
+	if err := o.run.Restart(); err != nil {
 		return fmt.Errorf("start MinIO again: %w", err)
 	}
 	return nil

@@ -23,7 +23,7 @@ const putMeta = "Put"
 
 // PutBlob implements target.Blobs. What Put says of sizes, memory and patience
 // holds here too. The bucket is created where it is missing and these credentials
-// may. Of IfAbsent see condition: it is sure on AWS and MinIO.
+// may. Of IfAbsent see condition: it is sure on AWS, MinIO and versitygw.
 func (s *Store) PutBlob(ctx context.Context, key string, r io.Reader, size int64, opts target.PutBlob) (created bool, err error) {
 	const op = "put blob"
 	if err := checkBlob(op, key, size); err != nil {

@@ -11,31 +11,7 @@ import (
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/target"
 	"github.com/cordonlabs/cordon/target/miniotest"
-	"github.com/cordonlabs/cordon/target/targettest"
 )
-
-func TestBlobConformance(t *testing.T) {
-	srv := miniotest.Start(t)
-	client := srv.Client(t)
-	targettest.RunBlobs(t, func(t *testing.T) targettest.BlobHarness {
-		cfg := fresh(t, srv)
-		return targettest.BlobHarness{
-			Blobs: open(t, cfg),
-			Stored: func(t *testing.T) (names []string) {
-				for o := range client.ListObjectsIter(t.Context(), cfg.BlobsBucket, minio.ListObjectsOptions{Recursive: true}) {
-					if o.Err != nil {
-						t.Fatal(o.Err)
-					}
-					names = append(names, o.Key)
-				}
-				for u := range client.ListIncompleteUploads(t.Context(), cfg.BlobsBucket, "", true) {
-					names = append(names, "unfinished: "+u.Key)
-				}
-				return names
-			},
-		}
-	})
-}
 
 // twice puts a key two times if it is absent, and returns what each created.
 func twice(t *testing.T, b target.Blobs, size int) (first, second bool) {

@@ -8,11 +8,12 @@ import (
 
 // condition is that nothing is stored under the key yet. A nil one is none.
 //
-// AWS (since 2024) and MinIO decide it as they store the object: of several
-// uploads at once one gets through. A server that says that it does not know the
-// header is asked without it, after another look; one that ignores it is not found out.
-// On these two what was there before stays, but of two uploads at once the
-// later one replaces the earlier, and both are told that they have created it.
+// AWS (since 2024), MinIO and versitygw decide it as they store the object: of several
+// uploads at once one gets through. Ceph 16 looks before it stores. A server that says
+// that it does not know the header is asked without it, after another look; one that
+// ignores it is not found out. On these three what was there before stays, but of two
+// uploads at once the later one replaces the earlier, and both are told that they have
+// created it.
 type condition struct {
 	taken   func() (bool, error) // something is there now
 	unknown bool                 // the server does not know the header

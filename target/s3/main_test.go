@@ -5,12 +5,9 @@ import (
 	"os"
 	"testing"
 
-	"github.com/minio/minio-go/v7"
-
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/target/miniotest"
 	"github.com/cordonlabs/cordon/target/s3"
-	"github.com/cordonlabs/cordon/target/targettest"
 )
 
 func TestMain(m *testing.M) {
@@ -54,32 +51,4 @@ func parse(t *testing.T, s string) cordon.TargetID {
 		t.Fatal(err)
 	}
 	return id
-}
-
-func TestConformance(t *testing.T) {
-	srv := miniotest.Start(t)
-	client := srv.Client(t)
-	targettest.Run(t, func(t *testing.T) targettest.Harness {
-		cfg, bare := made(t, srv), fresh(t, srv)
-		return targettest.Harness{
-			Store:     open(t, cfg),
-			Bare:      open(t, bare),
-			BarePlace: bare.Bucket,
-			Plant: func(t *testing.T, key string, body []byte) {
-				plant(t, client, cfg.Bucket, key, body)
-			},
-			Stored: func(t *testing.T) (names []string) {
-				for o := range client.ListObjectsIter(t.Context(), cfg.Bucket, minio.ListObjectsOptions{Recursive: true}) {
-					if o.Err != nil {
-						t.Fatal(o.Err)
-					}
-					names = append(names, o.Key)
-				}
-				for _, u := range unfinishedUploads(t, srv, cfg.Bucket, "a") {
-					names = append(names, "unfinished: "+u)
-				}
-				return names
-			},
-		}
-	})
 }

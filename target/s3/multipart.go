@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"crypto/md5" // not for security: it is what servers make ETags of
 	"encoding/hex"
@@ -170,7 +171,7 @@ func (m *multipart) join(ctx context.Context) (etag string, err error) {
 	err = m.again(ctx, "the end", func() (time.Duration, error) {
 		err := m.only.with(minio.PutObjectOptions{}, func(opts minio.PutObjectOptions) error {
 			up, err := m.s.once.CompleteMultipartUpload(ctx, m.at.bucket, m.at.key, m.upload, m.parts, opts)
-			etag = up.ETag
+			etag = cmp.Or(up.ETag, joined(m.parts)) // Ceph 16 leaves it out
 			return err
 		})
 		if minio.ToErrorResponse(err).Code == minio.NoSuchUpload {

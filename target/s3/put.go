@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -81,6 +82,11 @@ func (s *Store) upload(ctx context.Context, at place, v *verify.Reader, opts min
 	err = s.creatingBucket(ctx, at.bucket, func() error {
 		return s.persist(ctx, at, s.limits.attempt, func() error {
 			return only.with(opts, func(opts minio.PutObjectOptions) error {
+				if n == 0 {
+					up, err := putNothing(ctx, s.once, at.bucket, at.key, opts)
+					etag = up.ETag
+					return err
+				}
 				o := newOutgoing(part[:n], func(from, to int) { sent.add(to - from) })
 				up, err := s.once.Client.PutObject(ctx, at.bucket, at.key, o, int64(n), opts)
 				o.end(err == nil)
@@ -90,6 +96,14 @@ func (s *Store) upload(ctx context.Context, at place, v *verify.Reader, opts min
 		})
 	})
 	return etag, false, err
+}
+
+// putNothing stores an object without a byte. Its body is signed as a whole: Ceph 16
+// refuses one that is signed in chunks, of which there are none.
+func putNothing(ctx context.Context, core *minio.Core, bucket, key string, opts minio.PutObjectOptions) (minio.UploadInfo, error) {
+	const ofNothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" // SHA-256
+	opts.DisableContentSha256 = true
+	return core.PutObject(ctx, bucket, key, bytes.NewReader(nil), 0, "", ofNothing, opts)
 }
 
 // fill reads part full. last says that v is at its end, which after an exactly

@@ -28,11 +28,16 @@ func (s *Store) PutResult(ctx context.Context, workflowID, format string, body [
 	}
 	format = target.ResultFormat(format)
 	dir, file, _ := strings.Cut(k, "/")
-	_, err = s.core.Client.PutObject(ctx, s.results, k, bytes.NewReader(body), int64(len(body)), minio.PutObjectOptions{
+	how := minio.PutObjectOptions{
 		ContentType:      contentTypes[format],
 		UserMetadata:     map[string]string{"workflow_id": headerSafe(dir), "format": format},
 		DisableMultipart: true,
-	})
+	}
+	if len(body) == 0 {
+		_, err = putNothing(ctx, s.core, s.results, k, how)
+	} else {
+		_, err = s.core.Client.PutObject(ctx, s.results, k, bytes.NewReader(body), int64(len(body)), how)
+	}
 	if err != nil {
 		return "", s.failure(ctx, op, name, s.results, k, err)
 	}

@@ -88,7 +88,8 @@ func transient(err error) bool {
 	}
 	switch resp.Code {
 	case "RequestTimeout", // of AWS, with the status 400
-		"InternalError": // in an answer that began as a success
+		"ExistingObjectIsDirectory", // of versitygw, with the status 409: also where the removal of a neighbour has just taken their folder away
+		"InternalError":             // in an answer that began as a success
 		return true
 	}
 	return busy(err)

@@ -4,7 +4,7 @@
 //	{ResultsBucket}/{workflow_id}/results.{json|sarif}    a result
 //	{BlobsBucket}/{key}                                   a blob
 //
-// Any server will do that speaks S3: MinIO, AWS, Ceph. It needs GET with
+// Any server will do that speaks S3; it is held against MinIO, versitygw and Ceph. It needs GET with
 // If-Match, HEAD, PUT, multipart uploads, DELETE and ListObjectsV2. Large objects
 // come faster from one that knows Range, and uploads are continued on one that
 // lists unfinished ones.
