@@ -19,6 +19,7 @@ import (
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/activities"
 	"github.com/cordonlabs/cordon/internal/config"
+	"github.com/cordonlabs/cordon/internal/health"
 	"github.com/cordonlabs/cordon/internal/liveness"
 	"github.com/cordonlabs/cordon/metadata"
 	"github.com/cordonlabs/cordon/sandbox"
@@ -44,6 +45,8 @@ type Options struct {
 	// so that what its runs hold needs not outlive them.
 	ProcessBound bool
 
+	HealthFile string // where the worker says that it is well; "": nowhere
+
 	Version string       // Cordon's own, for results
 	Logger  *slog.Logger // nil: slog.Default()
 }
@@ -59,6 +62,8 @@ type Worker struct {
 	catalog    *metadata.Catalog
 	bridge     metadata.Bridge
 	sandbox    *sandbox.Sandbox
+	health     *health.Keeper // nil: nobody asks
+	pulse      health.Pulse   // of the client
 	queues     []Queue
 	activities *activities.Activities
 
@@ -110,6 +115,9 @@ func New(opts Options) (*Worker, error) {
 		return nil, err
 	}
 	if w.store, err = OpenStore(opts.Config, w.log); err != nil {
+		return nil, err
+	}
+	if err := w.openHealth(); err != nil {
 		return nil, err
 	}
 	if w.catalog, err = metadata.NewCatalog(workflows.Builtin(), opts.Config.WorkflowDirs, w.log); err != nil {
@@ -218,7 +226,7 @@ func (w *Worker) Queues() []Queue { return w.queues }
 // Start connects to Temporal and begins to poll and to sweep. It returns when
 // the worker polls. ctx bounds the start alone.
 func (w *Worker) Start(ctx context.Context) error {
-	c, err := dial(ctx, w.opts.Temporal, w.log)
+	c, err := dial(ctx, w.watched(w.opts.Temporal), w.log)
 	if err != nil {
 		return err
 	}
@@ -250,6 +258,9 @@ func (w *Worker) Start(ctx context.Context) error {
 	w.stop = stop
 	w.sweeping.Go(func() { w.sweep(sweeping) })
 	w.sweeping.Go(func() { w.lookAround(sweeping) })
+	if w.health != nil {
+		w.sweeping.Go(func() { w.keepHealth(sweeping) })
+	}
 	return nil
 }
 

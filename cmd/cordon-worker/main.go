@@ -26,6 +26,10 @@ const usage = `cordon-worker runs Cordon's activities and built-in workflows for
 
 Usage:
   cordon-worker [flags]
+  cordon-worker health [--health-file FILE]
+
+Health asks whether the worker that writes FILE polls, whether its Temporal answers and
+whether its cache can be written; the exit code is 1 where not.
 
 Example:
   WORKER_VERTICAL=python S3_ENDPOINT=http://minio:9000 cordon-worker --address temporal:7233
@@ -41,6 +45,7 @@ Flags (they beat the environment):
   --socket-group GROUP   let a group use the socket (WORKER_SOCKET_GROUP)
   --cache-dir DIR        the cache (CACHE_DIR; default /cache)
   --store DIR            a directory as object store (CORDON_STORE; S3_ENDPOINT wins unless this flag is given)
+  --health-file FILE     say in FILE whether all is well (WORKER_HEALTH_FILE)
   --version              print the version and exit
   --help                 print this and exit
 
@@ -62,6 +67,9 @@ const (
 func main() { os.Exit(run(os.Args[1:], os.Environ(), os.Stdout, os.Stderr)) }
 
 func run(args, environ []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == "health" {
+		return askHealth(args[1:], environ, stdout, stderr)
+	}
 	opts, done, err := options(args, environ, stdout)
 	if done {
 		return exitOK
@@ -93,6 +101,7 @@ func options(args, environ []string, stdout io.Writer) (opts worker.Options, don
 		serve           string
 		cacheDir, store string
 		socket, group   string
+		healthFile      string
 		showVersion     bool
 		flags           = flag.NewFlagSet("cordon-worker", flag.ContinueOnError)
 	)
@@ -106,6 +115,7 @@ func options(args, environ []string, stdout io.Writer) (opts worker.Options, don
 	flags.StringVar(&group, "socket-group", "", "")
 	flags.StringVar(&cacheDir, "cache-dir", "", "")
 	flags.StringVar(&store, "store", "", "")
+	flags.StringVar(&healthFile, "health-file", "", "")
 	flags.BoolVar(&showVersion, "version", false, "")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -124,9 +134,11 @@ func options(args, environ []string, stdout io.Writer) (opts worker.Options, don
 	if opts.Config, err = config.FromEnv(getenv(environ, map[string]string{
 		"WORKER_VERTICAL": vertical, "WORKER_TASK_QUEUE": queue, "WORKER_SERVE": serve, "CACHE_DIR": cacheDir, "CORDON_STORE": store,
 		"WORKER_SOCKET": socket, "WORKER_SOCKET_GROUP": group,
+		"WORKER_HEALTH_FILE": healthFile,
 	})); err != nil {
 		return opts, false, err
 	}
+	opts.HealthFile = opts.Config.HealthFile
 	if store != "" {
 		opts.Config.S3.Endpoint = "" // the flag beats the variable
 	}

@@ -62,6 +62,10 @@ func TestExitCodes(t *testing.T) {
 		{"something else to serve", []string{"--serve", "tools"}, good, 2, "", "all, activities, storage"},
 		{"no vertical", nil, good[1:], 2, "", "WORKER_VERTICAL"},
 		{"no store", nil, good[:2], 2, "", "S3_ENDPOINT"},
+		{"a health file that cannot be written", []string{"--health-file", filepath.Join(dir, "missing", "health.json")}, good, 2, "", "WORKER_HEALTH_FILE"},
+		{"the health of nobody", []string{"health", "--health-file", filepath.Join(dir, "health.json")}, nil, 1, "", "no worker has written it"},
+		{"the health in no file", []string{"health"}, nil, 1, "", "WORKER_HEALTH_FILE"},
+		{"the health and an argument", []string{"health", "now"}, nil, 1, "", `"now"`},
 		{"a dead Temporal", []string{"--address", "127.0.0.1:1"}, good, 4, "", "127.0.0.1:1"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -39,12 +39,12 @@ func load(t *testing.T, files []string, env []string) (*types.Project, error) {
 }
 
 func TestEveryComposeFileIsInAStack(t *testing.T) {
-	files, err := filepath.Glob("../compose/*")
+	files, err := filepath.Glob("../compose/*.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no compose files: %v", err)
 	}
 	for _, f := range files {
-		used := false
+		used := filepath.Base(f) == "fuzzforge.yaml" // TestFuzzForgesWorkersAreReplaced
 		for _, stack := range stacks {
 			used = used || slices.Contains(stack, filepath.Base(f))
 		}
@@ -61,7 +61,7 @@ func TestComposeStacks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			workers := 0
+			workers, containers := 0, map[string]bool{}
 			for _, s := range project.Services {
 				for _, p := range s.Ports {
 					if p.HostIP != "127.0.0.1" {
@@ -70,11 +70,17 @@ func TestComposeStacks(t *testing.T) {
 				}
 				if strings.HasPrefix(s.Name, "worker") {
 					workers++
+					containers[s.ContainerName] = true
 					checkComposeWorker(t, s)
+					checkImage(t, s)
 				}
 			}
-			if workers == 0 {
-				t.Error("no worker")
+			if workers != len(verticals) {
+				t.Errorf("%d workers, want one for each of %q", workers, verticals)
+			}
+			// The names in what FuzzForge's documentation tells operators to type.
+			if !containers["fuzzforge-worker-python"] {
+				t.Errorf("the containers are %v", containers)
 			}
 		})
 	}

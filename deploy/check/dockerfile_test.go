@@ -12,19 +12,7 @@ import (
 )
 
 func TestDockerfile(t *testing.T) {
-	f, err := os.Open("../Dockerfile")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	parsed, err := parser.Parse(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stages, _, err := instructions.Parse(parsed.AST, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	stages := stagesOf(t)
 	names := []string{}
 	for _, s := range stages {
 		names = append(names, s.Name)

@@ -14,7 +14,7 @@ import (
 func (a *app) workerCommand() *cobra.Command {
 	var p places
 	var temporal config.TemporalFlags
-	var vertical, queue, serve, socket, group string
+	var vertical, queue, serve, socket, group, healthFile string
 	cmd := &cobra.Command{
 		Use: "worker", Short: "Run the workflows and activities of one vertical, until Ctrl-C", Args: exactly(),
 		Long: `Worker polls {vertical}-queue on a Temporal server that runs elsewhere, and keeps the
@@ -51,12 +51,15 @@ they have the tools too (docs/topologies.md).`,
 				}
 			}
 			cfg.SocketGroup = cmp.Or(group, cfg.SocketGroup)
+			if healthFile != "" {
+				cfg.HealthFile = healthFile
+			}
 			opts, _, err := config.TemporalOptions(temporal, a.environ)
 			if err != nil {
 				return err
 			}
 			return worker.Run(cmd.Context(), worker.Options{
-				Config: cfg, Temporal: opts, Version: a.version.Version, Logger: a.logger(cfg.LogLevel, true),
+				Config: cfg, Temporal: opts, HealthFile: cfg.HealthFile, Version: a.version.Version, Logger: a.logger(cfg.LogLevel, true),
 			})
 		}),
 	}
@@ -65,9 +68,11 @@ they have the tools too (docs/topologies.md).`,
 	cmd.Flags().StringVar(&serve, "serve", "", "`WHAT` to serve: all, activities, storage (default: WORKER_SERVE, or all)")
 	cmd.Flags().StringVar(&socket, "socket", "", "serve the storage activities on the unix socket `PATH` too (default: WORKER_SOCKET)")
 	cmd.Flags().StringVar(&group, "socket-group", "", "let `GROUP`, a name or a number, use the socket too (default: WORKER_SOCKET_GROUP)")
+	cmd.Flags().StringVar(&healthFile, "health-file", "", "say in `FILE` whether all is well, for 'cordon worker health' (default: WORKER_HEALTH_FILE)")
 	addTemporal(cmd.Flags(), &temporal)
 	p.addCache(cmd.Flags())
 	p.addStore(cmd.Flags())
 	p.addData(cmd.Flags())
+	cmd.AddCommand(a.workerHealthCommand())
 	return cmd
 }

@@ -77,6 +77,8 @@ type Worker struct {
 	TaskQueue string
 	// Serve is WORKER_SERVE.
 	Serve Serve
+	// HealthFile is WORKER_HEALTH_FILE, in which a worker says that it is well; "": in none.
+	HealthFile string
 	// MaxConcurrentActivities is MAX_CONCURRENT_ACTIVITIES; at least 1.
 	MaxConcurrentActivities int
 
@@ -148,6 +150,7 @@ func FromEnv(getenv func(string) string) (Worker, error) {
 		Vertical:                read(e, "WORKER_VERTICAL", "", parseVertical),
 		TaskQueue:               getenv("WORKER_TASK_QUEUE"),
 		Serve:                   read(e, "WORKER_SERVE", "", ParseServe),
+		HealthFile:              e.path("WORKER_HEALTH_FILE", ""),
 		MaxConcurrentActivities: read(e, "MAX_CONCURRENT_ACTIVITIES", strconv.Itoa(DefaultActivities), parseActivities),
 		Socket:                  e.path("WORKER_SOCKET", ""),
 		SocketGroup:             getenv("WORKER_SOCKET_GROUP"),

@@ -1,0 +1,177 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.temporal.io/api/workflowservice/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+
+	"github.com/cordonlabs/cordon"
+)
+
+var silent = slog.New(slog.DiscardHandler)
+
+func TestReadSaysWhyAWorkerIsNotWell(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for name, c := range map[string]struct {
+		content string
+		want    string
+	}{
+		"a new report without problems": {`{"written":"2026-01-02T03:04:00Z","problems":[]}`, ""},
+		"no file":                       {"-", "no worker has written it"},
+		"an old report":                 {`{"written":"2026-01-02T03:03:00Z","problems":[]}`, "hangs"},
+		"a report of tomorrow":          {`{"written":"2026-01-03T03:04:00Z","problems":[]}`, "hangs"},
+		"a report with problems":        {`{"written":"2026-01-02T03:04:00Z","problems":["cache: read-only","polling: refused"]}`, "cache: read-only; polling: refused"},
+		"something else":                {"hello", "no worker's"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "health.json")
+			if c.content != "-" {
+				if err := os.WriteFile(path, []byte(c.content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_, err := Read(path, now)
+			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("Read = %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestAKeeperWritesUntilItEndsAndThenLeavesNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "health.json")
+	if err := os.WriteFile(path, []byte("of a process before"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k, err := NewKeeper(path, silent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("what a process before wrote is still there")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ill := make(chan error, 1)
+	ill <- errors.New("the disk is gone")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		k.Keep(ctx, Report{Version: "1.2.3", Queues: []string{"python-queue"}}, []Check{
+			{"cache", func(context.Context) error {
+				select {
+				case err := <-ill:
+					return err // once
+				default:
+					return nil
+				}
+			}},
+		})
+	}()
+	until(t, func() bool {
+		_, err := Read(path, time.Now())
+		return err != nil && strings.Contains(err.Error(), "cache: the disk is gone")
+	})
+	until(t, func() bool {
+		r, err := Read(path, time.Now())
+		return err == nil && r.Version == "1.2.3" && r.Queues[0] == "python-queue"
+	})
+	cancel()
+	<-done
+	if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) > 0 {
+		t.Errorf("left over: %v, %v", left, err)
+	}
+}
+
+func TestACheckThatHangsIsAProblemAndHoldsNothingUp(t *testing.T) {
+	k, err := NewKeeper(filepath.Join(t.TempDir(), "health.json"), silent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.checks = []Check{{"Temporal", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if r := k.look(ctx); len(r.Problems) != 1 || !strings.Contains(r.Problems[0], "Temporal") {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestAFileThatCannotBeWrittenStopsTheStart(t *testing.T) {
+	_, err := NewKeeper(filepath.Join(t.TempDir(), "missing", "health.json"), silent)
+	if cordon.KindOf(err) != cordon.InvalidArgument || !strings.Contains(err.Error(), "WORKER_HEALTH_FILE") {
+		t.Errorf("NewKeeper = %v", err)
+	}
+}
+
+// service answers polls as it is told, and nothing else.
+type service struct {
+	workflowservice.UnimplementedWorkflowServiceServer
+	poll func(ctx context.Context) error
+}
+
+func (s *service) PollActivityTaskQueue(ctx context.Context, _ *workflowservice.PollActivityTaskQueueRequest) (*workflowservice.PollActivityTaskQueueResponse, error) {
+	return &workflowservice.PollActivityTaskQueueResponse{}, s.poll(ctx)
+}
+
+func TestThePulseIsThatOfThePolls(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := status.Error(codes.PermissionDenied, "no")
+	s := &service{poll: func(context.Context) error { return refused }}
+	server := grpc.NewServer()
+	workflowservice.RegisterWorkflowServiceServer(server, s)
+	go func() { _ = server.Serve(l) }() // it ends with the test
+	t.Cleanup(server.Stop)
+	var p Pulse
+	conn, err := grpc.NewClient(l.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithChainUnaryInterceptor(p.Watch))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	c := workflowservice.NewWorkflowServiceClient(conn)
+	poll := func(ctx context.Context) {
+		_, _ = c.PollActivityTaskQueue(ctx, &workflowservice.PollActivityTaskQueueRequest{}) // what came of it the pulse tells
+	}
+	want := func(words string) {
+		t.Helper()
+		if err := p.Err(); (err == nil) != (words == "") || err != nil && !strings.Contains(err.Error(), words) {
+			t.Errorf("the pulse is %v, want %q", err, words)
+		}
+	}
+	want("not polled yet")
+	_, _ = c.DescribeNamespace(t.Context(), &workflowservice.DescribeNamespaceRequest{}) // fails, and is no poll
+	want("not polled yet")
+	poll(t.Context())
+	want("no")
+	s.poll = func(context.Context) error { return nil }
+	poll(t.Context())
+	want("")
+	waits, waiting := make(chan struct{}), make(chan struct{})
+	s.poll = func(context.Context) error { close(waiting); <-waits; return nil }
+	go poll(t.Context())
+	<-waiting
+	want("") // one that waits for something to do is well
+	close(waits)
+}
+
+func until(t *testing.T, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it does not become true")
+		}
+	}
+}

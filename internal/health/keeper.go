@@ -1,0 +1,104 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/cordonlabs/cordon"
+)
+
+// retry is how soon it looks again where something is wrong: a worker that has just
+// started has not polled yet.
+const retry = time.Second
+
+// patience is how long one check may take; then it counts as failed.
+const patience = 5 * time.Second
+
+// Check is one thing that has to be well.
+type Check struct {
+	Name string // for people, as the beginning of a sentence: "Temporal"
+	Try  func(ctx context.Context) error
+}
+
+// Keeper keeps a worker's file up to date.
+type Keeper struct {
+	path   string
+	about  Report
+	checks []Check
+	log    *slog.Logger
+}
+
+// NewKeeper returns a keeper of path, which it removes: what a process before wrote
+// is not this one's health. The error is an InvalidArgument where it cannot be written.
+func NewKeeper(path string, log *slog.Logger) (*Keeper, error) {
+	err := Report{}.write(path) // to see whether it can be
+	if err == nil {
+		err = os.Remove(path)
+	}
+	if err != nil {
+		return nil, &cordon.Error{Kind: cordon.InvalidArgument, Op: "write the health file", Err: err, Fix: "set WORKER_HEALTH_FILE to a file in a directory that the worker may write"}
+	}
+	return &Keeper{path: path, log: log}, nil
+}
+
+// Keep checks and writes, at once and then every few seconds, until ctx is done.
+// Then it removes the file. about says who the worker is.
+func (k *Keeper) Keep(ctx context.Context, about Report, checks []Check) {
+	k.about, k.checks = about, checks
+	var before string
+	for {
+		r := k.look(ctx)
+		if ctx.Err() == nil {
+			if err := r.write(k.path); err != nil {
+				k.log.Warn("the health file could not be written; who asks will take this worker for dead", "error", err)
+			}
+			if now := fmt.Sprint(r.Problems); now != before && (len(r.Problems) > 0 || before != "") {
+				k.log.Warn("health", "problems", r.Problems)
+				before = now
+			}
+		}
+		wait := every
+		if len(r.Problems) > 0 {
+			wait = retry
+		}
+		select {
+		case <-ctx.Done():
+			if err := os.Remove(k.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				k.log.Warn("the health file could not be removed; it is out of date in a minute", "error", err)
+			}
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+// look makes all checks at once.
+func (k *Keeper) look(ctx context.Context) Report {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	problems := make([]string, len(k.checks))
+	var wg sync.WaitGroup
+	for i, c := range k.checks {
+		wg.Go(func() {
+			if err := c.Try(ctx); err != nil {
+				problems[i] = c.Name + ": " + err.Error()
+			}
+		})
+	}
+	wg.Wait()
+	r := k.about
+	r.Problems = []string{}
+	for _, p := range problems {
+		if p != "" {
+			r.Problems = append(r.Problems, p)
+		}
+	}
+	r.Written = time.Now().UTC()
+	return r
+}

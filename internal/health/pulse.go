@@ -1,0 +1,60 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+)
+
+// Pulse knows how a worker's polls fare. It sees the calls of its client to
+// Temporal. Safe for concurrent use.
+//
+// That no poll is under way is nothing bad: a worker whose activities are all
+// busy asks for no other. Bad is that polls fail, and none has succeeded since.
+type Pulse struct {
+	mu     sync.Mutex
+	ever   bool      // one was sent
+	failed error     // of the last poll that ended, if it failed
+	since  time.Time // of the first failure in a row
+}
+
+// Watch is for the options of the client's connection.
+func (p *Pulse) Watch(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	_, call, _ := strings.Cut(strings.TrimPrefix(method, "/"), "/")
+	if !strings.HasPrefix(call, "Poll") || !strings.HasSuffix(call, "TaskQueue") {
+		return invoke(ctx, method, req, reply, cc, opts...)
+	}
+	p.mu.Lock()
+	p.ever = true
+	p.mu.Unlock()
+	err := invoke(ctx, method, req, reply, cc, opts...)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case err == nil:
+		p.failed = nil
+	case p.failed == nil:
+		p.failed, p.since = err, time.Now()
+	default:
+		p.failed = err
+	}
+	return err
+}
+
+// Err says why the worker does not poll, or nil.
+func (p *Pulse) Err() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case !p.ever:
+		return errors.New("the worker has not polled yet")
+	case p.failed != nil:
+		return fmt.Errorf("polls fail since %v: %w", time.Since(p.since).Round(time.Second), p.failed)
+	}
+	return nil
+}

@@ -1,0 +1,46 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"go.temporal.io/sdk/client"
+	"google.golang.org/grpc"
+
+	"github.com/cordonlabs/cordon/internal/health"
+)
+
+// openHealth prepares the file in which the worker says that it is well, if there
+// is to be one.
+func (w *Worker) openHealth() (err error) {
+	if w.opts.HealthFile != "" {
+		w.health, err = health.NewKeeper(w.opts.HealthFile, w.log)
+	}
+	return err
+}
+
+// watched returns opts for a client whose polls are seen.
+func (w *Worker) watched(opts client.Options) client.Options {
+	dial := opts.ConnectionOptions.DialOptions
+	opts.ConnectionOptions.DialOptions = append(dial[:len(dial):len(dial)], grpc.WithChainUnaryInterceptor(w.pulse.Watch))
+	return opts
+}
+
+// keepHealth writes down how the worker is until ctx is done.
+func (w *Worker) keepHealth(ctx context.Context) {
+	about := health.Report{Version: w.opts.Version, PID: os.Getpid(), Cache: w.cache.Dir()}
+	for _, q := range w.queues {
+		about.Queues = append(about.Queues, q.Name)
+	}
+	w.health.Keep(ctx, about, []health.Check{
+		{Name: "Temporal", Try: func(ctx context.Context) error {
+			if _, err := w.client.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
+				return fmt.Errorf("it does not answer: %w", err)
+			}
+			return nil
+		}},
+		{Name: "polling", Try: func(context.Context) error { return w.pulse.Err() }},
+		{Name: "cache", Try: func(context.Context) error { return w.cache.Writable() }},
+	})
+}
