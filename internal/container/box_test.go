@@ -59,13 +59,18 @@ func (h *host) start(t *testing.T, s settings) *box {
 			t.Fatal(err)
 		}
 	}
-	// Where the runtime may not make it itself: root of a user namespace is a
+	// Where the runtime may not make them itself: root of a user namespace is a
 	// stranger to the layer.
-	if err := os.WriteFile(filepath.Join(layer("root"), "usr/local/bin/cordon"), nil, 0o755); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"cordon", "cordon-worker"} {
+		if err := os.WriteFile(filepath.Join(layer("root"), "usr/local/bin", name), nil, 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := os.Chmod(filepath.Join(layer("root"), "cache"), 0o777); err != nil {
 		t.Fatal(err)
+	}
+	if s.layer != nil {
+		s.layer(t, layer("root"))
 	}
 	s.writeConfig(t, bundle, layer("root"), h.store, binary(t))
 	b.log = filepath.Join(bundle, "log")

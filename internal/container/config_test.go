@@ -35,6 +35,9 @@ type settings struct {
 	env     []string // beside the cache's and the store's
 	network bool     // the host's network, in place of none
 
+	worker string                          // the host's cordon-worker, where it is wanted beside cordon
+	layer  func(t *testing.T, root string) // what to do to the container's own layer before it starts
+
 	cache       string // the host's directory that is mounted at /cache; "": the container's own layer
 	propagation string // of that mount; "": rprivate, as engines do
 }
@@ -91,6 +94,9 @@ func (s settings) writeConfig(t *testing.T, bundle, root, store, binary string) 
 		tmpfs("/tmp", "1777"),
 		bind(binary, "/usr/local/bin/cordon", "ro"),
 		bind(store, "/store", "rw"),
+	}
+	if s.worker != "" {
+		mounts = append(mounts, bind(s.worker, "/usr/local/bin/cordon-worker", "ro"))
 	}
 	if s.cache != "" {
 		propagation := s.propagation

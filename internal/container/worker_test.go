@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,8 +24,8 @@ import (
 const namespace = "containers"
 
 // temporal starts a Temporal server for the test, on loopback, and returns its
-// address.
-func (h *host) temporal(t *testing.T) string {
+// address, and what ends it before the test does.
+func (h *host) temporal(t *testing.T) (address string, end func()) {
 	t.Helper()
 	dev := exec.Command(binary(t), "dev", "--data", filepath.Join(h.dir, "dev"), "--port", "0", "--ui-port", "0", "--json")
 	dev.Env = []string{"HOME=" + h.dir, "PATH=" + os.Getenv("PATH")}
@@ -35,7 +36,7 @@ func (h *host) temporal(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	end = sync.OnceFunc(func() {
 		_ = dev.Process.Signal(os.Interrupt) // it may have ended, which Wait tells
 		timer := time.AfterFunc(30*time.Second, func() { _ = dev.Process.Kill() })
 		defer timer.Stop()
@@ -43,6 +44,7 @@ func (h *host) temporal(t *testing.T) string {
 			t.Errorf("cordon dev: %v", err)
 		}
 	})
+	t.Cleanup(end)
 	var says struct{ Temporal string }
 	if err := json.NewDecoder(out).Decode(&says); err != nil {
 		t.Fatalf("cordon dev: %v", err)
@@ -65,13 +67,13 @@ func (h *host) temporal(t *testing.T) string {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	for end := time.Now().Add(limit); ; time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(limit); ; time.Sleep(200 * time.Millisecond) {
 		_, err := c.DescribeWorkflowExecution(t.Context(), "none", "")
 		var missing *serviceerror.NotFound
 		if errors.As(err, &missing) {
-			return says.Temporal
+			return says.Temporal, end
 		}
-		if time.Now().After(end) {
+		if time.Now().After(deadline) {
 			t.Fatalf("the namespace does not come up: %v", err)
 		}
 	}
@@ -82,40 +84,16 @@ func (h *host) temporal(t *testing.T) string {
 func TestAWorkerInAContainerRunsAWorkflowInAMountedWorkspace(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	address := h.temporal(t)
+	address, _ := h.temporal(t)
 	volume := h.on(t, "ext4", 0)
-	if err := os.WriteFile(filepath.Join(h.dir, "project", "key.pem"), []byte(privateKey), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	h.plantKey(t)
 	b := h.start(t, settings{
 		only: snippetCapabilities, cache: volume, network: true,
 		command: []string{"cordon", "worker", "--address", address, "--namespace", namespace, "--vertical", "secrets"},
 		env:     []string{"CACHE_COW_DRIVER=overlay!", "CACHE_MAX_SIZE=100MB"},
 	})
 
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	defer cancel()
-	run := exec.CommandContext(ctx, binary(t), "run", "secret_detection", filepath.Join(h.dir, "project"),
-		"--address", address, "--namespace", namespace, "--store", h.store, "--isolation", "copy-on-write", "--json")
-	run.Env = []string{"HOME=" + h.dir, "PATH=" + os.Getenv("PATH")}
-	var talk strings.Builder
-	run.Stderr = &talk
-	out, err := run.Output()
-	if err != nil {
-		t.Fatalf("cordon run: %v\n%s\nthe worker:\n%s", err, talk.String(), b.said(t))
-	}
-	var result struct {
-		Status   string
-		Findings []struct {
-			Path string `json:"file_path"`
-		}
-	}
-	if err := json.Unmarshal(out, &result); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	if result.Status != "completed" || len(result.Findings) != 1 || result.Findings[0].Path != "key.pem" {
-		t.Errorf("the workflow says %+v", result)
-	}
+	h.findsTheKey(t, b, address, "--isolation", "copy-on-write")
 	for _, words := range []string{"driver=overlay", "User code downloaded"} {
 		if !strings.Contains(b.said(t), words) {
 			t.Errorf("the worker does not say %q:\n%s", words, b.said(t))
@@ -138,10 +116,47 @@ func TestAWorkerInAContainerRunsAWorkflowInAMountedWorkspace(t *testing.T) {
 	}
 }
 
+// findsTheKey runs secret_detection on the project of the test, which has a private
+// key in it, by the worker in b.
+func (h *host) findsTheKey(t *testing.T, b *box, address string, more ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	run := exec.CommandContext(ctx, binary(t), append([]string{"run", "secret_detection", filepath.Join(h.dir, "project"),
+		"--address", address, "--namespace", namespace, "--store", h.store, "--json"}, more...)...)
+	run.Env = []string{"HOME=" + h.dir, "PATH=" + os.Getenv("PATH")}
+	var talk strings.Builder
+	run.Stderr = &talk
+	out, err := run.Output()
+	if err != nil {
+		t.Fatalf("cordon run: %v\n%s\nthe worker:\n%s", err, talk.String(), b.said(t))
+	}
+	var result struct {
+		Status   string
+		Findings []struct {
+			Path string `json:"file_path"`
+		}
+	}
+	if err := json.Unmarshal(out, &result); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if result.Status != "completed" || len(result.Findings) != 1 || result.Findings[0].Path != "key.pem" {
+		t.Errorf("the workflow says %+v", result)
+	}
+}
+
 func (b *box) stopped(t *testing.T) bool {
 	t.Helper()
 	_, state, code := b.separately(t, "state", b.id)
 	return code != 0 || strings.Contains(state, `"status": "stopped"`)
+}
+
+// plantKey puts a secret into the project of the test.
+func (h *host) plantKey(t *testing.T) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(h.dir, "project", "key.pem"), []byte(privateKey), 0o644); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // privateKey is a secret that secret_detection finds; in two pieces, so that
