@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"github.com/cordonlabs/cordon/bench/internal/naive"
 	"os"
 	"path/filepath"
 )
@@ -29,7 +30,7 @@ func measure(ctx context.Context, opts *options, p *place, rep *report) (err err
 			return err
 		}
 	}
-	if b.script, err = writeNaive(p.dir); err != nil {
+	if b.script, err = naive.Write(p.dir); err != nil {
 		return err
 	}
 	rep.say("packing the targets")

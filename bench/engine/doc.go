@@ -11,7 +11,7 @@
 //
 // The files, in the order in which things happen: main.go (flags, checks),
 // place.go (what it happens on), store.go and input.go (the targets), worker.go
-// and job.go (the engine in its process), naive.py and others.go (what else
-// there is), bench.go, hits.go, small.go, trees.go, many.go and memory.go (what
+// and job.go (the engine in its process), others.go (what else there is,
+// ../internal/naive among it), bench.go, hits.go, small.go, trees.go, many.go and memory.go (what
 // is measured), result.go, goal.go, table.go (what is printed).
 package main

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cordonlabs/cordon/bench/internal/lab"
+	"github.com/cordonlabs/cordon/bench/internal/naive"
 )
 
 // The command itself, in a namespace of its own, and its workers: this test binary
@@ -120,7 +121,7 @@ func TestNaiveCacheDeletesTheOldestFilesUntilItFits(t *testing.T) {
 	dir := t.TempDir()
 	b := &bench{}
 	var err error
-	if b.script, err = writeNaive(t.TempDir()); err != nil {
+	if b.script, err = naive.Write(t.TempDir()); err != nil {
 		t.Fatal(err)
 	}
 	for i, n := range []string{"new", "old", "middle", ".note"} {
