@@ -43,6 +43,8 @@ osd pool default size = 1
 osd pool default min size = 1
 osd pool default pg num = 4
 osd crush chooseleaf type = 0
+osd crush update on start = false
+osd class update on start = false
 rgw data = %[1]s/rgw
 rgw enable apis = s3
 `
@@ -85,6 +87,9 @@ func ceph(t *testing.T) s3process.Program {
 				ends("ceph-mon", "-c", conf, "-i", "a", "--mkfs", "--monmap", monmap),
 				serves("ceph-mon", "-c", conf, "-i", "a", "-f"),
 				ends("ceph", "-c", conf, "osd", "new", diskID), // waits for the monitor
+				// What the disk would do by itself, were it not refused where it is quicker
+				// than the monitor's first word.
+				ends("ceph", "-c", conf, "osd", "crush", "add", "osd.0", "1", "root=default", "host=here"),
 				ends("ceph-osd", "-c", conf, "-i", "0", "--mkfs", "--osd-uuid", diskID),
 				serves("ceph-osd", "-c", conf, "-i", "0", "-f"),
 				ends("radosgw-admin", "-c", conf, "user", "create", "--uid=test", "--display-name=test", "--access-key="+s.AccessKey, "--secret-key="+s.SecretKey),

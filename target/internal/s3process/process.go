@@ -112,9 +112,11 @@ func (p *Process) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	for _, step := range steps {
 		if step.Serves {
-			err = p.serve(step.Cmd)
+			err = p.serve(step.Cmd, cancel)
 		} else if out, rerr := finish(ctx, step.Cmd); rerr != nil {
 			err = fmt.Errorf("%s: %w; it said: %s", step.Cmd, rerr, out)
 		}
@@ -151,8 +153,8 @@ func finish(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// serve starts a command that stays.
-func (p *Process) serve(cmd *exec.Cmd) error {
+// serve starts a command that stays, and calls ended when it does not.
+func (p *Process) serve(cmd *exec.Cmd, ended func()) error {
 	d := &daemon{cmd: cmd, exited: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = &d.out, &d.out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // a test binary that is killed cleans up nothing itself
@@ -167,6 +169,7 @@ func (p *Process) serve(cmd *exec.Cmd) error {
 		if err == nil {
 			_ = cmd.Wait() // it is killed, so it never ends well; its output says why it failed
 			close(d.exited)
+			ended()
 		}
 	}()
 	if err := <-started; err != nil {
