@@ -26,7 +26,12 @@ type Campaign struct {
 	Jobs      int
 	Spent     time.Duration // by earlier attempts
 	SpentRuns int64
-	Known     []Sighting    // what earlier attempts have come upon
+	Known     []Sighting // what earlier attempts have come upon
+
+	// Until is when Run has to be over, because whoever waits for it gives up then; zero:
+	// nobody does. The fuzzing ends early enough for what comes after it.
+	Until time.Time
+
 	PushEvery time.Duration // how often the corpus is pushed; 0: every minute
 
 	Report func(Live) // told about once a second; nil: nobody is
@@ -94,6 +99,9 @@ func (c *Campaign) Run(ctx context.Context) (Outcome, error) {
 		Campaign: c, began: time.Now(),
 		outcome: Outcome{Engine: c.Engine.Name(), Version: c.Version, Harness: c.Harness, Bugs: []Sighting{}},
 	}
+	if !c.Until.IsZero() {
+		r.fuzzUntil = c.Until.Add(-min(closing, time.Until(c.Until)/2))
+	}
 	r.live = Live{Engine: r.outcome.Engine, Harness: c.Harness.Name, Duration: Seconds(c.Duration), Stage: StagePull}
 	r.ran = c.SpentRuns
 	r.outcome.Bugs = append(r.outcome.Bugs, c.Known...)
@@ -107,6 +115,7 @@ type running struct {
 	began      time.Time
 	dictionary string
 	keeper     *keeper
+	fuzzUntil  time.Time // when fuzzing has to be over; zero: when Duration and Runs say so
 
 	mu      sync.Mutex // guards what follows
 	live    Live
@@ -161,7 +170,7 @@ func (r *running) sessions(ctx context.Context) error {
 		case ctx.Err() != nil:
 			r.stopped(StoppedCancelled)
 			return nil
-		case r.Duration > 0 && s.Duration <= 0:
+		case r.limited() && s.Duration <= 0:
 			r.stopped(StoppedTime)
 			return nil
 		case r.Runs > 0 && s.Runs <= 0:
@@ -197,6 +206,12 @@ func (r *running) sessions(ctx context.Context) error {
 	}
 }
 
+// limited reports whether there is a time at which the fuzzing ends.
+func (r *running) limited() bool { return r.Duration > 0 || !r.fuzzUntil.IsZero() }
+
+// unlimited is more than any campaign takes.
+const unlimited = 10 * 365 * 24 * time.Hour
+
 // session is the next one, within what is left of the campaign's limits.
 func (r *running) session() Session {
 	r.mu.Lock()
@@ -206,8 +221,14 @@ func (r *running) session() Session {
 		Jobs: max(r.Jobs, 1), Dictionary: r.dictionary,
 		Report: r.report, Found: func(f Found) { r.keeper.found(f) },
 	}
-	if r.Duration > 0 {
-		s.Duration = r.Duration - r.elapsed()
+	if r.limited() {
+		s.Duration = unlimited
+		if r.Duration > 0 {
+			s.Duration = r.Duration - r.elapsed()
+		}
+		if !r.fuzzUntil.IsZero() {
+			s.Duration = min(s.Duration, time.Until(r.fuzzUntil))
+		}
 		if s.Duration < time.Second { // fuzzers count in whole seconds
 			s.Duration = 0
 		}

@@ -224,6 +224,29 @@ func TestACampaignGoesOnAfterACrash(t *testing.T) {
 	}
 }
 
+// Whoever waits for a campaign gives up at a time: the fuzzing ends before it, however
+// long it was meant to be, and so does what comes after.
+func TestACampaignIsOverWhenNobodyWaitsAnyMore(t *testing.T) {
+	c, e, s := stage(t, func(ctx context.Context, n int, s fuzz.Session) (fuzz.Ended, error) {
+		if n == 1 {
+			crash(s, "bug")
+			return fuzz.Ended{Crashed: true, Stats: fuzz.Stats{Executions: 10}}, nil
+		}
+		time.Sleep(s.Duration)
+		return fuzz.Ended{Limit: true, Stats: fuzz.Stats{Executions: 10}}, nil
+	})
+	c.Duration, c.Until = time.Hour, time.Now().Add(8*time.Second)
+	began := time.Now()
+	out := mustRun(t, c)
+	wantSaved(t, s, "bug: bug")
+	if took := time.Since(began); took > 8*time.Second || out.Stopped != fuzz.StoppedTime {
+		t.Errorf("it stopped for %q after %v", out.Stopped, took)
+	}
+	if d := e.sessions[0].Duration; d <= 0 || d > 4*time.Second {
+		t.Errorf("the first session was given %v of 8 s, half of which are for the end", d)
+	}
+}
+
 func TestAnInputThatIsFoundAgainIsDoneWith(t *testing.T) {
 	c, e, s := stage(t, func(_ context.Context, n int, s fuzz.Session) (fuzz.Ended, error) {
 		crash(s, "bug")

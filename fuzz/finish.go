@@ -16,7 +16,19 @@ const (
 	cancelledEnd = 2 * time.Second
 	maxTriageEnd = 2 * time.Minute
 	maxMerge     = 2 * time.Minute
+
+	// closing is kept of the time until Campaign.Until for all of that: enough to look into
+	// one crash and to push a corpus.
+	closing = 40 * time.Second
 )
+
+// within bounds what part of the end may take, so that as much is left for the rest of it.
+func (r *running) within(limit time.Duration) time.Duration {
+	if r.Until.IsZero() {
+		return limit
+	}
+	return max(min(limit, time.Until(r.Until)/2), time.Second)
+}
 
 // pushing pushes the corpus now and then, until stop is called.
 func (r *running) pushing(ctx context.Context) (stop func()) {
@@ -94,7 +106,7 @@ func (r *running) lookInto(ctx context.Context) {
 	if r.Duration > 0 {
 		limit = min(maxTriageEnd, max(r.Duration/5, reproduceLimit))
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeout(ctx, r.within(limit))
 	defer cancel()
 	r.keeper.triage.wait(ctx)
 }
@@ -115,7 +127,7 @@ func (r *running) lastPush(ctx context.Context, cancelled bool) error {
 	if r.Duration > 0 {
 		budget = min(maxMerge, max(r.Duration/5, 20*time.Second))
 	}
-	err := r.merge(ctx, budget)
+	err := r.merge(ctx, r.within(budget))
 	if err != nil && ctx.Err() == nil {
 		// All of it is in the store, only with more inputs than it needs.
 		r.Log.Warn("the corpus was not merged", "harness", r.Harness.Name, "error", err)
