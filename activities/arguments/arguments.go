@@ -32,6 +32,10 @@ type Signature struct {
 	Op    string   // its name
 	Names []string // its positional arguments
 	Usage string   // what the error for a wrong one advises: a clause in the imperative
+
+	// FirstIsObject says that the first argument is an object itself, so that there is
+	// no form with all arguments by name.
+	FirstIsObject bool
 }
 
 // Arguments are the arguments of one call by name. What was missing or null is
@@ -56,7 +60,7 @@ func Decode(sig Signature, raws ...converter.RawValue) (Arguments, error) {
 		if text == nil {
 			continue
 		}
-		if i == 0 && text[0] == '{' {
+		if i == 0 && text[0] == '{' && !sig.FirstIsObject {
 			return args, args.byName(text)
 		}
 		args.values[name] = text
@@ -162,6 +166,50 @@ func (a Arguments) Object(name string) (json.RawMessage, error) {
 		return nil, a.wrongType(name, v, "an object")
 	}
 	return v, nil
+}
+
+// Fields returns the keys of the object argument name as arguments, each called
+// name.key. They are none where the argument was missing or null.
+func (a Arguments) Fields(name string) (Arguments, error) {
+	fields := Arguments{signature: a.signature, values: make(map[string]json.RawMessage)}
+	object, err := a.Object(name)
+	if err != nil || object == nil {
+		return fields, err
+	}
+	var keys map[string]json.RawMessage
+	if err := json.Unmarshal(object, &keys); err != nil {
+		return fields, a.Wrong(name, "is not well-formed JSON")
+	}
+	for key, v := range keys {
+		if v = bytes.TrimSpace(v); !bytes.Equal(v, []byte("null")) {
+			fields.values[name+"."+key] = v
+		}
+	}
+	return fields, nil
+}
+
+// List returns the JSON text of the array argument name, or nil where it was missing
+// or null.
+func (a Arguments) List(name string) (json.RawMessage, error) {
+	v := a.values[name]
+	if v != nil && v[0] != '[' {
+		return nil, a.wrongType(name, v, "an array")
+	}
+	return v, nil
+}
+
+// Texts returns the argument name, an array of strings, or def where it was missing or
+// null.
+func (a Arguments) Texts(name string, def ...string) ([]string, error) {
+	v, err := a.List(name)
+	if err != nil || v == nil {
+		return def, err
+	}
+	var out []string
+	if err := json.Unmarshal(v, &out); err != nil {
+		return nil, a.Wrong(name, "is not an array of strings")
+	}
+	return out, nil
 }
 
 // Wrong returns the InvalidArgument error for the argument name. It never shows

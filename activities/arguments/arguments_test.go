@@ -62,6 +62,40 @@ func TestAnErrorNamesTheArgumentAndNotItsValue(t *testing.T) {
 	}
 }
 
+func TestTheKeysOfAnObjectAreArgumentsByTheirFullName(t *testing.T) {
+	sig := arguments.Signature{Op: "op", Names: []string{"given", "config"}, Usage: "call it rightly", FirstIsObject: true}
+	args, err := arguments.Decode(sig, raw("json/plain", `{"config":7}`), raw("json/plain", `{"on":false,"names":["a","b"],"n":1e2,"none":null,"wrong":[1]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := args.Fields("config")
+	if err != nil {
+		t.Fatal(err)
+	}
+	on, err1 := config.Bool("config.on", true)
+	names, err2 := config.Texts("config.names", "x")
+	n, err3 := config.Count("config.n", 5)
+	none, err4 := config.Texts("config.none", "default")
+	if on || len(names) != 2 || names[1] != "b" || n != 100 || len(none) != 1 || none[0] != "default" || err1 != nil || err2 != nil || err3 != nil || err4 != nil {
+		t.Errorf("got %t %v %d %v, %v %v %v %v", on, names, n, none, err1, err2, err3, err4)
+	}
+	for key, want := range map[string]string{
+		"config.wrong": "op: argument config.wrong is not an array of strings; call it rightly",
+		"config.on":    "op: argument config.on is a boolean, not an array; call it rightly",
+	} {
+		if _, err := config.Texts(key); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+	if none, err := args.Fields("missing"); err != nil {
+		t.Errorf("what is missing has no keys, and gives %v, %v", none, err)
+	}
+	// The first argument is an object here, and not all of them.
+	if given, err := args.Object("given"); err != nil || string(given) != `{"config":7}` {
+		t.Errorf("the first argument is %s, %v", given, err)
+	}
+}
+
 // Whatever bytes a caller sends: an argument is read as it was meant, or refused.
 func FuzzDecode(f *testing.F) {
 	f.Add("json/plain", []byte(`"x"`))
