@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/converter"
 
 	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/analyze"
 	"github.com/cordonlabs/cordon/crash"
 	"github.com/cordonlabs/cordon/fuzz"
 	"github.com/cordonlabs/cordon/fuzz/engines"
@@ -57,53 +58,78 @@ func (a *Activities) RunFuzzer(ctx context.Context, argument converter.RawValue)
 	if err != nil {
 		return Part{}, err
 	}
+	var part Part
+	err = a.Fuzz(ctx, RunFuzzerName, req, func(ctx context.Context, found *analyze.Result, outcomes []fuzz.Outcome) (err error) {
+		part, err = a.newPart(ctx, RunFuzzerName, partContent{Result: *found})
+		report := a.sandbox.Report()
+		part.Fuzzing, part.Sandbox = bounded(outcomes), &report
+		return err
+	})
+	return part, err
+}
+
+// Fuzz is the work of an activity that is called name, as RunFuzzer describes it: it
+// hands what was found, and what was done, to then. An empty TargetID in req means that
+// of the workspace. Its error is fit to leave the activity. It is over some seconds before
+// the attempt's time is.
+func (a *Activities) Fuzz(ctx context.Context, name string, req FuzzRequest, then func(context.Context, *analyze.Result, []fuzz.Outcome) error) error {
 	life, end := a.runs.begin(ctx)
 	defer end()
 	beat := a.newFuzzBeat(life)
 	defer beat.stop()
 
 	info := activity.GetInfo(ctx)
-	part, err := a.runFuzzer(life, info, req, beat)
-	if err != nil {
-		a.caller(info).Warn(RunFuzzerName+" failed", "path", req.Path, "engine", req.Engine, "error", err)
+	found, outcomes, err := a.fuzz(life, name, info, req, beat)
+	if err == nil {
+		err = then(life, found, outcomes)
 	}
-	return part, failure(life, RunFuzzerName, err)
+	if err != nil {
+		a.caller(info).Warn(name+" failed", "path", req.Path, "engine", req.Engine, "error", err)
+	}
+	return failure(life, name, err)
 }
 
-func (a *Activities) runFuzzer(ctx context.Context, info activity.Info, req FuzzRequest, beat *fuzzBeat) (Part, error) {
+func (a *Activities) fuzz(ctx context.Context, name string, info activity.Info, req FuzzRequest, beat *fuzzBeat) (*analyze.Result, []fuzz.Outcome, error) {
 	if a.fuzzing == nil || a.sandbox == nil {
-		return Part{}, errors.New("this worker does not fuzz")
+		return nil, nil, errors.New("this worker does not fuzz")
 	}
 	engine, err := engines.ByName(a.fuzzing.Engines, req.Engine)
 	if err != nil {
-		return Part{}, err
+		return nil, nil, err
 	}
-	if err := a.checkOwnTree(RunFuzzerName, req.Path, info); err != nil {
-		return Part{}, err
+	if err := a.checkOwnTree(name, req.Path, info); err != nil {
+		return nil, nil, err
+	}
+	if req.TargetID == "" {
+		e, err := a.cache.Find(req.Path)
+		if err != nil {
+			return nil, nil, err
+		}
+		req.TargetID = e.Target.String()
 	}
 	done, err := a.alone(ctx, req.Path)
 	if err != nil {
-		return Part{}, err
+		return nil, nil, err
 	}
 	defer done()
 	run := a.runs.of(ctx, info)
 	if a.runs.client != nil && run.owner.Cluster == "" {
-		return Part{}, &cordon.Error{Kind: cordon.StorageUnavailable, Op: RunFuzzerName, Name: req.Path,
+		return nil, nil, &cordon.Error{Kind: cordon.StorageUnavailable, Op: name, Name: req.Path,
 			Err: errors.New("Temporal did not say of which project the target is a version"), Fix: "see that Temporal is well; it is tried again"}
 	}
 	lease, err := a.cache.Use(ctx, req.Path, workspace.Caller{Run: info.WorkflowExecution.RunID, Owner: run.owner})
 	if err != nil {
-		return Part{}, err
+		return nil, nil, err
 	}
 	defer lease.Release()
 	watched, enough := a.cache.Watch(ctx, req.Path)
 	defer enough()
 
-	f := &fuzzing{a: a, req: req, engine: engine, beat: beat, log: a.caller(info)}
+	f := &fuzzing{a: a, req: req, engine: engine, beat: beat, log: a.caller(info), deadline: info.Deadline}
 	runner := a.runner(info, req.Path, lease)
 	f.runner, f.jobs = runner, jobs(engine.Name(), runner.Limits)
 	if f.origin, err = a.origin(info, run, req, engine); err != nil {
-		return Part{}, err
+		return nil, nil, err
 	}
 	outcomes, err := f.run(watched)
 	if err != nil && watched.Err() != nil && ctx.Err() == nil {
@@ -113,29 +139,27 @@ func (a *Activities) runFuzzer(ctx context.Context, info activity.Info, req Fuzz
 		if f.stored {
 			a.salvaged(ctx, req.Path, f.log)
 		}
-		return Part{}, err
+		return nil, nil, err
 	}
 	result, err := f.result(ctx, outcomes)
 	if err != nil {
-		return Part{}, err
+		return nil, nil, err
 	}
-	part, err := a.newPart(ctx, RunFuzzerName, partContent{Result: *result})
-	if err != nil {
-		return part, err
-	}
-	report := a.sandbox.Report()
-	part.Fuzzing, part.Sandbox = bounded(outcomes), &report
 	if slices.ContainsFunc(outcomes, func(o fuzz.Outcome) bool { return o.Stopped == notFuzzed }) {
 		// An attempt before this one may have fuzzed it, and been cut off.
 		err = a.cache.Salvage(ctx, req.Path)
 		if err != nil {
 			f.log.Warn("the workspace is looked through once more before it goes", "path", req.Path, "error", err)
 		}
-		return part, nil
+		return result, outcomes, nil
 	}
 	a.salvaged(ctx, req.Path, f.log)
-	return part, nil
+	return result, outcomes, nil
 }
+
+// handingOver is what is left of an attempt's time when its fuzzing is over: for reading
+// what was stored, and for the way of the result to Temporal.
+const handingOver = 5 * time.Second
 
 // salvaged notes that everything is in the store that was found at path.
 func (a *Activities) salvaged(ctx context.Context, path string, log *slog.Logger) {
@@ -196,6 +220,8 @@ type fuzzing struct {
 	log    *slog.Logger
 	jobs   int
 	stored bool // all that was found, though the run was cut off
+
+	deadline time.Time // of the attempt
 }
 
 // run fuzzes the harnesses, one after the other.
@@ -219,12 +245,12 @@ func (f *fuzzing) run(ctx context.Context) ([]fuzz.Outcome, error) {
 	}
 	var outcomes []fuzz.Outcome
 	var broken []error // of harnesses that cannot be fuzzed; the others are all the same
-	for _, h := range harnesses {
+	for i, h := range harnesses {
 		if done, ok := f.beat.done(h.Name); ok {
 			outcomes = append(outcomes, done)
 			continue
 		}
-		outcome, err := f.fuzz(ctx, h, len(harnesses))
+		outcome, err := f.fuzz(ctx, h, i, len(harnesses))
 		if cordon.KindOf(err) == cordon.InvalidArgument && ctx.Err() == nil {
 			if broken = append(broken, err); len(broken) == len(harnesses) {
 				return nil, broken[0]
@@ -286,8 +312,8 @@ var harnessHint = map[string]string{
 	"go":         "add a func FuzzXxx(f *testing.F) to a file ending in _test.go",
 }
 
-// fuzz builds and fuzzes one harness of so many.
-func (f *fuzzing) fuzz(ctx context.Context, h fuzz.Harness, of int) (fuzz.Outcome, error) {
+// fuzz builds and fuzzes one harness, the i-th of so many.
+func (f *fuzzing) fuzz(ctx context.Context, h fuzz.Harness, i, of int) (fuzz.Outcome, error) {
 	place := fuzz.PlaceOf(f.req.Path, f.engine.Name(), h.Name)
 	if err := place.Make(); err != nil {
 		return fuzz.Outcome{}, err
@@ -303,11 +329,13 @@ func (f *fuzzing) fuzz(ctx context.Context, h fuzz.Harness, of int) (fuzz.Outcom
 		return fuzz.Outcome{}, err
 	}
 	f.log.Info("fuzzer built", "engine", f.engine.Name(), "harness", h.Name, "took", time.Since(began).Round(time.Millisecond))
+	duration := share(time.Duration(f.req.TimeoutSeconds)*time.Second, of)
 	c := fuzz.Campaign{
 		Engine: f.engine, Version: f.origin.EngineVersion, Harness: h, Binary: binary, Place: place,
 		Crashes: f.a.fuzzing.Store.Crashes.Campaign(f.origin), Corpus: f.a.fuzzing.Store.Corpus(f.origin.Lineage, f.engine.Name(), h.Name),
-		Duration: share(time.Duration(f.req.TimeoutSeconds)*time.Second, of),
+		Duration: duration,
 		Runs:     share(f.req.MaxIterations, of),
+		Until:    f.deadline.Add(-handingOver - duration*time.Duration(of-1-i)), // those after it have their share
 		Jobs:     f.jobs,
 		Spent:    time.Duration(earlier.Elapsed), SpentRuns: earlier.Executions, Known: earlier.Found,
 		Report: f.beat.tell, Log: f.log,

@@ -87,25 +87,36 @@ func (a *Activities) report(ctx context.Context, req ReportRequest) (Result, err
 	for _, part := range req.Parts {
 		result.Summary.Inventory = cmp.Or(result.Summary.Inventory, part.Inventory)
 		result.Summary.Fuzzing = append(result.Summary.Fuzzing, part.Fuzzing...)
+		for _, o := range part.Fuzzing {
+			result.Summary.TotalExecutions += o.Stats.Executions
+			result.Summary.CrashesFound += len(o.Bugs)
+		}
 		result.Summary.Sandbox = cmp.Or(result.Summary.Sandbox, part.Sandbox)
 	}
 	if ws, ok := a.handed.of(req.Path, info.WorkflowExecution); ok {
 		result.Summary.Workspace = &ws
 	}
 
-	var sarif bytes.Buffer
-	err = finding.WriteSARIF(&sarif, finding.SARIFRun{
-		Version: a.version, Findings: kept, Suppressed: suppressed, Summary: result.Summary.Summary, Start: req.Started, End: now,
-	})
-	if err != nil {
+	log := finding.SARIFRun{Version: a.version, Findings: kept, Suppressed: suppressed, Summary: result.Summary.Summary, Start: req.Started, End: now}
+	if result.SARIF, err = writeSARIF(log); err != nil {
 		return Result{}, err
 	}
-	result.SARIF = sarif.Bytes()
-	return a.store(ctx, result)
+	return a.store(ctx, result, func(some []finding.Finding) (json.RawMessage, error) {
+		part := log
+		part.Findings, part.Suppressed = some, nil
+		part.Summary.Notes = append(fitNotes(log.Summary.Notes), fmt.Sprintf("%d of %d findings are in this log; all of them are in results.sarif.", len(some), len(kept)))
+		return writeSARIF(part)
+	})
+}
+
+func writeSARIF(run finding.SARIFRun) (json.RawMessage, error) {
+	var log bytes.Buffer
+	err := finding.WriteSARIF(&log, run)
+	return log.Bytes(), err
 }
 
 // store writes both files and returns the result as the workflow returns it.
-func (a *Activities) store(ctx context.Context, result Result) (Result, error) {
+func (a *Activities) store(ctx context.Context, result Result, sarif sarifWriter) (Result, error) {
 	url, err := a.results.PutResult(ctx, result.WorkflowID, "sarif", result.SARIF)
 	if err != nil {
 		return Result{}, err
@@ -124,7 +135,7 @@ func (a *Activities) store(ctx context.Context, result Result) (Result, error) {
 	if result.ResultsURL, err = a.results.PutResult(ctx, result.WorkflowID, "json", body.Bytes()); err != nil {
 		return Result{}, err
 	}
-	return fit(result, maxReturned)
+	return fit(result, maxReturned, sarif)
 }
 
 // join puts the parts together. Analysers look at the same files, so their
@@ -162,7 +173,7 @@ func (a *Activities) summary(joined analyze.Result, kept []finding.Finding, igno
 			s.Notes = append(s.Notes, n)
 		}
 	}
-	return Summary{Summary: s}
+	return Summary{Summary: s, TotalFindings: s.Total}
 }
 
 // maxIgnoreFile is more than finding.ParseIgnore accepts, so that it is the one

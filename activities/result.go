@@ -24,8 +24,8 @@ type Result struct {
 	// Tool is how the program of a workflow without code ran, and what it left.
 	Tool *ToolRun `json:"tool,omitempty"`
 
-	// SARIF is the SARIF 2.1.0 log. In the object that a workflow returns it is
-	// missing where it would not fit through the history; SARIFURL has it always.
+	// SARIF is the SARIF 2.1.0 log. In the object that a workflow returns it has the
+	// worst findings alone where all would not fit through the history; SARIFURL has all.
 	SARIF      json.RawMessage `json:"sarif,omitempty"`
 	ResultsURL string          `json:"results_url"` // the complete result, findings and SARIF included
 	SARIFURL   string          `json:"sarif_url"`
@@ -45,6 +45,15 @@ type Summary struct {
 	// object because they would not fit through the history. The stored one has
 	// them: see results_url.
 	FindingsTruncated int `json:"findings_truncated"`
+
+	// SARIFTruncated is the same of the SARIF log.
+	SARIFTruncated int `json:"sarif_truncated"`
+
+	// The counts under the names by which clients of FuzzForge know them: Total, what all
+	// fuzzers have executed, and how many bugs they came upon.
+	TotalFindings   int   `json:"total_findings"`
+	TotalExecutions int64 `json:"total_executions,omitempty"`
+	CrashesFound    int   `json:"crashes_found,omitempty"`
 
 	// Workspace is what get_target handed out: mode, path, whether it was a cache
 	// hit. It is missing where another worker process has made the report.
@@ -80,10 +89,15 @@ const (
 // come and the payload's own frame need room.
 const maxReturned = 448 << 10
 
-// fit returns r within limit bytes of JSON: without its SARIF log and its tool's data,
-// and with the first notes and kept files alone if need be, then with as many findings as there is room for,
-// the worst first.
-func fit(r Result, limit int) (Result, error) {
+// sarifWriter writes the SARIF log of some of a result's findings.
+type sarifWriter func(some []finding.Finding) (json.RawMessage, error)
+
+// fit returns r within limit bytes of JSON: without its tool's data, and with the first
+// notes and kept files alone if need be, then with as many findings as there is room for,
+// and a SARIF log of as many, the worst first. A quarter of the room is the log's: there
+// are clients that read nothing else, and would take a result without one for one
+// without findings.
+func fit(r Result, limit int, sarif sarifWriter) (Result, error) {
 	size, err := jsonSize(r)
 	if err != nil || size <= limit {
 		return r, err
@@ -95,27 +109,58 @@ func fit(r Result, limit int) (Result, error) {
 		tool.Data, tool.Kept = nil, tool.Kept[:min(len(tool.Kept), maxListed)]
 		r.Tool = &tool
 	}
-	if size, err = jsonSize(r); err != nil || size <= limit {
+	all := r.Findings
+	if size, err = fitFindings(&r, limit-limit/4); err != nil {
 		return r, err
 	}
+	// The most that fit; one more is too many.
+	n, over := -1, len(all)+1
+	for n+1 < over {
+		half := (n + over) / 2
+		log, err := sarif(all[:half:half])
+		if err != nil {
+			return r, err
+		}
+		more, err := jsonSize(log)
+		if err != nil {
+			return r, err
+		}
+		if size+more+len(`,"sarif":`) <= limit {
+			n, r.SARIF = half, log
+		} else {
+			over = half
+		}
+	}
+	r.Summary.SARIFTruncated = len(all) - max(n, 0)
+	return r, nil
+}
+
+// fitFindings leaves of r's findings what stays within limit, and returns the size. It
+// counts the numbers of what is missing as if nothing was left.
+func fitFindings(r *Result, limit int) (size int, err error) {
 	all := r.Findings
+	r.Summary.SARIFTruncated = len(all)
+	if size, err = jsonSize(r); err != nil || size <= limit {
+		return size, err
+	}
 	r.Findings = all[:0:0]
 	r.Summary.FindingsTruncated = len(all)
 	if size, err = jsonSize(r); err != nil {
-		return r, err
+		return size, err
 	}
 	for i, f := range all {
 		n, err := jsonSize(f)
 		if err != nil {
-			return r, err
+			return size, err
 		}
-		if size += n + len(","); size > limit {
+		if size+n+len(",") > limit {
 			break
 		}
+		size += n + len(",")
 		r.Findings = all[: i+1 : i+1]
 		r.Summary.FindingsTruncated = len(all) - i - 1
 	}
-	return r, nil
+	return size, nil
 }
 
 // maxListed is how many kept files a result lists that is large.

@@ -14,12 +14,22 @@ import (
 	"github.com/cordonlabs/cordon/workspace"
 )
 
-// analyser looks at the workspace in dir. It writes nothing there.
-type analyser func(ctx context.Context, dir string, progress analyze.Progress) (*analyze.Result, error)
+// Analyser looks at the workspace in dir. It writes nothing there.
+type Analyser func(ctx context.Context, dir string, progress analyze.Progress) (*analyze.Result, error)
 
-// tool runs an analyser on the workspace at path, under a lifetime and with
-// heartbeats that count units, and returns what it found as a part.
-func (a *Activities) tool(ctx context.Context, name, unit, path string, analyse analyser) (Part, error) {
+// tool runs an analyser and returns what it found as a part.
+func (a *Activities) tool(ctx context.Context, name, unit, path string, analyse Analyser) (part Part, err error) {
+	err = a.Analyse(ctx, name, unit, path, analyse, func(ctx context.Context, r *analyze.Result) (err error) {
+		part, err = a.newPart(ctx, name, partContent{Result: *r})
+		return err
+	})
+	return part, err
+}
+
+// Analyse is the work of an activity that is called name: it runs an analyser on the
+// workspace at path, under a lifetime and with heartbeats that count units, and hands
+// what that found to then. Its error is fit to leave the activity.
+func (a *Activities) Analyse(ctx context.Context, name, unit, path string, analyse Analyser, then func(context.Context, *analyze.Result) error) error {
 	life, end := a.runs.begin(ctx)
 	defer end()
 	report, stop := heartbeat(life)
@@ -27,22 +37,25 @@ func (a *Activities) tool(ctx context.Context, name, unit, path string, analyse 
 
 	info := activity.GetInfo(ctx)
 	by := workspace.Caller{Run: info.WorkflowExecution.RunID, Owner: a.runs.of(life, info).owner}
-	part, err := a.runTool(life, name, unit, path, by, report, analyse)
+	result, err := a.analyse(life, name, unit, path, by, report, analyse)
+	if err == nil {
+		err = then(life, result)
+	}
 	if err != nil {
 		a.caller(info).Warn(name+" failed", "path", path, "error", err)
 	}
-	return part, failure(life, name, err)
+	return failure(life, name, err)
 }
 
-func (a *Activities) runTool(ctx context.Context, name, unit, path string, by workspace.Caller, report func(Progress), analyse analyser) (Part, error) {
+func (a *Activities) analyse(ctx context.Context, name, unit, path string, by workspace.Caller, report func(Progress), analyse Analyser) (*analyze.Result, error) {
 	dir, done, err := a.openWorkspace(name, path)
 	if err != nil {
-		return Part{}, err
+		return nil, err
 	}
 	defer done()
 	lease, err := a.cache.Use(ctx, path, by)
 	if err != nil {
-		return Part{}, err
+		return nil, err
 	}
 	defer lease.Release()
 	watched, enough := a.cache.Watch(ctx, path)
@@ -53,11 +66,17 @@ func (a *Activities) runTool(ctx context.Context, name, unit, path string, by wo
 	if err != nil && watched.Err() != nil && ctx.Err() == nil {
 		err = context.Cause(watched) // the workspace is over its limit, whatever the tool made of that
 	}
-	if err != nil {
-		return Part{}, err
-	}
-	return a.newPart(ctx, name, partContent{Result: *result})
+	return result, err
 }
+
+// PutResult stores a result, and returns its URL: it is that of Options.Results, for
+// activities that are made of these.
+func (a *Activities) PutResult(ctx context.Context, id, format string, body []byte) (url string, err error) {
+	return a.results.PutResult(ctx, id, format, body)
+}
+
+// Version is Options.Version.
+func (a *Activities) Version() string { return a.version }
 
 // request decodes the one object that a tool takes as its argument. Unknown keys
 // are ignored, as unknown arguments are (CONTRACT §1.1).

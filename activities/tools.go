@@ -65,7 +65,7 @@ func (a *Activities) ScanGo(ctx context.Context, argument converter.RawValue) (P
 }
 
 // plainTool runs an analyser whose only argument is the workspace.
-func (a *Activities) plainTool(ctx context.Context, name, unit string, argument converter.RawValue, analyse analyser) (Part, error) {
+func (a *Activities) plainTool(ctx context.Context, name, unit string, argument converter.RawValue, analyse Analyser) (Part, error) {
 	req, err := request[ToolRequest](name, argument)
 	if err != nil {
 		return Part{}, err
@@ -75,7 +75,7 @@ func (a *Activities) plainTool(ctx context.Context, name, unit string, argument 
 
 // scrubbed gives an analyser a scrubber of its own: one that several shared
 // would carry one project's secrets into the analysis of another.
-func scrubbed(analyse func(ctx context.Context, dir string, scrub analyze.Scrubber, progress analyze.Progress) (*analyze.Result, error)) analyser {
+func scrubbed(analyse func(ctx context.Context, dir string, scrub analyze.Scrubber, progress analyze.Progress) (*analyze.Result, error)) Analyser {
 	return func(ctx context.Context, dir string, progress analyze.Progress) (*analyze.Result, error) {
 		scrub, err := secrets.NewScrubber()
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/cordonlabs/cordon/activities"
+	"github.com/cordonlabs/cordon/activities/fuzzforge"
 	"github.com/cordonlabs/cordon/internal/config"
 	"github.com/cordonlabs/cordon/internal/pollers"
 	"github.com/cordonlabs/cordon/metadata"
@@ -59,6 +60,7 @@ func registerActivities(r sdkworker.ActivityRegistry, all *activities.Activities
 	all.RegisterStorage(r)
 	if serve != config.ServeStorage {
 		all.RegisterTools(r)
+		fuzzforge.New(all).Register(r)
 	}
 }
 
