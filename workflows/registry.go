@@ -13,6 +13,7 @@ import (
 	aflfuzzing "github.com/cordonlabs/cordon/workflows/afl_fuzzing"
 	atherisfuzzing "github.com/cordonlabs/cordon/workflows/atheris_fuzzing"
 	cargofuzzing "github.com/cordonlabs/cordon/workflows/cargo_fuzzing"
+	gitleaksdetection "github.com/cordonlabs/cordon/workflows/gitleaks_detection"
 	gofuzzing "github.com/cordonlabs/cordon/workflows/go_fuzzing"
 	libfuzzerfuzzing "github.com/cordonlabs/cordon/workflows/libfuzzer_fuzzing"
 	secretdetection "github.com/cordonlabs/cordon/workflows/secret_detection"
@@ -32,6 +33,7 @@ var builtins = []builtin{
 	{"afl_fuzzing", aflfuzzing.Metadata, aflfuzzing.Workflow},
 	{"atheris_fuzzing", atherisfuzzing.Metadata, atherisfuzzing.Workflow},
 	{"cargo_fuzzing", cargofuzzing.Metadata, cargofuzzing.Workflow},
+	{"gitleaks_detection", gitleaksdetection.Metadata, gitleaksdetection.Workflow},
 	{"go_fuzzing", gofuzzing.Metadata, gofuzzing.Workflow},
 	{"libfuzzer_fuzzing", libfuzzerfuzzing.Metadata, libfuzzerfuzzing.Workflow},
 	{"secret_detection", secretdetection.Metadata, secretdetection.Workflow},

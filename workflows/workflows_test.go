@@ -17,6 +17,7 @@ func TestBuiltinWorkflowsAreThoseOfTheContract(t *testing.T) {
 		mode            cordon.Mode
 		parameters      []string
 	}{
+		"gitleaks_detection":  {"secrets", "GitleaksDetectionWorkflow", shared, []string{"scan_mode", "redact", "no_git"}},
 		"secret_detection":    {"secrets", "SecretDetectionWorkflow", shared, []string{"scan_mode", "redact", "no_git"}},
 		"security_assessment": {"python", "SecurityAssessmentWorkflow", shared, []string{"scanner_config", "analyzer_config", "reporter_config"}},
 		"atheris_fuzzing":     {"python", "AtherisFuzzingWorkflow", own, []string{"target_file", "max_iterations", "timeout_seconds"}},

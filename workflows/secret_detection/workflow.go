@@ -30,7 +30,12 @@ var signature = arguments.Signature{
 // Workflow is SecretDetectionWorkflow. Its arguments are target_id, scan_mode,
 // redact and no_git (CONTRACT §3); all but the first may be missing.
 func Workflow(ctx workflow.Context, targetID, scanMode, redact, noGit converter.RawValue) (activities.Result, error) {
-	target, request, err := decode(targetID, scanMode, redact, noGit)
+	return Run(ctx, false, targetID, scanMode, redact, noGit)
+}
+
+// Run is the workflow's code for the arguments raws, with a default for no_git.
+func Run(ctx workflow.Context, noGit bool, raws ...converter.RawValue) (activities.Result, error) {
+	target, request, err := decode(noGit, raws)
 	if err != nil {
 		return activities.Result{}, activities.ApplicationError(signature.Op, err)
 	}
@@ -45,7 +50,7 @@ func Workflow(ctx workflow.Context, targetID, scanMode, redact, noGit converter.
 	})
 }
 
-func decode(raws ...converter.RawValue) (target cordon.TargetID, request activities.ScanSecretsRequest, err error) {
+func decode(defaultNoGit bool, raws []converter.RawValue) (target cordon.TargetID, request activities.ScanSecretsRequest, err error) {
 	args, err := arguments.Decode(signature, raws...)
 	if err != nil {
 		return target, request, err
@@ -53,7 +58,7 @@ func decode(raws ...converter.RawValue) (target cordon.TargetID, request activit
 	id, err1 := args.Text("target_id")
 	mode, err2 := args.Text("scan_mode")
 	redact, err3 := args.Bool("redact", true)
-	noGit, err4 := args.Bool("no_git", false)
+	noGit, err4 := args.Bool("no_git", defaultNoGit)
 	if err := cmp.Or(err1, err2, err3, err4); err != nil {
 		return target, request, err
 	}
