@@ -52,7 +52,7 @@ func (a *app) present(ctx context.Context, j *job, result *activities.Result, ra
 
 // complete fetches what did not fit through the history.
 func (a *app) complete(ctx context.Context, j *job, result *activities.Result) {
-	if result.Summary.FindingsTruncated == 0 && result.SARIF != nil {
+	if result.Summary.FindingsTruncated == 0 && result.Summary.SARIFTruncated == 0 && result.SARIF != nil {
 		return
 	}
 	var whole activities.Result
@@ -64,7 +64,8 @@ func (a *app) complete(ctx context.Context, j *job, result *activities.Result) {
 		a.say("%s the result is incomplete here, the whole one is at %s: %s", a.paintErr(yellow, "!"), plain(result.ResultsURL), plainLines(err.Error()))
 		return
 	}
-	result.Findings, result.SARIF, result.Summary.FindingsTruncated = whole.Findings, whole.SARIF, 0
+	result.Findings, result.SARIF = whole.Findings, whole.SARIF
+	result.Summary.FindingsTruncated, result.Summary.SARIFTruncated = 0, 0
 }
 
 // subtract leaves out of a result, and of its SARIF log, what is known already.
@@ -77,6 +78,7 @@ func subtract(result *activities.Result, known *finding.Baseline) error {
 		result.Findings = []finding.Finding{}
 	}
 	s.Known, s.Total, s.BySeverity, s.ByCategory = n, counted.Total, counted.BySeverity, counted.ByCategory
+	s.TotalFindings = counted.Total
 	if result.SARIF == nil {
 		return nil
 	}
