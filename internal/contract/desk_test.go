@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -21,6 +22,7 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
@@ -44,6 +46,33 @@ type desk struct {
 	acts     *activities.Activities
 	log      *journal
 	logger   *slog.Logger // into log
+	served   served       // for callers in Python
+}
+
+// callers says in which language the workflows are that call.
+var callers = flag.String("callers", "go", "the `LANGUAGE` of the workflows that call the activities: go or python")
+
+// python reports whether the desk's callers are workflows in Python.
+func (d *desk) python() bool { return fromPython(d.t) }
+
+func fromPython(t *testing.T) bool {
+	return throughPython != nil && (*callers == "python" || strings.HasPrefix(t.Name(), "TestRowsThroughPython/"))
+}
+
+// throughPython is tryFor with a workflow in Python, where tests have a Temporal server;
+// processesForPython is processes.
+var (
+	throughPython      func(d *desk, limit time.Duration, name string, args ...any) outcome
+	processesForPython func(d *desk, n, runs int, id, mode string, want tree) (downloads int)
+)
+
+// served is what a worker at a real server has of a desk's: each set of activities has a
+// queue of its own, and one run makes all calls.
+type served struct {
+	mu    sync.Mutex
+	acts  *activities.Activities
+	queue string
+	run   client.WorkflowRun
 }
 
 // newDesk has a directory store.
@@ -101,6 +130,9 @@ func (d *desk) try(name string, args ...any) outcome {
 
 // tryFor gives the activity's only attempt so long.
 func (d *desk) tryFor(limit time.Duration, name string, args ...any) outcome {
+	if d.python() {
+		return throughPython(d, limit, name, args...)
+	}
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(quiet{})
 	env := suite.NewTestWorkflowEnvironment()
@@ -182,6 +214,9 @@ func mustFail(t *testing.T, out outcome, kind cordon.Kind, words ...string) {
 // at once, checks every tree, and returns how many downloads there were.
 func (d *desk) processes(n, runs int, id, mode string, want tree) (downloads int) {
 	d.t.Helper()
+	if d.python() {
+		return processesForPython(d, n, runs, id, mode, want)
+	}
 	store, err := json.Marshal(d.shelf)
 	must(d.t, err)
 	var wg sync.WaitGroup

@@ -126,8 +126,13 @@ const polling = `msg="worker polls"`
 // fuzzes starts a run that takes so long.
 func (h *host) fuzzes(ctx context.Context, seconds int) {
 	h.t.Helper()
+	queue, args := h.queue, []any{"T", h.sample.Harness, 0, seconds}
+	if fromPython(h.t) {
+		needPython(h.t)
+		queue, args = pythonsQueue, append(args, h.queue, h.sample.Engine)
+	}
 	var err error
-	h.run, err = h.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{TaskQueue: h.queue}, h.workflow.Class, "T", h.sample.Harness, 0, seconds)
+	h.run, err = h.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{TaskQueue: queue}, h.workflow.Class, args...)
 	must(h.t, err)
 }
 

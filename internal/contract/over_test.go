@@ -66,7 +66,7 @@ func (s *site) works() *site {
 
 // post is for a worker process on this host.
 func (s *site) post() post {
-	return post{server().GetFrontendHostPort(), server().GetDefaultNamespace(), s.queue, s.cacheDir, s.shelf.Dir}
+	return post{server().GetFrontendHostPort(), server().GetDefaultNamespace(), s.queue, s.cacheDir, s.shelf}
 }
 
 func (s *site) pass(d time.Duration) { s.ahead.Add(int64(d)) }
@@ -85,6 +85,10 @@ func (s *site) sweep() workspace.SweepReport {
 func (s *site) start(opts client.StartWorkflowOptions, p plan) (run client.WorkflowRun, path string) {
 	s.t.Helper()
 	opts.TaskQueue = s.queue
+	if s.python() {
+		needPython(s.t)
+		opts.TaskQueue, p.Queue = pythonsQueue, s.queue
+	}
 	run, err := s.client.ExecuteWorkflow(s.t.Context(), opts, "ScanWorkflow", p)
 	must(s.t, err)
 	s.t.Cleanup(func() {

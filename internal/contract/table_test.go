@@ -2,6 +2,9 @@
 // as they are kept today, each as one test under its number. Every call goes
 // the way of a user's: a workflow calls an activity by its name.
 //
+// With -callers=python that workflow is one in Python, of a worker of its own at a real
+// server (python_test.go).
+//
 // Rows that a store has a part in run on the directory store and on a real MinIO
 // server. What goes wrong between that and the cache (HARDNESS §4) is the table
 // in fault_test.go, in which each fault has one outcome: the right tree, or an

@@ -53,8 +53,14 @@ func (d *desk) asksByTemporal(mode string) *office {
 	}, workflow.RegisterOptions{Name: "ScanWorkflow"})
 	must(d.t, o.worker.Start())
 	d.t.Cleanup(o.stop)
+	opts, args := client.StartWorkflowOptions{TaskQueue: queue}, []any{}
+	if d.python() {
+		needPython(d.t)
+		opts.TaskQueue = pythonsQueue
+		args = append(args, pythonCall{Queue: queue, Activity: "get_target", Args: []any{"bulk", "run-1", mode}, Seconds: 60})
+	}
 	var err error
-	o.run, err = o.client.ExecuteWorkflow(context.Background(), client.StartWorkflowOptions{TaskQueue: queue}, "ScanWorkflow")
+	o.run, err = o.client.ExecuteWorkflow(context.Background(), opts, "ScanWorkflow", args...)
 	must(d.t, err)
 	return o
 }

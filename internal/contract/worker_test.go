@@ -27,9 +27,10 @@ import (
 
 // plan is what a run of ScanWorkflow does with target T.
 type plan struct {
-	Run  string   // the run_id that it gives, "" for none
-	Mode string   // "" for none
-	Then []string // what each run of the chain does once it has the workspace
+	Run   string   `json:"run"`             // the run_id that it gives, "" for none
+	Mode  string   `json:"mode"`            // "" for none
+	Then  []string `json:"then"`            // what each run of the chain does once it has the workspace
+	Queue string   `json:"queue,omitempty"` // of its activities; "": its own
 }
 
 // scan says its path to a query, and does what the plan says.
@@ -97,7 +98,10 @@ func polls(c client.Client, queue string, acts *activities.Activities) (sdkworke
 const workerEnv = "CORDON_TEST_WORKER"
 
 // post is where a worker process works.
-type post struct{ Server, Namespace, Queue, Cache, Store string }
+type post struct {
+	Server, Namespace, Queue, Cache string
+	Store                           shelf
+}
 
 // workerProcess is one: it works until its standard input ends.
 func workerProcess(job string) error {
@@ -110,7 +114,7 @@ func workerProcess(job string) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	store, err := shelf{Dir: p.Store}.open(log)
+	store, err := p.Store.open(log)
 	if err != nil {
 		return err
 	}
@@ -130,6 +134,13 @@ func workerProcess(job string) error {
 
 // startWorker starts a worker process, and returns what kills it for good.
 func startWorker(t *testing.T, p post) (kill func()) {
+	t.Helper()
+	kill, _ = startWorkerLogging(t, p)
+	return kill
+}
+
+// startWorkerLogging is startWorker that also returns what says what the worker logged.
+func startWorkerLogging(t *testing.T, p post) (kill func(), logged func() string) {
 	t.Helper()
 	job, err := json.Marshal(p)
 	must(t, err)
@@ -153,17 +164,19 @@ func startWorker(t *testing.T, p post) (kill func()) {
 			in.Close()
 		}
 	}
+	logged = func() string {
+		b, _ := os.ReadFile(log.Name()) // it is there: the worker has it open
+		return string(b)
+	}
 	t.Cleanup(func() {
 		kill()
 		if t.Failed() {
-			b, _ := os.ReadFile(log.Name())
-			t.Logf("the worker said\n%s", b)
+			t.Logf("the worker said\n%s", logged())
 		}
 	})
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
 		kill()
-		b, _ := os.ReadFile(log.Name())
-		t.Fatalf("the worker does not start: %q, %v\n%s", line, err, b)
+		t.Fatalf("the worker does not start: %q, %v\n%s", line, err, logged())
 	}
-	return kill
+	return kill, logged
 }
