@@ -251,28 +251,3 @@ func (h *head) Write(b []byte) (int, error) {
 	h.dropped = h.dropped || n < len(b)
 	return len(b), nil
 }
-
-// names records what is registered; nothing else of a registry is used here.
-type names struct {
-	worker.ActivityRegistry
-	known []string
-}
-
-// RegisterActivityWithOptions implements worker.ActivityRegistry.
-func (n *names) RegisterActivityWithOptions(_ any, o activity.RegisterOptions) {
-	n.known = append(n.known, o.Name)
-}
-
-// Overridden returns the entries of the tool bridge that have no effect, for the names
-// of activities that there are without it.
-func (a *Activities) Overridden() (out []string) {
-	var own names
-	a.RegisterStorage(&own)
-	a.RegisterTools(&own)
-	for _, e := range a.bridge.Entries {
-		if slices.Contains(own.known, e.Activity) {
-			out = append(out, e.Activity)
-		}
-	}
-	return out
-}

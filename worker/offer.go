@@ -2,6 +2,7 @@ package worker
 
 import (
 	"cmp"
+	"slices"
 
 	"go.temporal.io/sdk/activity"
 	sdkworker "go.temporal.io/sdk/worker"
@@ -62,6 +63,19 @@ func registerActivities(r sdkworker.ActivityRegistry, all *activities.Activities
 		all.RegisterTools(r)
 		fuzzforge.New(all).Register(r)
 	}
+}
+
+// overridden returns the entries of a tool bridge that have no effect, for the names of
+// activities that there are without it.
+func overridden(bridge metadata.Bridge, serve config.Serve) (out []string) {
+	var own names
+	registerActivities(&own, activities.New(activities.Options{}), serve)
+	for _, e := range bridge.Entries {
+		if slices.Contains(own, e.Activity) {
+			out = append(out, e.Activity)
+		}
+	}
+	return out
 }
 
 // toolsOf returns the workflows of a vertical that are a tool. Those whose metadata

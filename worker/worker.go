@@ -243,7 +243,7 @@ func (w *Worker) Start(ctx context.Context) error {
 	if err := w.refuseMixedQueue(ctx); err != nil {
 		return err
 	}
-	for _, name := range w.activities.Overridden() {
+	for _, name := range overridden(w.bridge, w.serve()) {
 		w.log.Warn("the tool bridge's entry has no effect: this worker has an activity of that name", "activity", name, "file", w.bridge.File)
 	}
 	if err := w.serveSocket(); err != nil {
