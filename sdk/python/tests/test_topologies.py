@@ -10,6 +10,7 @@ import time
 import uuid
 from pathlib import Path
 
+import flows
 import pytest
 import tools
 from conftest import Place
@@ -17,11 +18,11 @@ from cordon import Cordon
 from flows import Block, Ending, Plain, Whose
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import CancelledError
-from temporalio.worker import Worker
+from temporalio.worker import Replayer, Worker
 from test_workspace import fetching, start, until
 from tools import BRISK
 
-from cordon_temporal import ErrorType, StorageRouting, cordon_error_type
+from cordon_temporal import StorageRouting
 from cordon_temporal.socket_activities import activities, health
 
 
@@ -70,12 +71,28 @@ async def test_tools_of_several_hosts(client: Client, target: str, routed: Place
     assert got["found"] == {"inventory": {"files": 2}} and Path(got["path"]).is_relative_to(routed.cache)
 
 
-async def test_a_queue_of_another_name_has_to_be_told_where_the_storage_is(client: Client, target: str) -> None:
-    async with Worker(client, task_queue="odd", workflows=[Plain], interceptors=[StorageRouting()]):
-        with pytest.raises(WorkflowFailureError) as failed:
-            await client.execute_workflow(Plain.run, args=[target, "shared"], id=fresh("odd"), task_queue="odd")
-    assert cordon_error_type(failed.value) is ErrorType.INVALID_ARGUMENT
-    assert "StorageRouting(task_queue=" in str(failed.value.cause)
+async def test_a_queue_of_another_name_has_its_storage_beside_it_too(
+    client: Client, target: str, routed: Place
+) -> None:
+    async with Worker(
+        client, task_queue="b", workflows=[Plain], activities=tools.ALL, interceptors=[StorageRouting()], **BRISK
+    ):
+        path, files = await client.execute_workflow(
+            Plain.run, args=[target, "isolated"], id=fresh("plain"), task_queue="b"
+        )
+    assert files == 2 and Path(path).is_relative_to(routed.cache)
+
+
+async def test_what_was_routed_is_replayed(client: Client, target: str, routed: Place) -> None:
+    """Temporal's Replayer has workflows on a queue that is called otherwise."""
+    block = await start(client, routed.queue, Ending(target))
+    plain = await client.start_workflow(
+        Plain.run, args=[target, "isolated"], id=fresh("plain"), task_queue=routed.queue
+    )
+    replayer = Replayer(workflows=flows.ALL, interceptors=[StorageRouting()])
+    for handle in (block, plain):
+        await handle.result()
+        await replayer.replay_workflow(await handle.fetch_history())
 
 
 async def test_the_socket_tells_who_serves_it(socket: Path, cordon: Cordon) -> None:

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from temporalio.exceptions import ApplicationError
 from temporalio.worker import (
     Interceptor,
     StartActivityInput,
@@ -17,9 +16,6 @@ from temporalio.worker import (
 from temporalio.workflow import ActivityHandle
 
 from cordon_temporal._names import STORAGE_ACTIVITIES
-from cordon_temporal.errors import ErrorType
-
-_QUEUE, _STORAGE = "-queue", "-storage"
 
 
 class StorageRouting(Interceptor):
@@ -29,9 +25,11 @@ class StorageRouting(Interceptor):
     For ``Worker(interceptors=[StorageRouting()])`` beside ``cordon worker --serve storage``.
     Workflows need no change. A queue that their author gave stays.
 
+    It never raises: a workflow that is replayed elsewhere is on a queue of another name there.
+
     Args:
         task_queue: the queue of Cordon's worker. Unless given, it is ``x-storage`` where the
-            workflow's own is ``x-queue``.
+            workflow's own is ``x-queue``, or ``x``.
         tool_queue: where activities go that :meth:`Workspace.execute_activity` schedules, given
             the host's id. Cordon's worker at the host's queue has none but the storage
             activities, so that with several hosts the author's worker polls one more for each host. Unless
@@ -70,22 +68,10 @@ class _Outbound(WorkflowOutboundInterceptor):
 
     def _route(self, activity: str, given: str | None) -> str | None:
         own = self.info().task_queue
-        storage = self._task_queue or _storage_queue(own)
+        storage = self._task_queue or own.removesuffix("-queue") + "-storage"
         if activity in STORAGE_ACTIVITIES:
-            if given is None and storage is None:
-                raise ApplicationError(
-                    f"route the storage activities: the task queue {own!r} does not end in {_QUEUE}; name the one of "
-                    "the Cordon worker: StorageRouting(task_queue=...)",
-                    type=ErrorType.INVALID_ARGUMENT.value,
-                    non_retryable=True,
-                )
             return given or storage
-        if given is not None and storage is not None and given.startswith(storage + "@"):
+        if given is not None and given.startswith(storage + "@"):
             host = given.removeprefix(storage + "@")
             return self._tool_queue(host) if self._tool_queue else own
         return given
-
-
-def _storage_queue(task_queue: str) -> str | None:
-    vertical = task_queue.removesuffix(_QUEUE)
-    return None if vertical in ("", task_queue) else vertical + _STORAGE
