@@ -10,8 +10,8 @@ export const finalErrorTypes = [
   'TargetTooLarge',
 ] as const;
 
-/** The errors of Cordon that Temporal retries. */
-export const retriedErrorTypes = ['NoSpace', 'StorageUnavailable', 'Busy'] as const;
+/** The errors of Cordon that Temporal retries. ToolFailed is that of a command of the tool bridge. */
+export const retriedErrorTypes = ['NoSpace', 'StorageUnavailable', 'Busy', 'ToolFailed'] as const;
 
 /** What went wrong in an activity of Cordon: the `type` of its ApplicationFailure. */
 export type CordonErrorType = (typeof finalErrorTypes)[number] | (typeof retriedErrorTypes)[number];

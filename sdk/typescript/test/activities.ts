@@ -1,5 +1,5 @@
 // The wrappers of the activities.
-import { cordonErrorType } from '@cordonlabs/temporal';
+import { cordonErrorType, finalErrorTypes, retriedErrorTypes } from '@cordonlabs/temporal';
 import { ApplicationFailure } from '@temporalio/common';
 import { WorkflowFailedError } from '@temporalio/client';
 import assert from 'node:assert/strict';
@@ -7,7 +7,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { cacheA, exists, queueA, temporal } from './house';
+import { cacheA, exists, queueA, root, temporal } from './house';
 import { scheduled } from './temporal';
 
 describe('wrappers', () => {
@@ -75,9 +75,18 @@ describe('wrappers', () => {
       assert.match(err.cause.message, /no-such-target/);
       return true;
     });
+    assert.equal(cordonErrorType(ApplicationFailure.create({ type: 'ToolFailed' })), 'ToolFailed');
     for (const other of [undefined, 'TargetNotFound', new Error('x'), ApplicationFailure.create({ type: 'MyOwn' })]) {
       assert.equal(cordonErrorType(other), undefined);
     }
+  });
+
+  it('know the errors that workers have', () => {
+    const source = fs.readFileSync(path.join(root, '..', '..', 'error.go'), 'utf8');
+    const kinds = [...source.matchAll(/^\t\w+ +Kind = "(\w+)"$/gm)].map(([, kind]) => kind!);
+    const final = /^func \(k Kind\) Retryable[^:]*case ([^:]*):/m.exec(source)![1]!.split(', ');
+    assert.deepEqual([...finalErrorTypes].sort(), final.sort());
+    assert.deepEqual([...finalErrorTypes, ...retriedErrorTypes].sort(), kinds.sort());
   });
 });
 

@@ -21,10 +21,13 @@ class ErrorType(str, Enum):
     STORAGE_UNAVAILABLE = "StorageUnavailable"
     BUSY = "Busy"
 
+    TOOL_FAILED = "ToolFailed"
+    """A command of the tool bridge failed, which its caller's retry policy may try again."""
+
     @property
     def retryable(self) -> bool:
         """Whether the same call may succeed later without anybody changing anything."""
-        return self in (ErrorType.NO_SPACE, ErrorType.STORAGE_UNAVAILABLE, ErrorType.BUSY)
+        return self in _RETRYABLE
 
     def __str__(self) -> str:
         return self.value
@@ -53,4 +56,5 @@ def cordon_error_type(err: BaseException | None) -> ErrorType | None:
     return None if failure is None else ErrorType(failure.type)
 
 
+_RETRYABLE = frozenset({ErrorType.NO_SPACE, ErrorType.STORAGE_UNAVAILABLE, ErrorType.BUSY, ErrorType.TOOL_FAILED})
 _KNOWN = frozenset(known.value for known in ErrorType)
