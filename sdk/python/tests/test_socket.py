@@ -84,6 +84,24 @@ async def test_the_environment_names_the_socket(monkeypatch: pytest.MonkeyPatch)
     )
 
 
+async def test_a_request_is_no_larger_than_what_temporal_brought() -> None:
+    """Temporal carries 2 MB of arguments, and a worker takes 4 MiB."""
+    results: dict[str, Any] = {"text": "я" * 900_000, "list": [1] * 100_000}
+    brought = json.dumps(results, ensure_ascii=False, separators=(",", ":"))
+    async with answering(chunked(b'{"result": null}\n')) as (path, asked):
+        await ActivityEnvironment().run(activities(path)[3], "w", results)
+        await ActivityEnvironment().run(activities(path)[3], "w", {"half": "\ud83d"})
+    _, _, body = asked[0].partition(b"\r\n\r\n")
+    assert json.loads(body)["args"] == ["w", results]
+    assert len(body) < len(brought.encode()) + 2000
+    assert json.loads(asked[1].partition(b"\r\n\r\n")[2].decode())["args"] == ["w", {"half": "\ud83d"}]
+
+
+async def test_a_request_that_no_worker_takes_is_not_tried_again() -> None:
+    err = await failure(ActivityEnvironment().run(upload_results, "w", {"text": "x" * (4 << 20)}))
+    assert err.type == "InvalidArgument" and err.non_retryable and "store what is large" in err.message
+
+
 async def test_an_answer_in_any_pieces() -> None:
     beats: list[Any] = []
     env = ActivityEnvironment()

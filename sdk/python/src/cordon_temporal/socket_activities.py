@@ -59,6 +59,10 @@ SILENCE = 60.0
 """Seconds without a word after which a worker is taken for gone. While it works, it says
 something every two."""
 
+MAX_BODY = 4 << 20
+"""Bytes of a request that a worker takes: twice what Temporal carries as arguments unless it is told
+otherwise."""
+
 CLEANUP_TRIES, CLEANUP_PAUSE = 5, 2.0
 """How often, and how many seconds apart, a cleanup looks for a worker that is not there: for
 as long as one takes to be started anew."""
@@ -126,7 +130,12 @@ async def _call(name: str, socket_path: str | os.PathLike[str] | None, args: tup
             json.dumps(arg, allow_nan=False)
         except (TypeError, ValueError) as err:
             raise _not_json(name, n, err) from err
-    body = json.dumps({"args": args, "caller": _caller()}).encode()
+    # As small as what Temporal brought. Half a surrogate pair has no UTF-8, but the backslash
+    # that stands for it is what JSON has.
+    text = json.dumps({"args": args, "caller": _caller()}, ensure_ascii=False, separators=(",", ":"))
+    body = text.encode(errors="backslashreplace")
+    if len(body) > MAX_BODY:  # of which a worker reads no more, and hangs up
+        raise _too_large(name, len(body))
     try:
         async with request(path, "POST", f"/v1/activities/{name}", body, silence=SILENCE) as response:
             return await _answer(response)
@@ -201,6 +210,15 @@ def _not_json(name: str, n: int, err: Exception) -> ApplicationError:
     argument = _ARGUMENTS[name][n] if n < len(_ARGUMENTS[name]) else str(n + 1)
     return ApplicationError(
         f"{name}: the argument {argument} is not JSON: {err}; give a string, a number, or an object or a list of them",
+        type=ErrorType.INVALID_ARGUMENT.value,
+        non_retryable=True,
+    )
+
+
+def _too_large(name: str, size: int) -> ApplicationError:
+    return ApplicationError(
+        f"{name}: as JSON, the arguments have {size} bytes, of which a Cordon worker takes {MAX_BODY}; store what is "
+        "large and pass where it is",
         type=ErrorType.INVALID_ARGUMENT.value,
         non_retryable=True,
     )
