@@ -102,7 +102,7 @@ class Ending:
 class _Block:
     def __init__(self) -> None:
         self._ws: Workspace | None = None
-        self._mended = False
+        self._told = False
         self._left: list[asyncio.Future[Any]] = []
 
     @workflow.query
@@ -110,8 +110,8 @@ class _Block:
         return self._ws.path if self._ws else None
 
     @workflow.signal
-    def mend(self) -> None:
-        self._mended = True
+    def go_on(self) -> None:
+        self._told = True
 
     async def block(self, end: Ending) -> dict[str, Any]:
         async with cordon_temporal.workspace(end.target, mode=end.mode) as ws:
@@ -123,7 +123,7 @@ class _Block:
                 raise ApplicationError("the block fails", non_retryable=True)
             if end.how == "tool":
                 await ws.execute_activity("inventory_files", {"path": "/"}, start_to_close_timeout=MINUTE)
-            if end.how == "bug" and not self._mended:
+            if end.how == "bug" and not self._told:
                 raise KeyError("the code has to be mended")
             if end.how == "timeout":
                 await asyncio.wait_for(asyncio.sleep(3600), 0.1)
@@ -135,7 +135,7 @@ class _Block:
                     for _ in range(2)
                 ]
                 self._left = [asyncio.ensure_future(rest) for rest in rests]
-                await asyncio.sleep(1)
+                await workflow.wait_condition(lambda: self._told)
             if end.how == "again":
                 workflow.continue_as_new(Ending(end.target, "return", end.mode))
             return {"path": ws.path, "found": found}

@@ -48,8 +48,16 @@ async def test_a_block_with_tools_of_ones_own(client: Client, target: str, place
 
 
 async def test_a_block_waits_for_what_it_left_running(client: Client, target: str, routed: Place) -> None:
+    tools.begun.clear()
     tools.stayed.clear()
-    got = await (await start(client, routed.queue, Ending(target, "leave"))).result()
+    handle = await start(client, routed.queue, Ending(target, "leave"))
+
+    async def both() -> bool:
+        return len(tools.begun) == 2
+
+    await until(both)
+    await handle.signal(Block.go_on)
+    got = await handle.result()
     assert tools.stayed == [True, True] and not os.path.exists(got["path"])
 
 

@@ -127,7 +127,7 @@ async def test_a_bug_leaves_the_workspace_for_the_mended_code(client: Client, be
 
     await until(stuck)
     assert await scheduled(handle, "cleanup_cache") == []
-    await handle.signal(Block.mend)
+    await handle.signal(Block.go_on)
     got = await handle.result()
     assert got["found"]["inventory"]["files"] == 2 and not os.path.exists(got["path"])
 

@@ -35,12 +35,16 @@ async def inventory_files(argument: dict[str, str]) -> dict[str, Any]:
     return {"inventory": {"files": await count_files(argument["path"])}}
 
 
+begun: list[str] = []
+"""The workspace of each rest that has begun."""
+
 stayed: list[bool] = []
 """Of each rest that was cancelled, whether its workspace stayed until its end."""
 
 
 @activity.defn
 async def rest(path: str) -> None:
+    begun.append(path)
     try:
         while True:
             activity.heartbeat()
