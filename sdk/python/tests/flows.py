@@ -122,7 +122,7 @@ class _Block:
             if end.how == "fail":
                 raise ApplicationError("the block fails", non_retryable=True)
             if end.how == "tool":
-                await ws.execute_activity("inventory_files", {"path": "/"}, start_to_close_timeout=MINUTE)
+                await ws.execute_activity("inventory_files", args=[{"path": "/"}], start_to_close_timeout=MINUTE)
             if end.how == "bug" and not self._told:
                 raise KeyError("the code has to be mended")
             if end.how == "timeout":

@@ -20,8 +20,9 @@ T = TypeVar("T")
 
 class ActivityOptions(TypedDict, total=False):
     """What :func:`temporalio.workflow.execute_activity` takes beside the activity, its
-    arguments and its queue."""
+    argument and its queue."""
 
+    args: Sequence[Any]
     activity_id: str | None
     schedule_to_close_timeout: timedelta | None
     schedule_to_start_timeout: timedelta | None
@@ -88,7 +89,7 @@ class Workspace:
     async def execute_activity(
         self,
         activity: str,
-        *args: Any,
+        *arguments: Any,
         result_type: type[T],
         **options: Unpack[ActivityOptions],
     ) -> T: ...
@@ -97,7 +98,7 @@ class Workspace:
     async def execute_activity(
         self,
         activity: str,
-        *args: Any,
+        *arguments: Any,
         **options: Unpack[ActivityOptions],
     ) -> Any: ...
 
@@ -105,7 +106,7 @@ class Workspace:
     async def execute_activity(
         self,
         activity: Callable[..., Awaitable[T]],
-        *args: Any,
+        *arguments: Any,
         **options: Unpack[ActivityOptions],
     ) -> T: ...
 
@@ -113,20 +114,20 @@ class Workspace:
     async def execute_activity(
         self,
         activity: Callable[..., T],
-        *args: Any,
+        *arguments: Any,
         **options: Unpack[ActivityOptions],
     ) -> T: ...
 
     async def execute_activity(
         self,
         activity: Any,
-        *args: Any,
+        *arguments: Any,
         result_type: type | None = None,
         **options: Unpack[ActivityOptions],
     ) -> Any:
         """Run an activity on the workspace's host, and wait for its result.
 
-        ``activity`` is a name or an activity function, ``args`` are its arguments. Give a
+        ``activity`` is a name or an activity function. Its arguments follow, or are ``args``. Give a
         ``start_to_close_timeout`` or a ``schedule_to_close_timeout``. Where the host may go
         away for good, give a ``schedule_to_start_timeout`` too: nobody else polls its queue.
 
@@ -134,10 +135,11 @@ class Workspace:
         it still works there; ``cancellation_type`` says otherwise.
         """
         options.setdefault("cancellation_type", workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED)
-        arguments: Sequence[Any] = args
-        handle = workflow.start_activity(
-            activity, args=arguments, task_queue=self.task_queue, result_type=result_type, **options
-        )
+        if arguments:
+            if "args" in options:
+                raise TypeError("execute_activity: arguments are given one by one and as args=; give them once")
+            options["args"] = arguments
+        handle = workflow.start_activity(activity, task_queue=self.task_queue, result_type=result_type, **options)
         running = self._activities()
         running[handle] = None
         handle.add_done_callback(lambda _: running.pop(handle))
