@@ -1,13 +1,15 @@
 package health
 
 import (
+	"bytes"
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -62,27 +64,29 @@ func TestAKeeperWritesUntilItEndsAndThenLeavesNothing(t *testing.T) {
 	if _, err := os.Stat(path); err == nil {
 		t.Error("what a process before wrote is still there")
 	}
+	var log bytes.Buffer // of the keeper's goroutine, until that has ended
+	k.log = slog.New(slog.NewTextHandler(&log, nil))
 	ctx, cancel := context.WithCancel(t.Context())
-	ill := make(chan error, 1)
-	ill <- errors.New("the disk is gone")
+	var looks atomic.Int32
+	var ill atomic.Bool
+	ill.Store(true)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		k.Keep(ctx, Report{Version: "1.2.3", Queues: []string{"python-queue"}}, []Check{
 			{"cache", func(context.Context) error {
-				select {
-				case err := <-ill:
-					return err // once
-				default:
-					return nil
+				if n := looks.Add(1); ill.Load() {
+					return fmt.Errorf("the disk is gone for %d s", n)
 				}
+				return nil
 			}},
 		})
 	}()
 	until(t, func() bool {
 		_, err := Read(path, time.Now())
-		return err != nil && strings.Contains(err.Error(), "cache: the disk is gone")
+		return err != nil && strings.Contains(err.Error(), "cache: the disk is gone") && looks.Load() > 2
 	})
+	ill.Store(false)
 	until(t, func() bool {
 		r, err := Read(path, time.Now())
 		return err == nil && r.Version == "1.2.3" && r.Queues[0] == "python-queue"
@@ -91,6 +95,9 @@ func TestAKeeperWritesUntilItEndsAndThenLeavesNothing(t *testing.T) {
 	<-done
 	if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) > 0 {
 		t.Errorf("left over: %v, %v", left, err)
+	}
+	if lines := strings.Count(log.String(), "\n"); lines != 2 || !strings.Contains(log.String(), "the disk is gone") {
+		t.Errorf("want a line for the illness and one for its end, got %d:\n%s", lines, &log)
 	}
 }
 
@@ -165,6 +172,19 @@ func TestThePulseIsThatOfThePolls(t *testing.T) {
 	<-waiting
 	want("") // one that waits for something to do is well
 	close(waits)
+
+	// After an outage the same: a long poll that waits would say so when it ends.
+	s.poll = func(context.Context) error { return refused }
+	poll(t.Context())
+	want("no")
+	ctx, stop := context.WithCancel(t.Context())
+	s.poll = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+	ended := make(chan struct{})
+	go func() { defer close(ended); poll(ctx) }()
+	until(t, func() bool { return p.Err() == nil })
+	stop()
+	<-ended
+	want("canceled")
 }
 
 func until(t *testing.T, holds func() bool) {

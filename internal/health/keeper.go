@@ -3,10 +3,10 @@ package health
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -58,7 +58,7 @@ func (k *Keeper) Keep(ctx context.Context, about Report, checks []Check) {
 			if err := r.write(k.path); err != nil {
 				k.log.Warn("the health file could not be written; who asks will take this worker for dead", "error", err)
 			}
-			if now := fmt.Sprint(r.Problems); now != before && (len(r.Problems) > 0 || before != "") {
+			if now := failing(r.Problems); now != before {
 				k.log.Warn("health", "problems", r.Problems)
 				before = now
 			}
@@ -76,6 +76,17 @@ func (k *Keeper) Keep(ctx context.Context, about Report, checks []Check) {
 		case <-time.After(wait):
 		}
 	}
+}
+
+// failing names the checks that failed. What they say is left out: it may count the
+// seconds, and the log is to have a line for each change, not for each look.
+func failing(problems []string) string {
+	var names []string
+	for _, p := range problems {
+		name, _, _ := strings.Cut(p, ": ")
+		names = append(names, name)
+	}
+	return strings.Join(names, ", ")
 }
 
 // look makes all checks at once.

@@ -15,13 +15,17 @@ import (
 // Temporal. Safe for concurrent use.
 //
 // That no poll is under way is nothing bad: a worker whose activities are all
-// busy asks for no other. Bad is that polls fail, and none has succeeded since.
+// busy asks for no other. Bad is that polls fail, and none has succeeded since. One
+// that waits has succeeded before it ends: where there is nothing to do it takes a minute.
 type Pulse struct {
 	mu     sync.Mutex
 	ever   bool      // one was sent
-	failed error     // of the last poll that ended, if it failed
+	failed error     // of the last poll of which something came, if it failed
 	since  time.Time // of the first failure in a row
 }
+
+// accepted is how long a poll waits that the server has not refused: it does that at once.
+const accepted = 3 * time.Second
 
 // Watch is for the options of the client's connection.
 func (p *Pulse) Watch(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
@@ -32,18 +36,21 @@ func (p *Pulse) Watch(ctx context.Context, method string, req, reply any, cc *gr
 	p.mu.Lock()
 	p.ever = true
 	p.mu.Unlock()
+	waits := time.AfterFunc(accepted, func() { p.fared(nil) })
 	err := invoke(ctx, method, req, reply, cc, opts...)
+	waits.Stop()
+	p.fared(err)
+	return err
+}
+
+// fared notes what came of a poll.
+func (p *Pulse) fared(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch {
-	case err == nil:
-		p.failed = nil
-	case p.failed == nil:
-		p.failed, p.since = err, time.Now()
-	default:
-		p.failed = err
+	if err != nil && p.failed == nil {
+		p.since = time.Now()
 	}
-	return err
+	p.failed = err
 }
 
 // Err says why the worker does not poll, or nil.
