@@ -95,6 +95,10 @@ func TestParseBridgeSaysWhatIsWrong(t *testing.T) {
 			}
 		})
 	}
+	// No command can be shown the whole file system: none would ever run.
+	if _, _, err := metadata.ParseBridge("/f.yaml", []byte(head)); cordon.KindOf(err) != cordon.InvalidArgument || !strings.Contains(err.Error(), "lies in /") || !strings.Contains(err.Error(), "folder of its own") {
+		t.Errorf("a file in /: %v", err)
+	}
 	_, warnings, err := metadata.ParseBridge("f.yaml", []byte(head+"    limit: {time: 1m}\n"))
 	if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0].String(), "did you mean limits?") {
 		t.Errorf("a misspelt key: %v %v", warnings, err)

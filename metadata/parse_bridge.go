@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"path/filepath"
 	"slices"
 	"unicode/utf8"
 
@@ -27,6 +28,9 @@ func ParseBridge(file string, data []byte) (Bridge, []Warning, error) {
 	root := d.root(data)
 	if root == nil {
 		return Bridge{}, nil, d.err()
+	}
+	if filepath.Dir(file) == "/" {
+		d.fail(root, "put it into a folder of its own, such as /etc/cordon/bridge.yaml", "the file lies in /, and its commands see the folder that it is in")
 	}
 	given := false
 	for _, f := range d.fields(root) {
