@@ -58,15 +58,16 @@ type BridgeInfo struct {
 }
 
 // Bridge is every activity that the tool bridge has an entry for: it runs the entry's
-// command, confined as any tool is, and returns the JSON value that it prints.
-func (a *Activities) Bridge(ctx context.Context, values converter.EncodedValues) (json.RawMessage, error) {
+// command, confined as any tool is, and returns the JSON value that it prints, as it
+// prints it: encoding it once more would make <, > and & six bytes each.
+func (a *Activities) Bridge(ctx context.Context, values converter.EncodedValues) (converter.RawValue, error) {
 	info := activity.GetInfo(ctx)
 	name := info.ActivityType.Name
 	e, ok := a.bridge.Lookup(name)
 	if !ok {
 		// It may be retried: on a queue of several workers the next attempt may meet the
 		// one that knows the activity, as with the SDK's own error in this place.
-		return nil, temporal.NewApplicationErrorWithOptions(message(fmt.Errorf(
+		return null, temporal.NewApplicationErrorWithOptions(message(fmt.Errorf(
 			"this worker does not know the activity %.200q, and its tool bridge %s has no entry for it (it has %.300s): add one, or start a worker on the queue %.200q that knows the activity",
 			name, a.bridge.File, a.bridge.Names(), info.TaskQueue)), notRegistered, temporal.ApplicationErrorOptions{})
 	}
@@ -78,8 +79,9 @@ func (a *Activities) Bridge(ctx context.Context, values converter.EncodedValues)
 	result, err := a.runBridged(life, info, e, values, report)
 	if err != nil {
 		a.caller(info).Warn("a command of the tool bridge failed", "error", err)
+		return null, failure(life, name, err)
 	}
-	return result, failure(life, name, err)
+	return rawJSON(result), nil
 }
 
 func (a *Activities) runBridged(ctx context.Context, info activity.Info, e metadata.Bridged, values converter.EncodedValues, report func(Progress)) (json.RawMessage, error) {

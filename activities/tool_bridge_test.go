@@ -104,6 +104,21 @@ func (h *bridgeHouse) try(c bridged) (string, error) {
 	return string(result), err
 }
 
+// returned is how many bytes the result of the run's last activity has in its history.
+func (h *bridgeHouse) returned(run client.WorkflowRun) (n int) {
+	h.t.Helper()
+	for events := h.client.GetWorkflowHistory(h.t.Context(), run.GetID(), run.GetRunID(), false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); events.HasNext(); {
+		e, err := events.Next()
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		if p := e.GetActivityTaskCompletedEventAttributes().GetResult().GetPayloads(); len(p) > 0 {
+			n = len(p[0].GetData())
+		}
+	}
+	return n
+}
+
 // A command gets what an activity gets, and what it prints is the activity's result.
 func TestACommandStandsForAnActivity(t *testing.T) {
 	t.Parallel()
@@ -114,6 +129,7 @@ activities:
     run: [sh, "{workflow}/script.sh", "{workspace}", "{output}"]
     env: {WORD: "a b"}
   nothing: {run: ["true"], workspace: none}
+  markup: {run: [sh, -c, 'echo "\"$(head -c 40000 /dev/zero | tr "\\0" "<")\""'], workspace: none}
   "*": {run: [echo, "\"any\""], workspace: none}
 `, `cat > "$2/in"; printf '{"files": "%s", "here": "%s", "word": "%s"}' "$(ls "$1")" "$(pwd)" "$WORD"`)
 	run := h.begin(bridged{Target: "project", Activity: "echo", Args: []string{`{"n": 1.50, "path": "$WORKSPACE"}`, `null`, `[1,"ü"]`}})
@@ -143,6 +159,13 @@ activities:
 		if result, err := h.try(bridged{Activity: activity}); err != nil || result != want {
 			t.Errorf("%s: %s, %v; want %s", activity, result, err, want)
 		}
+	}
+	run = h.begin(bridged{Activity: "markup"})
+	if err := h.wait(run, nil); err != nil {
+		t.Error(err)
+	}
+	if n := h.returned(run); n != 40_002 {
+		t.Errorf("a result of 40002 bytes crosses the history as %d", n)
 	}
 	if result, err := h.try(bridged{Target: "file", Activity: "script", Args: []string{`"$WORKSPACE"`}}); err != nil || !strings.Contains(result, "/target") {
 		t.Errorf("a target that is one file: %s, %v", result, err)
