@@ -28,8 +28,8 @@ const Fresh = 2 * time.Minute
 // List returns who polls a queue, sorted by identity.
 func List(ctx context.Context, c client.Client, namespace, queue string) ([]Poller, error) {
 	service := c.WorkflowService()
-	// A worker polls some of a queue's partitions at a time. A server that does not
-	// tell them still answers for the first.
+	// A worker polls some of a queue's partitions at a time, and others a little later. A
+	// server that does not tell them, or of them, still answers for the first.
 	byActivities, byWorkflows := []string{queue}, []string{queue}
 	parts, err := service.ListTaskQueuePartitions(ctx, &workflowservice.ListTaskQueuePartitionsRequest{
 		Namespace: namespace, TaskQueue: &taskqueuepb.TaskQueue{Name: queue, Kind: enumspb.TASK_QUEUE_KIND_NORMAL},
@@ -52,7 +52,7 @@ func List(ctx context.Context, c client.Client, namespace, queue string) ([]Poll
 			d, err := service.DescribeTaskQueue(ctx, &workflowservice.DescribeTaskQueueRequest{
 				Namespace: namespace, TaskQueue: &taskqueuepb.TaskQueue{Name: name, Kind: enumspb.TASK_QUEUE_KIND_NORMAL}, TaskQueueType: of.kind,
 			})
-			if err != nil {
+			if err != nil && name == queue {
 				return nil, err
 			}
 			for _, p := range d.GetPollers() {
