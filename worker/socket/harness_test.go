@@ -37,6 +37,7 @@ type house struct {
 	server *socket.Server
 	source *slowSource
 	client *http.Client
+	said   func() // called for every call whose heartbeats begin to tell something; may be nil
 }
 
 func open(t *testing.T) *house {
@@ -175,6 +176,9 @@ func (h *house) post(ctx context.Context, name, body string) (reply, error) {
 		}
 		if strings.HasPrefix(lines.Text(), `{"heartbeat"`) {
 			r.beats++
+			if h.said != nil && r.latest == nil && r.Heartbeat != nil {
+				h.said()
+			}
 			if r.Heartbeat != nil {
 				r.latest = r.Heartbeat
 			}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -97,10 +98,18 @@ func TestAcquireWorkspaceIsServedToo(t *testing.T) {
 func TestConcurrentCallersShareOneFetch(t *testing.T) {
 	t.Parallel()
 	h := open(t)
+	const callers = 20
 	h.source.slow.Store(true)
-	time.AfterFunc(2500*time.Millisecond, func() { h.source.slow.Store(false) })
-	together(20, func(i int) {
-		r, err := h.post(t.Context(), "get_target", fmt.Sprintf(`{"args":["project","r%d","shared"],%s}`, i, byRun))
+	var waiting atomic.Int32
+	h.said = func() {
+		if waiting.Add(1) == callers {
+			h.source.slow.Store(false)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	together(callers, func(i int) {
+		r, err := h.post(ctx, "get_target", fmt.Sprintf(`{"args":["project","r%d","shared"],%s}`, i, byRun))
 		if want := fmt.Sprintf("%q", h.in("project", "workspace")); err != nil || string(r.Result) != want {
 			t.Errorf("caller %d: %s %+v, %v", i, r.Result, r.Error, err)
 		}
