@@ -14,7 +14,8 @@ type Workspace struct {
 	Path string `json:"path"` // absolute; CONTRACT §1.2
 
 	// TaskQueue is polled by the workers of the workspace's host alone, with the
-	// activities of the worker that made it. Host is that host's id.
+	// activities of the worker that made it; "" where the caller of a Call has no queue.
+	// Host is that host's id.
 	TaskQueue string `json:"task_queue"`
 	Host      string `json:"host"`
 
@@ -47,8 +48,11 @@ func (a *Activities) AcquireWorkspace(ctx context.Context, targetID, runID, isol
 }
 
 // HostQueue names the task queue of one host's workers among all that poll queue.
-// That of a host's own queue is itself.
+// That of a host's own queue is itself, and no queue has none.
 func HostQueue(queue, host string) string {
+	if queue == "" {
+		return ""
+	}
 	suffix := "@" + host
 	return strings.TrimSuffix(queue, suffix) + suffix
 }

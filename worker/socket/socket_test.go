@@ -93,6 +93,10 @@ func TestAcquireWorkspaceIsServedToo(t *testing.T) {
 	if ws.Path != h.in("project", "r1", "workspace") || ws.Host != h.cache.HostID() || ws.TaskQueue != "q@"+ws.Host || !ws.Writable {
 		t.Errorf("got %+v", ws)
 	}
+	r = h.must("acquire_workspace", `{"args":["project","r1","isolated"]}`)
+	if r.Error != nil || json.Unmarshal(r.Result, &ws) != nil || ws.TaskQueue != "" || ws.Host != h.cache.HostID() {
+		t.Errorf("without a queue: got %+v, %+v", ws, r.Error)
+	}
 }
 
 func TestConcurrentCallersShareOneFetch(t *testing.T) {
