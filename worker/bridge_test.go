@@ -5,7 +5,24 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/cordonlabs/cordon/internal/config"
+	"github.com/cordonlabs/cordon/worker"
 )
+
+func TestAToolBridgeBesideStorageAloneIsSaidToHaveNoEffect(t *testing.T) {
+	opts, log := setup(t)
+	opts = one(opts, config.ServeStorage, "")
+	opts.Config.ToolBridge = filepath.Join(t.TempDir(), "bridge.yaml")
+	w, err := worker.New(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Stop()
+	if got := log.lines("level=WARN", "the tool bridge has no effect", opts.Config.ToolBridge); len(got) != 1 {
+		t.Errorf("the log says %q", log)
+	}
+}
 
 func TestAnEntryOfTheBridgeThatHasNoEffectIsSaid(t *testing.T) {
 	opts, log := setup(t)
