@@ -72,7 +72,7 @@ const maxLog = 16 << 10
 
 // Why a campaign stopped.
 const (
-	StoppedTime      = "time"          // its duration is over
+	StoppedTime      = "time"          // its duration is over, or Campaign.Until near: a note says so then
 	StoppedRuns      = "executions"    // it has made all it may
 	StoppedKnown     = "known crashes" // the fuzzer no longer gets past crashes that are known
 	StoppedEnded     = "ended"         // the fuzzer found that there was nothing to do
@@ -172,6 +172,7 @@ func (r *running) sessions(ctx context.Context) error {
 			return nil
 		case r.limited() && s.Duration <= 0:
 			r.stopped(StoppedTime)
+			r.noteCut()
 			return nil
 		case r.Runs > 0 && s.Runs <= 0:
 			r.stopped(StoppedRuns)
@@ -208,6 +209,23 @@ func (r *running) sessions(ctx context.Context) error {
 
 // limited reports whether there is a time at which the fuzzing ends.
 func (r *running) limited() bool { return r.Duration > 0 || !r.fuzzUntil.IsZero() }
+
+// noteCut notes that the campaign was ended before its limits were reached, if it was.
+func (r *running) noteCut() {
+	r.mu.Lock()
+	took, ran := r.elapsed(), r.ran
+	r.mu.Unlock()
+	before := ""
+	switch {
+	case r.fuzzUntil.IsZero(), r.Duration > 0 && r.Duration-took < time.Second, r.Runs > 0 && ran >= r.Runs:
+		return
+	case r.Duration > 0:
+		before = fmt.Sprintf(", before its %v were over", r.Duration.Round(time.Second))
+	case r.Runs > 0:
+		before = fmt.Sprintf(", before its %d executions were made", r.Runs)
+	}
+	r.note(fmt.Sprintf("the fuzzing was ended after %v%s: its caller does not wait for longer (start-to-close)", took.Round(time.Second), before))
+}
 
 // unlimited is more than any campaign takes.
 const unlimited = 10 * 365 * 24 * time.Hour

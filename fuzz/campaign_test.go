@@ -242,6 +242,9 @@ func TestACampaignIsOverWhenNobodyWaitsAnyMore(t *testing.T) {
 	if took := time.Since(began); took > 8*time.Second || out.Stopped != fuzz.StoppedTime {
 		t.Errorf("it stopped for %q after %v", out.Stopped, took)
 	}
+	if len(out.Notes) != 1 || !strings.Contains(out.Notes[0], "before its 1h0m0s were over") {
+		t.Errorf("that it was cut short is said by %q", out.Notes)
+	}
 	if d := e.sessions[0].Duration; d <= 0 || d > 4*time.Second {
 		t.Errorf("the first session was given %v of 8 s, half of which are for the end", d)
 	}
