@@ -87,12 +87,12 @@ func scanFiles(ctx context.Context, dir string, c filesConfig, counts map[string
 	if err != nil {
 		return nil, err
 	}
-	var wanted []analyze.File
+	var chosen []analyze.File
 	var bytes int64
 	known := map[string]bool{}
 	for _, f := range list.Files {
 		if c.wants(f) {
-			wanted = append(wanted, f)
+			chosen = append(chosen, f)
 			bytes += f.Size
 			known[f.Path] = true
 		}
@@ -102,16 +102,16 @@ func scanFiles(ctx context.Context, dir string, c filesConfig, counts map[string
 		return nil, err
 	}
 	found.Findings = slices.DeleteFunc(found.Findings, func(f finding.Finding) bool { return !c.sensitive || !known[f.FilePath] })
-	counts["total_files"], counts["total_bytes"] = len(wanted), bytes
+	counts["total_files"], counts["total_bytes"] = len(chosen), bytes
 	counts["sensitive_files"], counts["languages"] = len(found.Findings), files.Languages
 	if c.hashes {
-		hashed, err := hashes(ctx, tree, wanted, progress)
+		hashed, err := hashes(ctx, tree, chosen, progress)
 		if err != nil {
 			return nil, err
 		}
-		if left := len(wanted) - maxHashed; left > 0 {
+		if left := len(chosen) - maxHashed; left > 0 {
 			found.Truncated += left
-			found.Notes = append(found.Notes, fmt.Sprintf("calculate_hashes: %d files of %d were hashed", maxHashed, len(wanted)))
+			found.Notes = append(found.Notes, fmt.Sprintf("calculate_hashes: %d files of %d were hashed", maxHashed, len(chosen)))
 		}
 		found.Findings = append(found.Findings, hashed...)
 		finding.Sort(found.Findings)
@@ -126,8 +126,8 @@ const maxHashed = finding.MaxFindings
 func hashes(ctx context.Context, tree *analyze.Tree, files []analyze.File, progress analyze.Progress) ([]finding.Finding, error) {
 	var mu sync.Mutex
 	var out []finding.Finding
-	err := analyze.Each(ctx, files[:min(len(files), maxHashed)], progress, func(_ context.Context, f analyze.File) {
-		sum, err := hash(tree, f.Path)
+	err := analyze.Each(ctx, files[:min(len(files), maxHashed)], progress, func(ctx context.Context, f analyze.File) {
+		sum, err := hash(ctx, tree, f.Path)
 		if err != nil {
 			return // it cannot be read: the inventory counts it among those
 		}
@@ -141,15 +141,30 @@ func hashes(ctx context.Context, tree *analyze.Tree, files []analyze.File, progr
 	return finding.Seal(out), err
 }
 
-func hash(tree *analyze.Tree, path string) (string, error) {
+func hash(ctx context.Context, tree *analyze.Tree, path string) (string, error) {
 	f, err := tree.Open(path)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
 	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
+	if _, err := io.Copy(h, wanted{ctx, f}); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// wanted reads while its context lasts: max_file_size may let files through that take longer
+// than a cancellation may (CONTRACT §7, row 13).
+type wanted struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+// Read implements io.Reader.
+func (w wanted) Read(p []byte) (int, error) {
+	if w.ctx.Err() != nil {
+		return 0, context.Cause(w.ctx)
+	}
+	return w.r.Read(p)
 }
