@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
@@ -391,5 +393,49 @@ func TestALargeResultIsCutAndStored(t *testing.T) {
 	said := fmt.Sprint(cut.Runs[0].Invocations)
 	if !strings.Contains(said, fmt.Sprintf("%d more findings are in file://", len(all.Findings)-len(cut.Runs[0].Results))) {
 		t.Errorf("the log does not say what is missing: %s", said)
+	}
+}
+
+// asPython is how many bytes a workflow in Python makes of JSON that it passes on.
+func asPython(text []byte) (n int) {
+	for _, r := range string(text) {
+		if n++; r >= utf8.RuneSelf {
+			n += len(utf16.Encode([]rune{r}))*len(`\uffff`) - 1
+		}
+	}
+	return n
+}
+
+// The bounds are those of what crosses the history: there Go escapes <, > and &, and
+// Python whatever is not ASCII.
+func TestWhatIsEscapedCountsAsItCrosses(t *testing.T) {
+	b := open(t)
+	files := map[string]string{}
+	for i := range 300 {
+		line := fmt.Sprintf("os.system(input() + %q) # %s\n", strings.Repeat("<", 60), strings.Repeat("ж", 60))
+		files[fmt.Sprintf("%s/%03d.py", strings.Repeat("папка/", 10), i)] = "import os\n" + strings.Repeat(line, 5)
+	}
+	path := b.target(files)
+	var raw, whole, report json.RawMessage
+	b.must(&raw, "analyze_security", path, object{"check_secrets": false})
+	var got found
+	if err := json.Unmarshal(raw, &got); err != nil {
+		t.Fatal(err)
+	}
+	if n := asPython(raw); n > 224<<10 || len(got.Findings) == 0 {
+		t.Errorf("%d findings are %d bytes where Python passes them on", len(got.Findings), n)
+	}
+	at, _ := got.Summary["results_url"].(string)
+	whole, err := os.ReadFile(strings.TrimPrefix(at, "file://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.must(&report, "generate_sarif_report", object{}, whole, object{}, path)
+	var cut log
+	if err := json.Unmarshal(report, &cut); err != nil {
+		t.Fatal(err)
+	}
+	if n, findings := asPython(report), len(cut.Runs[0].Results); n > 256<<10 || findings == 0 {
+		t.Errorf("the log has %d bytes, and %d findings", n, findings)
 	}
 }

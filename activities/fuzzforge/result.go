@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"go.temporal.io/sdk/activity"
 
@@ -64,16 +66,30 @@ func firstNotes(notes []string) []string {
 	return notes
 }
 
+// crossing returns how many bytes of JSON v takes in the history, whoever writes it there:
+// Go's converter escapes <, > and &, and Python's, when a workflow passes v on, whatever is
+// not ASCII, in six bytes each.
+func crossing(v any) (int, error) {
+	text, err := json.Marshal(v)
+	n := len(text)
+	for _, r := range string(text) {
+		if r >= utf8.RuneSelf {
+			n += len(`\uffff`)*utf16.RuneLen(r) - utf8.RuneLen(r)
+		}
+	}
+	return n, err
+}
+
 // fit returns r as it may cross the history. Of more, all is stored, and the summary
 // says where and how much is missing.
 func (a *Activities) fit(ctx context.Context, r Result) (Result, error) {
 	size := 0
 	for i, f := range r.Findings {
-		text, err := json.Marshal(f)
+		n, err := crossing(f)
 		if err != nil {
 			return r, err
 		}
-		if size += len(text) + len(","); size <= maxFindings {
+		if size += n + len(","); size <= maxFindings {
 			continue
 		}
 		url, err := a.store(ctx, "json", r)

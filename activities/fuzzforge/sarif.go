@@ -100,7 +100,7 @@ func (a *Activities) gitleaksReport(ctx context.Context, raws ...converter.RawVa
 
 // findingsOf reads a list of findings. They may come from a tool of somebody else's:
 // what one lacks it gets, paths into the workspace become relative to it, and what looks
-// like a secret is taken out.
+// like a secret is taken out of its texts. Metadata stays as it is: hashes in it look so too.
 func findingsOf(args arguments.Arguments, name, workspace string) ([]finding.Finding, error) {
 	text, err := args.List(name)
 	if err != nil || text == nil {
@@ -120,6 +120,7 @@ func findingsOf(args arguments.Arguments, name, workspace string) ([]finding.Fin
 		f.RuleID = cmp.Or(f.RuleID, rule, f.Category, "finding")
 		f.Severity = cmp.Or(f.Severity, finding.Medium)
 		f.Title, f.Description, f.CodeSnippet = scrub.Scrub(f.Title), scrub.Scrub(f.Description), scrub.Scrub(f.CodeSnippet)
+		f.Recommendation = scrub.Scrub(f.Recommendation)
 		if workspace != "" {
 			f.FilePath = strings.TrimPrefix(f.FilePath, filepath.Clean(workspace)+"/")
 		}
@@ -155,18 +156,19 @@ func summaryOf(args arguments.Arguments, name string) (tools []finding.Tool, not
 func (a *Activities) sarif(ctx context.Context, all []finding.Finding, tools []finding.Tool, notes []string) (json.RawMessage, error) {
 	all = slices.Clone(all)
 	finding.Sort(all)
-	write := func(fs []finding.Finding, more ...string) (json.RawMessage, error) {
+	write := func(fs []finding.Finding, more ...string) (log json.RawMessage, size int, err error) {
 		summary := finding.NewSummary(fs, 0)
 		summary.Tools, summary.Notes = tools, append(slices.Clone(notes), more...)
-		var text, compact bytes.Buffer
+		var text bytes.Buffer
 		if err := finding.WriteSARIF(&text, finding.SARIFRun{Version: a.tools.Version(), Findings: fs, Summary: summary}); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		err := json.Compact(&compact, text.Bytes())
-		return compact.Bytes(), err
+		log = text.Bytes()
+		size, err = crossing(log)
+		return log, size, err
 	}
-	log, err := write(all)
-	if err != nil || len(log) <= maxSARIF {
+	log, size, err := write(all)
+	if err != nil || size <= maxSARIF {
 		return log, err
 	}
 	url, err := a.store(ctx, "sarif", log)
@@ -177,18 +179,18 @@ func (a *Activities) sarif(ctx context.Context, all []finding.Finding, tools []f
 	fit, over := 0, len(all)
 	for fit+1 < over {
 		n := (fit + over) / 2
-		shorter, err := write(all[:n], fmt.Sprintf("%d more findings are in %s", len(all)-n, url))
+		shorter, size, err := write(all[:n], fmt.Sprintf("%d more findings are in %s", len(all)-n, url))
 		if err != nil {
 			return nil, err
 		}
-		if len(shorter) <= maxSARIF {
+		if size <= maxSARIF {
 			fit, log = n, shorter
 		} else {
 			over = n
 		}
 	}
 	if fit == 0 {
-		return write(nil, fmt.Sprintf("%d more findings are in %s", len(all), url))
+		log, _, err = write(nil, fmt.Sprintf("%d more findings are in %s", len(all), url))
 	}
-	return log, nil
+	return log, err
 }
