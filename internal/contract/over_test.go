@@ -136,7 +136,8 @@ func (s *site) next(id string, known ...string) (run string) {
 
 func (s *site) eventually(says string, done func() bool) {
 	s.t.Helper()
-	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(10 * time.Millisecond) {
+	// Longer than an attempt of get_target whose task a busy server has lost, and the next one.
+	for deadline := time.Now().Add(150 * time.Second); !done(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("%s\n%s", says, s.log)
 		}

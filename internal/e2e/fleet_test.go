@@ -53,6 +53,7 @@ func TestAMixedFleetKnowsEveryActivity(t *testing.T) {
 	var out struct {
 		Started []string          `json:"started"`
 		Failed  map[string]string `json:"failed"`
+		Late    []string          `json:"late"`
 		ByClass map[string]int    `json:"by_class"`
 	}
 	runPythonFor(t, *fleet+limit, plan, &out, "fuzzforge/fleet.py", d.Temporal)
@@ -63,7 +64,15 @@ func TestAMixedFleetKnowsEveryActivity(t *testing.T) {
 	if len(out.ByClass) != 4 {
 		t.Errorf("not all workflows were run: %v", out.ByClass)
 	}
-	mustKnowEveryActivity(t, d.Temporal, out.Started)
+	c, err := client.Dial(client.Options{HostPort: d.Temporal, Logger: nopLogger{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for _, id := range out.Late {
+		mustHaveLostATask(t, c, id)
+	}
+	mustKnowEveryActivity(t, c, out.Started)
 	for who, log := range logs {
 		for _, words := range notRegistered {
 			if strings.Contains(log(), words) {
@@ -75,13 +84,8 @@ func TestAMixedFleetKnowsEveryActivity(t *testing.T) {
 
 // mustKnowEveryActivity looks through the histories of runs for attempts that failed
 // because nobody knew the activity, those that were tried again with success too.
-func mustKnowEveryActivity(t *testing.T, address string, ids []string) {
+func mustKnowEveryActivity(t *testing.T, c client.Client, ids []string) {
 	t.Helper()
-	c, err := client.Dial(client.Options{HostPort: address, Logger: nopLogger{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
 	attempts := 0
 	for _, id := range ids {
 		events := c.GetWorkflowHistory(t.Context(), id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
@@ -97,8 +101,8 @@ func mustKnowEveryActivity(t *testing.T, address string, ids []string) {
 				e.GetActivityTaskStartedEventAttributes().GetLastFailure(), e.GetActivityTaskFailedEventAttributes().GetFailure(),
 				e.GetWorkflowTaskFailedEventAttributes().GetFailure(),
 			} {
-				if f.GetTimeoutFailureInfo() != nil {
-					t.Logf("%s: %v: %s", id, e.GetEventType(), f.GetMessage()) // a busy server loses a task now and then
+				if f.GetTimeoutFailureInfo() != nil || strings.Contains(f.GetMessage(), pythonStalled) {
+					t.Logf("%s: %v: %s", id, e.GetEventType(), f.GetMessage()) // a busy machine: see mustHaveLostATask
 				} else if f != nil {
 					t.Errorf("%s: %v: %s", id, e.GetEventType(), f.GetMessage())
 				}
@@ -109,6 +113,28 @@ func mustKnowEveryActivity(t *testing.T, address string, ids []string) {
 	if attempts < 3*len(ids) {
 		t.Errorf("%d activities of %d runs are too few to have been looked at", attempts, len(ids))
 	}
+}
+
+// pythonStalled is what Python's client calls a workflow that got no processor for two
+// seconds; its task is tried again.
+const pythonStalled = "[TMPRL1101]"
+
+// mustHaveLostATask fails unless a run that is not over waits for an activity that no
+// worker has, though the server counts it as started: ours send heartbeats while they work.
+// A server has one second to note whom it gives a task; a busy one notes it and is too late
+// to give it, and the attempt's time passes without anybody.
+func mustHaveLostATask(t *testing.T, c client.Client, id string) {
+	t.Helper()
+	d, err := c.DescribeWorkflowExecution(t.Context(), id, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pending := d.GetPendingActivities()
+	if len(pending) != 1 || pending[0].GetState() != enumspb.PENDING_ACTIVITY_STATE_STARTED || pending[0].GetLastHeartbeatTime() != nil {
+		t.Errorf("%s is not over, and not because the server lost a task: %v", id, d)
+		return
+	}
+	t.Logf("%s waits for a task that the server lost: %v", id, pending[0])
 }
 
 type nopLogger struct{}

@@ -3,7 +3,8 @@
 Usage: fleet.py ADDRESS < plan.json
 
 plan.json is {"seconds", "at_once", "runs": [{"name", "class", "queue", "args"}]}. Printed
-is {"started": [id], "failed": {id: error}, "by_class": {class: number that completed}}.
+is {"started": [id], "failed": {id: error}, "late": [id of one that is not over], "by_class":
+{class: number that completed}}.
 """
 
 import asyncio
@@ -16,14 +17,14 @@ from uuid import uuid4
 
 from temporalio.client import Client, WorkflowFailureError
 
-PATIENCE = 420  # seconds: longer than an attempt whose task got lost
+PATIENCE = 420  # seconds: longer than an attempt of most activities, whose task may get lost
 
 
 async def main(address: str) -> None:
     client = await Client.connect(address)
     plan = json.load(sys.stdin)
     end = time.monotonic() + plan["seconds"]
-    started, failed, completed = [], {}, Counter()
+    started, failed, late, completed = [], {}, [], Counter()
 
     async def lane(n: int) -> None:
         while time.monotonic() < end:
@@ -36,11 +37,13 @@ async def main(address: str) -> None:
             try:
                 await asyncio.wait_for(handle.result(), PATIENCE)
                 completed[one["class"]] += 1
-            except (WorkflowFailureError, asyncio.TimeoutError) as err:
+            except WorkflowFailureError as err:
                 failed[handle.id] = repr(err.__cause__ or err)
+            except asyncio.TimeoutError:
+                late.append(handle.id)
 
     await asyncio.gather(*(lane(n) for n in range(plan["at_once"])))
-    json.dump({"started": started, "failed": failed, "by_class": completed}, sys.stdout)
+    json.dump({"started": started, "failed": failed, "late": late, "by_class": completed}, sys.stdout)
 
 
 if __name__ == "__main__":
