@@ -125,8 +125,11 @@ func (d *desk) metadata(line string) {
 
 // try runs a workflow that calls the activity by name, and returns its outcome.
 func (d *desk) try(name string, args ...any) outcome {
-	return d.tryFor(time.Minute, name, args...)
+	return d.tryFor(attemptTime, name, args...)
 }
+
+// attemptTime is that of an attempt which is over much earlier.
+const attemptTime = time.Minute
 
 // tryFor gives the activity's only attempt so long.
 func (d *desk) tryFor(limit time.Duration, name string, args ...any) outcome {

@@ -4,9 +4,10 @@ Usage: caller.py ADDRESS NAMESPACE QUEUE. It says "polls" and works until its st
 input ends.
 
 ScanWorkflow takes one object. With "activity" it makes that call and ends: {"queue",
-"activity", "args", "seconds", "attempts"}. With "then" it is a run that has a workspace and never
-cleans up: {"queue", "run", "mode", "then"}, see scan in worker_test.go. With neither it
-makes the calls that it is given by the update "call", until it is terminated.
+"activity", "args", "seconds", "attempts", "final": [types of errors that are not tried
+again]}. With "then" it is a run that has a workspace and never cleans up: {"queue", "run",
+"mode", "then"}, see scan in worker_test.go. With neither it makes the calls that it is
+given by the update "call", until it is terminated.
 
 Any other class is a fuzzing workflow that cleans up whatever happens. After the
 arguments of its kind it takes the queue of its activities and the engine.
@@ -49,7 +50,9 @@ class Scan:
             args=what["args"],
             task_queue=what["queue"],
             start_to_close_timeout=timedelta(seconds=what["seconds"]),
-            retry_policy=RetryPolicy(maximum_attempts=what.get("attempts", 1)),
+            retry_policy=RetryPolicy(
+                maximum_attempts=what.get("attempts", 1), non_retryable_error_types=what.get("final", [])
+            ),
             cancellation_type=ACTIVITY_OVER,
         )
 
