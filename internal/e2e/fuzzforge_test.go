@@ -344,7 +344,7 @@ func TestPythonWorkflowsRunOnOurActivities(t *testing.T) {
 		if !y.canFuzz(t, s, engine+"-1") {
 			continue
 		}
-		class, args := "AtherisFuzzingWorkflow", []any{engine + "-1", nil, 1_000_000, 6}
+		class, args := "AtherisFuzzingWorkflow", []any{engine + "-1", nil, 1_000_000, 10}
 		if engine == "cargo-fuzz" { // the time is also that of building, and the iterations end it
 			class, args = "CargoFuzzingWorkflow", []any{engine + "-1", "planted", 300_000, 600, "address"}
 		}
