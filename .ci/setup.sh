@@ -93,15 +93,17 @@ need_minio() {
 	export CORDON_TEST_MINIO
 }
 
-# The store is held against two more S3 servers. Without them their tests are skipped.
+# The store is held against two more S3 servers.
 need_versitygw() {
 	need_program versitygw github.com/versity/versitygw/cmd/versitygw "$VERSITYGW_VERSION" "1 minute"
 	CORDON_TEST_VERSITYGW=$TOOLS/bin/versitygw
 	export CORDON_TEST_VERSITYGW
 }
-need_ceph() (
-	need_packages ceph-mon=ceph-mon ceph-osd=ceph-osd radosgw=radosgw ceph=ceph-common
-) || note "there is no Ceph: its tests will be skipped"
+need_ceph() {
+	# In a shell of its own: what cannot be installed ends that one alone.
+	(need_packages ceph-mon=ceph-mon ceph-osd=ceph-osd radosgw=radosgw ceph=ceph-common) ||
+		note "there is no Ceph: its tests will be skipped"
+}
 
 # need_python_client makes a Python environment with Temporal's client.
 need_python_client() {
