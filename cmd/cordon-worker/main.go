@@ -49,8 +49,9 @@ Flags (they beat the environment):
   --version              print the version and exit
   --help                 print this and exit
 
-The other variables are in docs/contract.md. SIGTERM and SIGINT stop the worker
-within seconds; a second one stops it at once.
+The other variables are in docs/contract.md. The log goes to standard output, why it
+ended to standard error. SIGTERM and SIGINT stop the worker within seconds; a second
+one stops it at once.
 `
 
 // Exit codes (CONTRACT §8.11).
@@ -78,7 +79,8 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "cordon-worker: %v\n", err)
 		return exitUsage
 	}
-	opts.Logger = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: opts.Config.LogLevel}))
+	// Its log is all that a worker has to say, and people pipe it: docker logs WORKER | grep …
+	opts.Logger = slog.New(slog.NewTextHandler(stdout, &slog.HandlerOptions{Level: opts.Config.LogLevel}))
 
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()

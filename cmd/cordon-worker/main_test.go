@@ -66,7 +66,7 @@ func TestExitCodes(t *testing.T) {
 		{"the health of nobody", []string{"health", "--health-file", filepath.Join(dir, "health.json")}, nil, 1, "", "no worker has written it"},
 		{"the health in no file", []string{"health"}, nil, 1, "", "WORKER_HEALTH_FILE"},
 		{"the health and an argument", []string{"health", "now"}, nil, 1, "", `"now"`},
-		{"a dead Temporal", []string{"--address", "127.0.0.1:1"}, good, 4, "", "127.0.0.1:1"},
+		{"a dead Temporal", []string{"--address", "127.0.0.1:1"}, good, 4, `msg="copy-on-write driver"`, "127.0.0.1:1"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -78,7 +78,10 @@ func TestExitCodes(t *testing.T) {
 				t.Errorf("stdout %q, stderr %q", stdout.String(), stderr.String())
 			}
 			if tc.stdout == "" && stdout.Len() > 0 {
-				t.Errorf("stdout is data, and there is %q", stdout.String())
+				t.Errorf("stdout is for what was asked for and the log, and there is %q", stdout.String())
+			}
+			if strings.Contains(stderr.String(), "level=") {
+				t.Errorf("the log is on stderr, where a pipe does not see it: %q", stderr.String())
 			}
 		})
 	}
