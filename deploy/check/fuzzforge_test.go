@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/dotenv"
+	"github.com/compose-spec/compose-go/v2/types"
 )
 
 // verticals are those of the built-in workflows.
@@ -31,6 +33,11 @@ var their = func() (text string) {
   worker-@:
     build: {context: ./workers/@, dockerfile: Dockerfile}
     container_name: fuzzforge-worker-@
+    profiles: [workers, "@"]
+    depends_on: {temporal: {condition: service_started}, minio: {condition: service_started}}
+    command: [python, worker.py]
+    entrypoint: [sh]
+    healthcheck: {test: [CMD, pgrep, python]}
     environment:
       TEMPORAL_ADDRESS: temporal:7233
       TEMPORAL_NAMESPACE: default
@@ -48,19 +55,27 @@ var their = func() (text string) {
       CACHE_TTL: 7d
       LOG_LEVEL: INFO
     volumes: ["./toolbox:/app/toolbox:ro", "worker_@_cache:/cache"]
-    restart: unless-stopped
+    restart: "no"
+    deploy: {resources: {limits: {memory: 1G}}}
 `, "@", v)
 	}
 	return text
 }()
 
-func TestFuzzForgesWorkersAreReplaced(t *testing.T) {
-	dir := t.TempDir()
+// replaced is what comes of their file with ours over it, and more over that, in a folder with
+// a cordon.env.
+func replaced(t *testing.T, env string, more ...string) *types.Project {
+	t.Helper()
 	ours, err := filepath.Abs("../compose/fuzzforge.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	opts, err := cli.NewProjectOptions([]string{write(t, "docker-compose.yml", theirs), ours}, cli.WithWorkingDirectory(dir), cli.WithConsistency(true), cli.WithName("fuzzforge"))
+	first := write(t, "docker-compose.yml", theirs)
+	dir := filepath.Dir(first)
+	if err := os.WriteFile(filepath.Join(dir, "cordon.env"), []byte(env), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	opts, err := cli.NewProjectOptions(append([]string{first, ours}, more...), cli.WithWorkingDirectory(dir), cli.WithConsistency(true), cli.WithName("fuzzforge"), cli.WithProfiles([]string{"workers"}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,6 +83,36 @@ func TestFuzzForgesWorkersAreReplaced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return project
+}
+
+// The page has the file that goes over ours, for those who keep workflows of their own.
+func TestTheirWorkflowsStayWithAWorkerOfTheirs(t *testing.T) {
+	page, err := os.ReadFile("../../docs/migrate-from-fuzzforge.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(page), "```yaml\n")
+	text, _, ok := strings.Cut(text, "```")
+	if !ok {
+		t.Fatal("the page has no such file")
+	}
+	project := replaced(t, "", write(t, "own.yaml", text))
+	ours, theirs := project.Services["worker-python"], project.Services["workflows-python"]
+	checkComposeWorker(t, ours)
+	if e := ours.Environment; *e["WORKER_SERVE"] != "activities" || *e["CORDON_WORKFLOWS"] != ours.Volumes[1].Target || ours.Image != "cordon-worker:python" {
+		t.Errorf("Cordon's worker: %+v", ours)
+	}
+	if theirs.Build == nil || theirs.Image != "" || theirs.ContainerName != "fuzzforge-workflows-python" || *theirs.Environment["WORKER_TASK_QUEUE"] != *ours.Environment["WORKER_TASK_QUEUE"] {
+		t.Errorf("their worker: %+v", theirs)
+	}
+	if e := project.Services["worker-rust"].Environment["WORKER_SERVE"]; e != nil {
+		t.Errorf("the worker for Rust serves %s", *e)
+	}
+}
+
+func TestFuzzForgesWorkersAreReplaced(t *testing.T) {
+	project := replaced(t, "CORDON_MIN_ISOLATION=landlock\nCACHE_MAX_SIZE=1GB\n")
 	if len(project.Services) != 6 {
 		t.Errorf("services %v", project.ServiceNames())
 	}
@@ -83,8 +128,16 @@ func TestFuzzForgesWorkersAreReplaced(t *testing.T) {
 		if len(s.Volumes) != 1 || s.Volumes[0].Source != "cordon_"+vertical+"_cache" {
 			t.Errorf("%s: volumes %+v: it would meet a cache that is root's, or their sources", s.Name, s.Volumes)
 		}
-		if e := s.Environment["S3_ENDPOINT"]; e == nil || *e != "http://minio:9000" {
-			t.Errorf("%s: what the environment said before is gone", s.Name)
+		if s.Command != nil || s.Entrypoint != nil || s.HealthCheck != nil {
+			t.Errorf("%s: their command %q, entrypoint %q or health check %+v on our image", s.Name, s.Command, s.Entrypoint, s.HealthCheck)
+		}
+		if len(s.DependsOn) != 2 || s.Restart != "no" || s.Deploy == nil {
+			t.Errorf("%s: what is theirs to say is gone: %+v, %q, %+v", s.Name, s.DependsOn, s.Restart, s.Deploy)
+		}
+		for name, want := range map[string]string{"S3_ENDPOINT": "http://minio:9000", "CORDON_MIN_ISOLATION": "landlock", "CACHE_MAX_SIZE": "10GB"} {
+			if e := s.Environment[name]; e == nil || *e != want {
+				t.Errorf("%s: %s is not %s: cordon.env adds to the environment, and overrules none of it", s.Name, name, want)
+			}
 		}
 	}
 	if v := project.Volumes["worker_python_cache"]; v.Name != "fuzzforge_worker_python_cache" {
