@@ -39,6 +39,10 @@ type Harness struct {
 	// Stored returns all that lies below the place for targets, unfinished
 	// uploads included.
 	Stored func(t *testing.T) []string
+
+	// Again says that the suite runs in full elsewhere, for the same implementation. It is
+	// that which cuts large objects into parts: of their sizes one is tried on each side of a cut.
+	Again bool
 }
 
 // Run runs the suite. open returns a new harness, independent of all others.

@@ -32,7 +32,11 @@ var writing = []behaviour{
 		wantBytes(t, got, body)
 	}},
 	{"objects of every size are stored, whether the size is known or not", func(t *testing.T, h Harness) {
-		for _, n := range []int{0, 1, 4096, 16<<20 - 1, 16 << 20, 16<<20 + 1, 32 << 20} {
+		sizes := []int{0, 1, 4096, 16<<20 - 1, 16 << 20, 16<<20 + 1, 32 << 20}
+		if h.Again {
+			sizes = []int{0, 1, 4096, 16 << 20, 16<<20 + 1}
+		}
+		for _, n := range sizes {
 			body := content(uint64(n), n)
 			for _, opts := range []target.PutOptions{
 				{Size: int64(n)},
@@ -42,6 +46,9 @@ var writing = []behaviour{
 			} {
 				if n > 1<<20 && (opts.SHA256 == "") != (opts.Size < 0) {
 					continue // half of the combinations of large ones: they take long
+				}
+				if h.Again && n == 16<<20 && opts.Size < 0 {
+					continue // cut or not, it is in parts then, as the next size is
 				}
 				info, err := h.Store.Put(t.Context(), id(t, "a"), bytes.NewReader(body), opts)
 				if err != nil {
