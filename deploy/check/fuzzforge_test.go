@@ -66,16 +66,26 @@ var their = func() (text string) {
 // a cordon.env.
 func replaced(t *testing.T, env string, more ...string) *types.Project {
 	t.Helper()
-	ours, err := filepath.Abs("../compose/fuzzforge.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	return over(t, env, append([]string{"../compose/fuzzforge.yaml"}, more...)...)
+}
+
+// over is what comes of their file with others over it.
+func over(t *testing.T, env string, others ...string) *types.Project {
+	t.Helper()
 	first := write(t, "docker-compose.yml", theirs)
 	dir := filepath.Dir(first)
 	if err := os.WriteFile(filepath.Join(dir, "cordon.env"), []byte(env), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	opts, err := cli.NewProjectOptions(append([]string{first, ours}, more...), cli.WithWorkingDirectory(dir), cli.WithConsistency(true), cli.WithName("fuzzforge"), cli.WithProfiles([]string{"workers"}))
+	files := []string{first}
+	for _, f := range others {
+		abs, err := filepath.Abs(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, abs)
+	}
+	opts, err := cli.NewProjectOptions(files, cli.WithWorkingDirectory(dir), cli.WithConsistency(true), cli.WithName("fuzzforge"), cli.WithProfiles([]string{"workers"}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,6 +94,36 @@ func replaced(t *testing.T, env string, more ...string) *types.Project {
 		t.Fatal(err)
 	}
 	return project
+}
+
+func TestStorageGoesBesideTheirWorkerForPython(t *testing.T) {
+	project := over(t, "CORDON_SWEEP_INTERVAL=10m\n", "../compose/fuzzforge-storage.yaml")
+	ours, theirs := project.Services["storage-python"], project.Services["worker-python"]
+	checkComposeWorker(t, ours)
+	if ours.Build != nil || ours.Image != "cordon-worker:secrets" || ours.Command != nil || ours.Entrypoint != nil || ours.HealthCheck != nil {
+		t.Errorf("Cordon's: %+v", ours)
+	}
+	if theirs.Build == nil || theirs.Image != "" || theirs.Command == nil {
+		t.Errorf("theirs: %+v", theirs)
+	}
+	// The volume may begin as the image's user's, and root without these is nobody to it.
+	if want := []string{"DAC_OVERRIDE", "CHOWN", "FOWNER"}; ours.User != "0:0" || !slices.Equal(ours.CapAdd, want) {
+		t.Errorf("user %s with %q, want root with %q", ours.User, ours.CapAdd, want)
+	}
+	if e := ours.Environment; *e["WORKER_SERVE"] != "storage" || *e["WORKER_TASK_QUEUE"] != "" || *e["WORKER_VERTICAL"] != "python" || *e["CORDON_SWEEP_INTERVAL"] != "10m" {
+		t.Errorf("it serves %s on %q", *e["WORKER_SERVE"], *e["WORKER_TASK_QUEUE"])
+	}
+	cacheOf := func(s types.ServiceConfig) string {
+		for _, v := range s.Volumes {
+			if v.Target == "/cache" {
+				return v.Source
+			}
+		}
+		return ""
+	}
+	if cacheOf(ours) != "cordon_python_cache" || cacheOf(theirs) != cacheOf(ours) || len(theirs.Volumes) != 2 {
+		t.Errorf("caches %q and %q; want one; theirs %+v", cacheOf(ours), cacheOf(theirs), theirs.Volumes)
+	}
 }
 
 // The page has the file that goes over ours, for those who keep workflows of their own.
