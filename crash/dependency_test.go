@@ -13,9 +13,9 @@ func TestWhatTheEngineBuiltIsNotTheProjects(t *testing.T) {
 index out of bounds: the len is 4 but the index is 4
 ==12== ERROR: libFuzzer: deadly signal
     #0 0x55 in __sanitizer_print_stack_trace /rustc/abc/src/llvm-project/compiler-rt/lib/asan/asan_stack.cpp:87:3
-    #1 0x55 in fuzzer::PrintStackTrace() /ws/.cordon-fuzz/cargo-fuzz/planted/build/cargo-home/registry/src/index.crates.io-1949/libfuzzer-sys-0.4.13/libfuzzer/FuzzerUtil.cpp:210:38
-    #2 0x55 in fuzzer::Fuzzer::CrashCallback() /ws/.cordon-fuzz/cargo-fuzz/planted/build/cargo-home/registry/src/index.crates.io-1949/libfuzzer-sys-0.4.13/libfuzzer/FuzzerLoop.cpp:231:18
-    #3 0x55 in parser::decode::h0123456789abcdef /ws/.cordon-fuzz/cargo-fuzz/planted/build/cargo-home/registry/src/index.crates.io-1949/parser-1.0.0/src/lib.rs:7:1
+    #1 0x55 in fuzzer::PrintStackTrace() /ws/.cordon-fuzz/cargo-fuzz/planted/build/cargo-home/registry/src/index-1949/libfuzzer-sys-0.4.13/libfuzzer/FuzzerUtil.cpp:210:38
+    #2 0x55 in fuzzer::Fuzzer::CrashCallback() /ws/.cordon-fuzz/cargo-fuzz/planted/build/cargo-home/registry/src/index-1949/libfuzzer-sys-0.4.13/libfuzzer/FuzzerLoop.cpp:231:18
+    #3 0x55 in parser::decode::h0123456789abcdef /ws/.cordon-fuzz/cargo-fuzz/planted/build/cargo-home/registry/src/index-1949/parser-1.0.0/src/lib.rs:7:1
     #4 0x55 in record::last_of_four::h0123456789abcdef /ws/src/record.rs:9:5
     #5 0x55 in rust_fuzzer_test_input /ws/fuzz/fuzz_targets/planted.rs:4:1
 `
