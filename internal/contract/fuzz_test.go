@@ -203,7 +203,11 @@ func TestRow16_WorkerKilledWhileItFuzzes(t *testing.T) {
 			ctx := t.Context()
 			h := newHost(t, s)
 			kill := h.works()
-			h.fuzzes(ctx, 15)
+			seconds := 15
+			if s.Engine == "afl++" { // it has to be lucky, where the others see what is compared
+				seconds = 45
+			}
+			h.fuzzes(ctx, seconds)
 			h.waitUntil("a crash is in the store", func() bool { return len(h.inputs()) > 0 })
 			h.waitUntil("a tool is seen to run", func() bool { return len(fuzzsample.Processes(t, h.cache)) > 0 })
 			kill()

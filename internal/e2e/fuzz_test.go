@@ -89,14 +89,17 @@ func TestEachEngineFindsItsPlantedBug(t *testing.T) {
 			u, project := newUser(t).plantSample(t, s)
 			sarif := filepath.Join(u.home, "out.sarif")
 			began := time.Now()
-			run := func(more ...string) (fuzzed, answer) {
+			run := func(seconds string, more ...string) (fuzzed, answer) {
 				t.Helper()
-				got := u.must(t, 0, append([]string{"run", s.Workflow, project, "--data", u.data(), "--json", "-p", "timeout_seconds=8"}, more...)...)
+				got := u.must(t, 0, append([]string{"run", s.Workflow, project, "--data", u.data(), "--json", "-p", "timeout_seconds=" + seconds}, more...)...)
 				var r fuzzed
 				decode(t, got.out, &r)
 				return r, got
 			}
-			r, got := run("--sarif", sarif)
+			r, got := run("8", "--sarif", sarif)
+			if len(r.Findings) == 0 { // it takes luck, and more of it on a busy machine
+				r, got = run("90", "--sarif", sarif)
+			}
 			f := r.crashOf(t, s, got.err)
 			t.Logf("found within a run of %v, %d executions", time.Since(began).Round(time.Second), r.Summary.Fuzzing[0].Stats.Executions)
 			if want := "cordon crashes show " + f.Metadata.Crash; !strings.Contains(got.err, want) {
@@ -114,7 +117,7 @@ func TestEachEngineFindsItsPlantedBug(t *testing.T) {
 			// The next version of the project is another target. It begins with what is
 			// known, and the same bug is the same bug, wherever its line has moved.
 			s.Move(t, project)
-			next, got := run()
+			next, got := run("8")
 			if next.TargetID == r.TargetID {
 				t.Fatal("the next version is the same target")
 			}
