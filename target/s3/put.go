@@ -80,7 +80,7 @@ func (s *Store) upload(ctx context.Context, at place, v *verify.Reader, opts min
 	opts.DisableMultipart = true
 	sent := account{sent: v.Want().Sent}
 	err = s.creatingBucket(ctx, at.bucket, func() error {
-		return s.persist(ctx, at, s.limits.attempt, func() error {
+		return s.insist(ctx, at, func() error {
 			return only.with(opts, func(opts minio.PutObjectOptions) error {
 				if n == 0 {
 					up, err := putNothing(ctx, s.once, at.bucket, at.key, opts)

@@ -140,3 +140,15 @@ func (s *Store) persist(ctx context.Context, at place, tries int, f func() error
 		}
 	}
 }
+
+// insist is persist for what puts an object. A MinIO on one disk says AccessDenied, too,
+// where the removal of a neighbour takes their folder away in the same instant: that is
+// asked again, a few times and soon, for most who are refused are refused for good.
+func (s *Store) insist(ctx context.Context, at place, put func() error) error {
+	for refused := 1; ; refused++ {
+		err := s.persist(ctx, at, s.limits.attempt, put)
+		if minio.ToErrorResponse(err).Code != minio.AccessDenied || refused > 3 || pause(ctx, refused) != nil {
+			return err
+		}
+	}
+}
