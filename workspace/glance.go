@@ -85,8 +85,8 @@ func (s *sweep) stays(k key) (bool, error) {
 	return false, nil
 }
 
-// allStay reports whether k had holds at the first look, of runs that all count.
-func (s *sweep) allStay(k key) (bool, error) {
+// noneStrays reports whether k had no holds at the first look but of runs that count.
+func (s *sweep) noneStrays(k key) (bool, error) {
 	g, err := s.glance()
 	if err != nil {
 		return false, err
@@ -96,7 +96,8 @@ func (s *sweep) allStay(k key) (bool, error) {
 			return false, nil
 		}
 	}
-	return len(g.holds[k]) > 0, nil
+	_, looked := g.holds[k]
+	return looked, nil
 }
 
 // needed reports whether a run holds k, or somebody has pinned it: now, or as far as

@@ -61,6 +61,7 @@ func (s *sweep) ask() error {
 	s.fates = make(map[Owner]Fate, len(owners))
 	unknown := 0
 	var why error
+	var open []string // names of holds of runs that are open
 	for i, o := range owners {
 		f := fates[i]
 		s.fates[o] = f
@@ -69,15 +70,17 @@ func (s *sweep) ask() error {
 			unknown++
 			why = f.Why
 		case f.State == RunOpen && !s.opts.DryRun:
-			for _, name := range holders[o] {
-				_ = setTime(top, strings.TrimPrefix(name, holdsDir+"/"), s.asked) // gone, or as old as it was: asked again next time
-			}
+			open = append(open, holders[o]...)
 		}
 	}
+	err = abreast(len(open), func(i int) error {
+		_ = setTime(top, strings.TrimPrefix(open[i], holdsDir+"/"), s.asked) // gone, or as old as it was: asked again next time
+		return nil
+	})
 	if unknown > 0 {
 		c.log.Warn("cannot find out whether runs are over; what they hold stays until it expires", "runs", unknown, "error", why)
 	}
-	return nil
+	return err
 }
 
 // over says why h counts no more though it has not expired: its run is over, and

@@ -31,9 +31,9 @@ func (s *sweep) strayHolds() error {
 		if s.gone[key(k)] {
 			continue // its holds go, or went, with it
 		}
-		if stay, err := s.allStay(key(k)); err != nil {
+		if fine, err := s.noneStrays(key(k)); err != nil {
 			return err
-		} else if stay && recorded[key(k)] {
+		} else if fine && recorded[key(k)] {
 			continue
 		}
 		all, err := c.holds(key(k))
