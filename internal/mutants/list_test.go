@@ -108,7 +108,7 @@ var mutants = []mutant{
 	{
 		name: "an open run does not renew its hold",
 		file: "workspace/orphans.go", caught: modelled,
-		old: "_ = setTime(top, strings.TrimPrefix(name, holdsDir+\"/\"), s.asked)", new: "_, _ = top, strings.TrimPrefix(name, holdsDir+\"/\")",
+		old: "_ = setTime(top, strings.TrimPrefix(open[i], holdsDir+\"/\"), s.asked)", new: "_, _ = top, strings.TrimPrefix(open[i], holdsDir+\"/\")",
 	},
 	{
 		name: "entries expire by age",
