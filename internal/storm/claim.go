@@ -68,7 +68,9 @@ func (c *claim) accept(ws got, began time.Time, raid int64) {
 	if c.sure = true; c.version == v && !c.ruined {
 		// A cleanup was begun, and may not have come to anything; or it may have.
 		if _, why := compare(ws.Path, c.want, c.wild); why == "" {
-			c.renewed = began
+			// If it did, what looks the same may be another: read-only, where a shared tree
+			// could not be had.
+			c.driver, c.readOnly, c.renewed = ws.Driver, ws.ReadOnly, began
 			return
 		}
 	}
