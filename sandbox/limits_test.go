@@ -220,8 +220,13 @@ func TestTheLimitOfInodes(t *testing.T) {
 		if r, out := run(t, s, sandbox.Command{Limits: sandbox.Limits{Inodes: 100}}, many); r.Limit != "inodes" {
 			t.Errorf("%+v %s", r, out)
 		}
+		// What it makes at once is not taken for what was there.
+		const soon = "for i in 1 2 3 4 5 6 7 8 9; do : > g$i; done; exec sleep 600"
+		if r, out := run(t, s, sandbox.Command{Limits: sandbox.Limits{Inodes: 5, Time: time.Minute}}, soon); r.Limit != "inodes" {
+			t.Errorf("right at its start: %+v %s", r, out)
+		}
 		const hidden = `n=3; while [ $n -lt 9 ]; do eval "exec $n>f; rm f"; n=$((n+1)); done; exec sleep 600`
-		if r, out := run(t, s, sandbox.Command{Limits: sandbox.Limits{Inodes: 5}}, hidden); r.Limit != "inodes" {
+		if r, out := run(t, s, sandbox.Command{Limits: sandbox.Limits{Inodes: 5, Time: time.Minute}}, hidden); r.Limit != "inodes" {
 			t.Errorf("files without names: %+v %s", r, out)
 		}
 	})

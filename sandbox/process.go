@@ -41,9 +41,10 @@ type Process struct {
 	orders  *json.Encoder
 	limit   string // the limit by which this process ended it
 
-	began time.Time
-	over  chan struct{} // closed when the init is dead
-	done  chan struct{} // closed when result and err are there
+	began  time.Time
+	before int64         // inodes that its writable directories held, where those are limited
+	over   chan struct{} // closed when the init is dead
+	done   chan struct{} // closed when result and err are there
 
 	result Result
 	err    error
@@ -93,6 +94,9 @@ func (s *Sandbox) begin(ctx context.Context, t Tier, c Command) (*Process, error
 		return nil, tooLittle(opStart, c.Workspace, s.min, plan.report)
 	}
 	p := &Process{s: s, c: c, plan: plan, over: make(chan struct{}), done: make(chan struct{})}
+	if c.Limits.Inodes > 0 {
+		p.before = p.measure(ctx, 0).Inodes
+	}
 	if err := p.start(ctx); err != nil {
 		plan.release()
 		return nil, err

@@ -19,15 +19,20 @@ const (
 // it may. What is added and removed between two looks is missed: the size of one file
 // and of /tmp are the kernel's to limit.
 func (p *Process) watchRoom() {
-	before := p.measure(0) // a tool is hardly faster than this at filling them with inodes
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		<-p.over
+		cancel()
+	}()
 	for {
 		began := time.Now()
-		now, open := p.measure(p.began.UnixNano()), p.measureNameless()
+		now, open := p.measure(ctx, p.began.UnixNano()), p.measureNameless()
 		switch l := p.c.Limits; {
 		case l.Bytes > 0 && now.Bytes+open.bytes > l.Bytes:
 			p.endBy("bytes")
 			return
-		case l.Inodes > 0 && now.Inodes-before.Inodes+open.inodes > l.Inodes:
+		case l.Inodes > 0 && now.Inodes-p.before+open.inodes > l.Inodes:
 			p.endBy("inodes")
 			return
 		}
@@ -38,17 +43,8 @@ func (p *Process) watchRoom() {
 }
 
 // measure adds up what the writable directories hold; of bytes, what has changed since.
-func (p *Process) measure(since int64) diskusage.Meter {
+func (p *Process) measure(ctx context.Context, since int64) diskusage.Meter {
 	m := diskusage.Meter{Since: since}
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go func() {
-		select {
-		case <-p.over:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	for _, path := range p.c.writes() {
 		dir, err := os.Open(path)
 		if err != nil {
