@@ -19,6 +19,9 @@ import (
 // grace is how long a process has between SIGINT and SIGKILL.
 const grace = 2 * time.Second
 
+// endsBy is how soon after a test what it started has ended by itself.
+const endsBy = 10 * time.Second
+
 // mark is a variable in the environment of every process that a Runner starts: by
 // its value a test finds what was left running.
 const mark = "CORDON_FUZZTEST"
@@ -30,11 +33,16 @@ type Runner struct {
 	id  string
 }
 
-// NewRunner returns a Runner for the workspace dir. When the test ends and a
-// process that it started is still there, the process is killed and the test fails.
+// NewRunner returns a Runner for the workspace dir. When the test has ended and a
+// process that it started is still there for long, the process is killed and the test fails.
 func NewRunner(t *testing.T, dir string) *Runner {
 	r := &Runner{dir: dir, id: rand.Text()}
 	t.Cleanup(func() {
+		// The fork server of AFL leads a session of its own and ends when it has noticed
+		// that nobody holds its pipe.
+		for until := time.Now().Add(endsBy); len(r.left()) > 0 && time.Now().Before(until); {
+			time.Sleep(50 * time.Millisecond)
+		}
 		for _, pid := range r.left() {
 			t.Errorf("process %d was left running", pid)
 			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended by itself meanwhile
