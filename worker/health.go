@@ -11,10 +11,9 @@ import (
 	"github.com/cordonlabs/cordon/internal/health"
 )
 
-// openHealth prepares the file in which the worker says that it is well, if there
-// is to be one.
+// openHealth prepares to see how the worker is, if anybody can ask: by the file, or by HTTP.
 func (w *Worker) openHealth() (err error) {
-	if w.opts.HealthFile != "" {
+	if w.opts.HealthFile != "" || w.web != nil {
 		w.health, err = health.NewKeeper(w.opts.HealthFile, w.log)
 	}
 	return err

@@ -24,6 +24,7 @@ import (
 	"github.com/cordonlabs/cordon/metadata"
 	"github.com/cordonlabs/cordon/sandbox"
 	"github.com/cordonlabs/cordon/worker/socket"
+	"github.com/cordonlabs/cordon/worker/web"
 	"github.com/cordonlabs/cordon/workflows"
 	"github.com/cordonlabs/cordon/workspace"
 )
@@ -71,6 +72,7 @@ type Worker struct {
 	asked    atomic.Pointer[client.Client] // client, for the cache, whose sweeps ask which runs are over
 	workers  []sdkworker.Worker
 	socket   *socket.Server // nil: none is served
+	web      *web.Server    // nil: likewise
 	failed   chan error
 	sweeping sync.WaitGroup // and looking at the queues
 	expires  time.Time      // when the store is next looked through; of the sweeping goroutine
@@ -108,15 +110,22 @@ func Run(ctx context.Context, opts Options) error {
 }
 
 // New opens the store, the cache and the catalog. It talks to nobody yet.
-func New(opts Options) (*Worker, error) {
+func New(opts Options) (_ *Worker, err error) {
 	w := &Worker{opts: opts, log: cmp.Or(opts.Logger, slog.Default()), failed: make(chan error, 1), stop: func() {}}
-	var err error
 	if w.queues, err = queues(opts); err != nil {
 		return nil, err
 	}
 	if w.store, err = OpenStore(opts.Config, w.log); err != nil {
 		return nil, err
 	}
+	if err := w.openWeb(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			w.web.Close()
+		}
+	}()
 	if err := w.openHealth(); err != nil {
 		return nil, err
 	}
@@ -226,6 +235,7 @@ func (w *Worker) Queues() []Queue { return w.queues }
 // Start connects to Temporal and begins to poll and to sweep. It returns when
 // the worker polls. ctx bounds the start alone.
 func (w *Worker) Start(ctx context.Context) error {
+	w.serveWeb()
 	c, err := dial(ctx, w.watched(w.opts.Temporal), w.log)
 	if err != nil {
 		return err
@@ -335,6 +345,8 @@ func (w *Worker) Wait(ctx context.Context) error {
 // Stop ends the polling, gives the activities under way a few seconds to end,
 // and closes the cache. It may be called after a Start that failed.
 func (w *Worker) Stop() {
+	w.web.Stopping()
+	defer w.web.Close() // last, so that one can see it stop
 	w.stop()
 	var stopping sync.WaitGroup
 	for _, sdk := range w.workers {

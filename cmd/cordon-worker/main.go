@@ -46,6 +46,10 @@ Flags (they beat the environment):
   --cache-dir DIR        the cache (CACHE_DIR; default /cache)
   --store DIR            a directory as object store (CORDON_STORE; S3_ENDPOINT wins unless this flag is given)
   --health-file FILE     say in FILE whether all is well (WORKER_HEALTH_FILE)
+  --http HOST:PORT       serve pages, metrics and health there (WORKER_HTTP); one that is not of
+                         this machine alone needs WORKER_HTTP_TOKEN, as all changes do
+  --metrics HOST:PORT    serve metrics and health alone there (WORKER_METRICS)
+  --pprof                serve Go's profiles below /debug/pprof/ too (WORKER_PPROF)
   --version              print the version and exit
   --help                 print this and exit
 
@@ -104,6 +108,8 @@ func options(args, environ []string, stdout io.Writer) (opts worker.Options, don
 		cacheDir, store string
 		socket, group   string
 		healthFile      string
+		http, metrics   string
+		pprof           string
 		showVersion     bool
 		flags           = flag.NewFlagSet("cordon-worker", flag.ContinueOnError)
 	)
@@ -118,6 +124,9 @@ func options(args, environ []string, stdout io.Writer) (opts worker.Options, don
 	flags.StringVar(&cacheDir, "cache-dir", "", "")
 	flags.StringVar(&store, "store", "", "")
 	flags.StringVar(&healthFile, "health-file", "", "")
+	flags.StringVar(&http, "http", "", "")
+	flags.StringVar(&metrics, "metrics", "", "")
+	flags.BoolFunc("pprof", "", func(s string) error { pprof = s; return nil })
 	flags.BoolVar(&showVersion, "version", false, "")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -136,7 +145,7 @@ func options(args, environ []string, stdout io.Writer) (opts worker.Options, don
 	if opts.Config, err = config.FromEnv(getenv(environ, map[string]string{
 		"WORKER_VERTICAL": vertical, "WORKER_TASK_QUEUE": queue, "WORKER_SERVE": serve, "CACHE_DIR": cacheDir, "CORDON_STORE": store,
 		"WORKER_SOCKET": socket, "WORKER_SOCKET_GROUP": group,
-		"WORKER_HEALTH_FILE": healthFile,
+		"WORKER_HEALTH_FILE": healthFile, "WORKER_HTTP": http, "WORKER_METRICS": metrics, "WORKER_PPROF": pprof,
 	})); err != nil {
 		return opts, false, err
 	}

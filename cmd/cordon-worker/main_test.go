@@ -37,6 +37,12 @@ func TestFlagsBeatTheEnvironmentWhichBeatsDefaults(t *testing.T) {
 	if opts, _, err := options([]string{"--serve", "storage"}, append(environ, "WORKER_SERVE=activities"), nil); err != nil || opts.Config.Serve != config.ServeStorage || opts.Config.TaskQueue != "python-storage" {
 		t.Errorf("--serve storage serves %s on %s (%v)", opts.Config.Serve, opts.Config.TaskQueue, err)
 	}
+	if opts, _, err := options([]string{"--http", "127.0.0.1:0", "--metrics=off", "--pprof"}, append(environ, "WORKER_METRICS=:9090"), nil); err != nil || opts.Config.HTTP != "127.0.0.1:0" || opts.Config.Metrics != "" || !opts.Config.Pprof {
+		t.Errorf("--http 127.0.0.1:0 --metrics off --pprof: %+v (%v)", opts.Config, err)
+	}
+	if opts, _, err := options([]string{"--pprof=false"}, append(environ, "WORKER_PPROF=1"), nil); err != nil || opts.Config.Pprof {
+		t.Errorf("--pprof=false: %t (%v)", opts.Config.Pprof, err)
+	}
 	if opts.Temporal.HostPort != "flag:1" || opts.Temporal.Namespace != "ns" {
 		t.Errorf("Temporal from flags: %s %s", opts.Temporal.HostPort, opts.Temporal.Namespace)
 	}
@@ -63,6 +69,8 @@ func TestExitCodes(t *testing.T) {
 		{"no vertical", nil, good[1:], 2, "", "WORKER_VERTICAL"},
 		{"no store", nil, good[:2], 2, "", "S3_ENDPOINT"},
 		{"a health file that cannot be written", []string{"--health-file", filepath.Join(dir, "missing", "health.json")}, good, 2, "", "WORKER_HEALTH_FILE"},
+		{"pages for everybody", []string{"--http", "0.0.0.0:0"}, good, 2, "", "WORKER_HTTP_TOKEN"},
+		{"metrics nowhere", []string{"--metrics", "9090"}, good, 2, "", "host:port"},
 		{"the health of nobody", []string{"health", "--health-file", filepath.Join(dir, "health.json")}, nil, 1, "", "no worker has written it"},
 		{"the health in no file", []string{"health"}, nil, 1, "", "WORKER_HEALTH_FILE"},
 		{"the health and an argument", []string{"health", "now"}, nil, 1, "", `"now"`},

@@ -24,6 +24,7 @@ type addresses struct {
 	Temporal  string   `json:"temporal"`
 	Namespace string   `json:"namespace"`
 	UI        string   `json:"ui"`
+	HTTP      string   `json:"http,omitempty"`
 	Store     string   `json:"store"`
 	Cache     string   `json:"cache"`
 	State     string   `json:"state"`
@@ -32,13 +33,16 @@ type addresses struct {
 
 func (a *app) devCommand() *cobra.Command {
 	var p places
+	var http serveHTTP
 	var port, uiPort int
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "dev", Short: "Run Temporal, its web UI and a worker for every vertical, until Ctrl-C", Args: exactly(),
 		Long: `Dev is everything in one process: a Temporal server with its web UI, and a worker for
 each vertical that has built-in workflows. It listens on this machine alone. Its
-state is kept under --data and is there again the next time.`,
+state is kept under --data and is there again the next time. The worker's pages, its
+metrics and its health are at ` + devHTTP + `, or at a free port where another program
+has that one.`,
 		Example: `  cordon dev
   cordon dev --data ./.cordon-data --port 0 --ui-port 0 --json
   TEMPORAL_ADDRESS=localhost:7233 cordon run secret_detection ./project   # in another terminal`,
@@ -51,11 +55,16 @@ state is kept under --data and is there again the next time.`,
 			if err != nil {
 				return err
 			}
-			return a.dev(cmd.Context(), cfg, dev.Options{DataDir: state, Port: port, UIPort: uiPort}, asJSON)
+			http.addr, http.metrics = cmp.Or(http.addr, a.getenv("WORKER_HTTP")), cmp.Or(http.metrics, a.getenv("WORKER_METRICS"))
+			if err := http.over(cmd, &cfg); err != nil {
+				return err
+			}
+			return a.dev(cmd.Context(), cfg, http, dev.Options{DataDir: state, Port: port, UIPort: uiPort}, asJSON)
 		}),
 	}
 	cmd.Flags().IntVar(&port, "port", defaultPort, "`PORT` of Temporal; 0 takes a free one")
 	cmd.Flags().IntVar(&uiPort, "ui-port", defaultUIPort, "`PORT` of the web UI; 0 takes a free one")
+	http.add(cmd.Flags(), devHTTP)
 	p.addData(cmd.Flags())
 	p.addCache(cmd.Flags())
 	p.addStore(cmd.Flags())
@@ -63,7 +72,7 @@ state is kept under --data and is there again the next time.`,
 	return cmd
 }
 
-func (a *app) dev(ctx context.Context, cfg config.Worker, opts dev.Options, asJSON bool) error {
+func (a *app) dev(ctx context.Context, cfg config.Worker, http serveHTTP, opts dev.Options, asJSON bool) error {
 	log := a.logger(cfg.LogLevel, true)
 	opts.Logger = log
 	catalog, err := a.catalog(cfg)
@@ -76,13 +85,13 @@ func (a *app) dev(ctx context.Context, cfg config.Worker, opts dev.Options, asJS
 	}
 	// The process ends now: a server that is slow to stop is cut off.
 	defer func() { _ = server.Stop() }()
-	w, err := worker.New(worker.Options{
+	w, err := newDevWorker(worker.Options{
 		Config:    cfg,
 		Temporal:  client.Options{HostPort: server.Address(), Namespace: config.DefaultNamespace},
 		Verticals: workflows.Verticals(catalog.List()...),
 		Version:   a.version.Version,
 		Logger:    log,
-	})
+	}, http.addr)
 	if err != nil {
 		return err
 	}
@@ -93,6 +102,9 @@ func (a *app) dev(ctx context.Context, cfg config.Worker, opts dev.Options, asJS
 	at := addresses{
 		Temporal: server.Address(), Namespace: config.DefaultNamespace, UI: server.UIURL(),
 		Store: cmp.Or(cfg.S3.Endpoint, cfg.StoreDir), Cache: w.Cache().Dir(), State: opts.DataDir,
+	}
+	if w.HTTP() != "" {
+		at.HTTP = "http://" + w.HTTP()
 	}
 	for _, q := range w.Queues() {
 		at.Queues = append(at.Queues, q.Name)
@@ -112,6 +124,9 @@ func (a *app) printAddresses(at addresses) {
 	a.print("%s", a.paintOut(bold, "cordon dev is ready; Ctrl-C ends it"))
 	row("Temporal ", at.Temporal+"   (namespace "+at.Namespace+")")
 	row("web UI   ", at.UI)
+	if at.HTTP != "" {
+		row("worker   ", at.HTTP)
+	}
 	row("store    ", at.Store)
 	row("cache    ", at.Cache)
 	row("state    ", at.State)

@@ -71,7 +71,7 @@ func (a *app) settings(p places, h home) (config.Worker, error) {
 	}
 
 	if h == dataHome {
-		cfg.Socket = "" // a worker's, which has it already
+		cfg.Socket, cfg.HTTP, cfg.Metrics = "", "", "" // a worker's, which has them already
 	}
 	switch {
 	case p.cache != "":

@@ -14,6 +14,7 @@ import (
 func (a *app) workerCommand() *cobra.Command {
 	var p places
 	var temporal config.TemporalFlags
+	var http serveHTTP
 	var vertical, queue, serve, socket, group, healthFile string
 	cmd := &cobra.Command{
 		Use: "worker", Short: "Run the workflows and activities of one vertical, until Ctrl-C", Args: exactly(),
@@ -54,6 +55,9 @@ they have the tools too (docs/topologies.md).`,
 			if healthFile != "" {
 				cfg.HealthFile = healthFile
 			}
+			if err := http.over(cmd, &cfg); err != nil {
+				return err
+			}
 			opts, _, err := config.TemporalOptions(temporal, a.environ)
 			if err != nil {
 				return err
@@ -69,6 +73,7 @@ they have the tools too (docs/topologies.md).`,
 	cmd.Flags().StringVar(&socket, "socket", "", "serve the storage activities on the unix socket `PATH` too (default: WORKER_SOCKET)")
 	cmd.Flags().StringVar(&group, "socket-group", "", "let `GROUP`, a name or a number, use the socket too (default: WORKER_SOCKET_GROUP)")
 	cmd.Flags().StringVar(&healthFile, "health-file", "", "say in `FILE` whether all is well, for 'cordon worker health' (default: WORKER_HEALTH_FILE)")
+	http.add(cmd.Flags(), "nowhere")
 	addTemporal(cmd.Flags(), &temporal)
 	p.addCache(cmd.Flags())
 	p.addStore(cmd.Flags())

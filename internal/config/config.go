@@ -86,6 +86,13 @@ type Worker struct {
 	Socket string
 	// SocketGroup is WORKER_SOCKET_GROUP, the group that may use it; "": none.
 	SocketGroup string
+
+	// HTTP is WORKER_HTTP, the host:port at which a worker serves its pages, and Metrics is
+	// WORKER_METRICS, where it serves metrics and health alone; "": nowhere.
+	HTTP, Metrics string
+	HTTPToken     Secret // WORKER_HTTP_TOKEN: who bears it may change something by HTTP; "": nobody
+	Pprof         bool   // WORKER_PPROF: Go's profiles are served as well
+
 	// ToolBridge is CORDON_TOOL_BRIDGE, the file that says what is run for activities
 	// that the worker does not know; absolute, or "".
 	ToolBridge string
@@ -154,6 +161,10 @@ func FromEnv(getenv func(string) string) (Worker, error) {
 		MaxConcurrentActivities: read(e, "MAX_CONCURRENT_ACTIVITIES", strconv.Itoa(DefaultActivities), parseActivities),
 		Socket:                  e.path("WORKER_SOCKET", ""),
 		SocketGroup:             getenv("WORKER_SOCKET_GROUP"),
+		HTTP:                    read(e, "WORKER_HTTP", "", ParseListen),
+		Metrics:                 read(e, "WORKER_METRICS", "", ParseListen),
+		HTTPToken:               Secret(getenv("WORKER_HTTP_TOKEN")),
+		Pprof:                   read(e, "WORKER_PPROF", "false", parseBool),
 		ToolBridge:              e.path("CORDON_TOOL_BRIDGE", ""),
 		Python:                  e.path("CORDON_PYTHON", ""),
 		LogLevel:                read(e, "LOG_LEVEL", "INFO", ParseLevel),

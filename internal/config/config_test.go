@@ -51,6 +51,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"S3_BUCKET": "b", "S3_REGION": "r", "S3_FUZZING_BUCKET": "f", "CORDON_CRASH_RETENTION": "90d", "CORDON_CORPUS_RETENTION": "365d", "CORDON_RESULT_RETENTION": "36h", "CORDON_STORE": "/store", "WORKER_VERTICAL": "rust", "WORKER_SERVE": "Activities",
 		"MAX_CONCURRENT_ACTIVITIES": "12", "LOG_LEVEL": "warning", "CORDON_WORKFLOWS": "/a::b", "CORDON_SWEEP_INTERVAL": "90s", "CORDON_MIN_ISOLATION": "Rootless",
 		"WORKER_SOCKET": "run/w.sock", "WORKER_SOCKET_GROUP": "tools", "CORDON_TOOL_BRIDGE": "/bridge.yaml",
+		"WORKER_HTTP": " 127.0.0.1:8234", "WORKER_METRICS": ":9090", "WORKER_HTTP_TOKEN": "t", "WORKER_PPROF": "1",
 	})
 	if got.MaxSize.Of(1000) != 200 {
 		t.Errorf("20%% of 1000 bytes is %d", got.MaxSize.Of(1000))
@@ -69,6 +70,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 		LogLevel: slog.LevelWarn, WorkflowDirs: []string{"/a", filepath.Join(wd, "b")}, SweepEvery: 90 * time.Second,
 		MinIsolation: sandbox.Rootless, Serve: config.ServeActivities,
 		Socket: filepath.Join(wd, "run/w.sock"), SocketGroup: "tools", ToolBridge: "/bridge.yaml",
+		HTTP: "127.0.0.1:8234", Metrics: ":9090", HTTPToken: "t", Pprof: true,
 		FetchLimit: 12_500_000, ExtractLimits: archive.Limits{Inodes: 7},
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -83,6 +85,12 @@ func TestNothingIsASettingToo(t *testing.T) {
 	}
 	if got := from(t, map[string]string{"CACHE_MIN_FREE": "5%"}); got.FillDisk || got.MinFree.Of(1000) != 50 {
 		t.Errorf("5%% of 1000 bytes is %d", got.MinFree.Of(1000))
+	}
+}
+
+func TestOffIsNoAddress(t *testing.T) {
+	if got := from(t, map[string]string{"WORKER_HTTP": "Off", "WORKER_METRICS": " "}); got.HTTP != "" || got.Metrics != "" {
+		t.Errorf("%q, %q", got.HTTP, got.Metrics)
 	}
 }
 
@@ -125,6 +133,9 @@ func TestAValueThatCannotBeReadIsNamedWithItsForms(t *testing.T) {
 		"a sweep that never is":      {"CORDON_SWEEP_INTERVAL", "0", "30m"},
 		"a tier of isolation":        {"CORDON_MIN_ISOLATION", "best", "full, rootless, landlock, none"},
 		"something to serve":         {"WORKER_SERVE", "workflows", "all, activities, storage"},
+		"an address without a port":  {"WORKER_HTTP", "localhost", "host:port"},
+		"an address of no port":      {"WORKER_METRICS", "127.0.0.1:http", "or off"},
+		"profiles, perhaps":          {"WORKER_PPROF", "perhaps", "true, false"},
 		"a vertical with a space":    {"WORKER_VERTICAL", "my vertical", "letters, digits"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -172,7 +183,7 @@ func TestLevelsInAnyCase(t *testing.T) {
 }
 
 func TestSecretsAreNeverPrinted(t *testing.T) {
-	w := from(t, map[string]string{"S3_ACCESS_KEY": "AKIDEADBEEF", "S3_SECRET_KEY": "hunter2hunter2"})
+	w := from(t, map[string]string{"S3_ACCESS_KEY": "AKIDEADBEEF", "S3_SECRET_KEY": "hunter2hunter2", "WORKER_HTTP_TOKEN": "hunter2hunter2"})
 	var log bytes.Buffer
 	l := slog.New(slog.NewTextHandler(&log, nil))
 	l.Info("x", "s3", w.S3, "key", w.S3.SecretKey)

@@ -20,10 +20,17 @@ func TestDevPrintsEveryAddressAndKeepsItsState(t *testing.T) {
 	if resp.StatusCode != http.StatusOK {
 		t.Errorf("the UI answers %s", resp.Status)
 	}
+	if resp, err = http.Get(d.HTTP + "/readyz"); err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusServiceUnavailable { // not yet
+		t.Errorf("the worker's health answers %s", resp.Status)
+	}
 	if !slices.Equal(d.Queues, []string{"go-queue", "native-queue", "python-queue", "rust-queue", "secrets-queue"}) {
 		t.Errorf("queues are %v", d.Queues)
 	}
-	for _, at := range []string{d.Temporal, d.UI} {
+	for _, at := range []string{d.Temporal, d.UI, d.HTTP} {
 		if !strings.Contains(at, "127.0.0.1:") {
 			t.Errorf("%s is not on loopback", at)
 		}

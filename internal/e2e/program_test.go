@@ -170,6 +170,7 @@ type dev struct {
 	*server
 	Temporal string   `json:"temporal"`
 	UI       string   `json:"ui"`
+	HTTP     string   `json:"http"`
 	Store    string   `json:"store"`
 	Cache    string   `json:"cache"`
 	State    string   `json:"state"`

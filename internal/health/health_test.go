@@ -101,6 +101,28 @@ func TestAKeeperWritesUntilItEndsAndThenLeavesNothing(t *testing.T) {
 	}
 }
 
+func TestAKeeperWithoutAFileTellsWhoeverAsks(t *testing.T) {
+	k, err := NewKeeper("", silent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, looked := k.Latest(); looked {
+		t.Errorf("before its first look it says %+v", r)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		k.Keep(ctx, Report{Version: "1.2.3"}, []Check{{"cache", func(context.Context) error { return fmt.Errorf("the disk is gone") }}})
+	}()
+	until(t, func() bool {
+		r, looked := k.Latest()
+		return looked && r.Version == "1.2.3" && len(r.Problems) == 1 && r.Fresh(time.Now()) && !r.Fresh(time.Now().Add(time.Hour))
+	})
+	cancel()
+	<-done
+}
+
 func TestACheckThatHangsIsAProblemAndHoldsNothingUp(t *testing.T) {
 	k, err := NewKeeper(filepath.Join(t.TempDir(), "health.json"), silent)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cordonlabs/cordon"
@@ -26,17 +27,23 @@ type Check struct {
 	Try  func(ctx context.Context) error
 }
 
-// Keeper keeps a worker's file up to date.
+// Keeper looks how a worker is, and keeps its file up to date. Latest is safe for
+// concurrent use.
 type Keeper struct {
-	path   string
+	path   string // "": no file
 	about  Report
 	checks []Check
 	log    *slog.Logger
+	latest atomic.Pointer[Report]
 }
 
 // NewKeeper returns a keeper of path, which it removes: what a process before wrote
 // is not this one's health. The error is an InvalidArgument where it cannot be written.
+// Without a path it keeps what it sees to itself, and whoever asks for Latest.
 func NewKeeper(path string, log *slog.Logger) (*Keeper, error) {
+	if path == "" {
+		return &Keeper{log: log}, nil
+	}
 	err := Report{}.write(path) // to see whether it can be
 	if err == nil {
 		err = os.Remove(path)
@@ -55,9 +62,8 @@ func (k *Keeper) Keep(ctx context.Context, about Report, checks []Check) {
 	for {
 		r := k.look(ctx)
 		if ctx.Err() == nil {
-			if err := r.write(k.path); err != nil {
-				k.log.Warn("the health file could not be written; who asks will take this worker for dead", "error", err)
-			}
+			k.latest.Store(&r)
+			k.write(r)
 			if now := failing(r.Problems); now != before {
 				k.log.Warn("health", "problems", r.Problems)
 				before = now
@@ -69,12 +75,38 @@ func (k *Keeper) Keep(ctx context.Context, about Report, checks []Check) {
 		}
 		select {
 		case <-ctx.Done():
-			if err := os.Remove(k.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				k.log.Warn("the health file could not be removed; it is out of date in a minute", "error", err)
-			}
+			k.remove()
 			return
 		case <-time.After(wait):
 		}
+	}
+}
+
+// Latest returns what it saw last; false before its first look. Report.Fresh says whether
+// it still looks.
+func (k *Keeper) Latest() (Report, bool) {
+	r := k.latest.Load()
+	if r == nil {
+		return Report{}, false
+	}
+	return *r, true
+}
+
+func (k *Keeper) write(r Report) {
+	if k.path == "" {
+		return
+	}
+	if err := r.write(k.path); err != nil {
+		k.log.Warn("the health file could not be written; who asks will take this worker for dead", "error", err)
+	}
+}
+
+func (k *Keeper) remove() {
+	if k.path == "" {
+		return
+	}
+	if err := os.Remove(k.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		k.log.Warn("the health file could not be removed; it is out of date in a minute", "error", err)
 	}
 }
 

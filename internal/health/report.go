@@ -1,6 +1,6 @@
-// Package health is how a worker says that it is well, and how others ask: a file
-// that the worker writes every few seconds. It needs no port, and what a worker
-// that hangs wrote last grows old.
+// Package health is how a worker knows that it is well, and says it in a file that it
+// writes every few seconds. That needs no port, and what a worker that hangs wrote last
+// grows old.
 package health
 
 import (
@@ -50,13 +50,19 @@ func Read(path string, now time.Time) (Report, error) {
 	if err := json.Unmarshal(b, &r); err != nil {
 		return r, &cordon.Error{Op: op, Name: path, Err: fmt.Errorf("it is no worker's: %w", err), Fix: "set WORKER_HEALTH_FILE to a file of its own"}
 	}
-	if age := now.Sub(r.Written); age > stale || age < -stale {
-		return r, &cordon.Error{Op: op, Name: path, Err: fmt.Errorf("it was written %v ago, and is to be every %v: the worker hangs, or has ended", age.Round(time.Second), every), Fix: "start it again"}
+	if !r.Fresh(now) {
+		return r, &cordon.Error{Op: op, Name: path, Err: fmt.Errorf("it was written %v ago, and is to be every %v: the worker hangs, or has ended", now.Sub(r.Written).Round(time.Second), every), Fix: "start it again"}
 	}
 	if len(r.Problems) > 0 {
 		return r, &cordon.Error{Op: op, Err: errors.New(strings.Join(r.Problems, "; "))}
 	}
 	return r, nil
+}
+
+// Fresh reports whether whoever made the report still makes them.
+func (r Report) Fresh(now time.Time) bool {
+	age := now.Sub(r.Written)
+	return -stale <= age && age <= stale
 }
 
 // write puts r in the place of what path has, at once.

@@ -1,0 +1,22 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+)
+
+// ParseListen reads an address to listen on. "" and off are nowhere, which is "".
+func ParseListen(s string) (string, error) {
+	s = strings.TrimSpace(s)
+	if s == "" || strings.EqualFold(s, "off") {
+		return "", nil
+	}
+	if _, port, err := net.SplitHostPort(s); err == nil {
+		if n, err := strconv.Atoi(port); err == nil && n >= 0 && n < 1<<16 {
+			return s, nil
+		}
+	}
+	return "", fmt.Errorf("%q is not an address to listen on; accepted: host:port, such as 127.0.0.1:8234 or :9090 (port 0 takes a free one), or off", s)
+}

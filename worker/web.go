@@ -1,0 +1,43 @@
+package worker
+
+import (
+	"time"
+
+	"github.com/cordonlabs/cordon/worker/web"
+)
+
+// ErrHTTPInUse is in the error of New where another program has the address of the pages.
+var ErrHTTPInUse = web.ErrInUse
+
+// openWeb claims the addresses that the worker serves HTTP on, if any, before it does
+// anything that takes time.
+func (w *Worker) openWeb() (err error) {
+	cfg := w.opts.Config
+	w.web, err = web.Listen(web.Options{Addr: cfg.HTTP, Metrics: cfg.Metrics, Token: string(cfg.HTTPToken), Pprof: cfg.Pprof, Logger: w.log})
+	return err
+}
+
+// serveWeb begins to answer.
+func (w *Worker) serveWeb() {
+	w.web.Serve(web.Handlers{Health: w.webHealth})
+}
+
+// HTTP returns where the worker serves its pages, host:port, or "".
+func (w *Worker) HTTP() string { return w.web.Addr() }
+
+// Metrics returns where it serves metrics and health alone, host:port, or "".
+func (w *Worker) Metrics() string { return w.web.MetricsAddr() }
+
+// webHealth is how the worker is, for who asks by HTTP.
+func (w *Worker) webHealth() web.Health {
+	r, looked := w.health.Latest()
+	if !looked {
+		return web.Health{Live: true}
+	}
+	return web.Health{Live: r.Fresh(time.Now()), Started: true, Problems: r.Problems, About: struct {
+		Version string   `json:"version"`
+		PID     int      `json:"pid"`
+		Queues  []string `json:"queues"`
+		Cache   string   `json:"cache"`
+	}{r.Version, r.PID, r.Queues, r.Cache}}
+}
