@@ -102,6 +102,7 @@ type Cache struct {
 	throttle *rate.Limiter // of all downloads together, or nil
 
 	recordCache recordCache
+	seenHolds   seenHolds // of whoever has the lock of sweeps
 
 	suspects  sync.Map    // staging id → what is wrong with the tree; see tamper.go
 	unguarded atomic.Bool // this process may not mount

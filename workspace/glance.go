@@ -1,12 +1,9 @@
 package workspace
 
 import (
-	"os"
 	"path"
 	"strings"
 	"sync"
-
-	"golang.org/x/sys/unix"
 )
 
 // glance is who held what when a sweep first looked. Most entries are held, most
@@ -38,7 +35,8 @@ func (s *sweep) glance() (*glance, error) {
 	if g.pins, err = c.pins(); err != nil {
 		return nil, err
 	}
-	var mu sync.Mutex // of g
+	seen := make(seenHolds, len(keys))
+	var mu sync.Mutex // of g and seen
 	err = abreast(len(keys), func(i int) error {
 		k := keys[i]
 		dir := path.Join(holdsDir, k)
@@ -48,23 +46,30 @@ func (s *sweep) glance() (*glance, error) {
 			g.temporary = append(g.temporary, dir)
 			return nil
 		}
-		d, err := openAt(top, k, os.O_RDONLY|unix.O_DIRECTORY)
-		if err != nil {
-			return ignoreGone(err)
-		}
-		defer d.Close()
-		all, temporary, err := holdsIn(d, dir, true)
-		if err != nil {
-			return err
+		now := stampAt(top, k)
+		saw := c.seenHolds[key(k)]
+		if !saw.still(top, now) {
+			names, err := namesAt(top, k)
+			if err != nil {
+				return ignoreGone(err)
+			}
+			saw = seenDir{stamp: now}
+			if saw.holds, saw.temporary, err = readHolds(top, k, dir, names, true); err != nil {
+				return err
+			}
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		g.holds[key(k)] = all
-		g.temporary = append(g.temporary, temporary...)
+		seen[key(k)] = saw
+		g.holds[key(k)] = saw.holds
+		g.temporary = append(g.temporary, saw.temporary...)
 		return nil
 	})
 	if err != nil {
 		return nil, err
+	}
+	if !c.network { // there others may change what this kernel has stamped
+		c.seenHolds = seen
 	}
 	s.first = g
 	return g, nil

@@ -46,7 +46,8 @@ type hold struct {
 	View  string `json:"view,omitempty"`
 
 	renewed time.Time
-	live    bool // a living process has it locked
+	live    bool      // a living process has it locked
+	stamp   fileStamp // of its file, where it was read at a glance
 }
 
 // maxEarlier is how many executions a hold remembers that asked before: all that

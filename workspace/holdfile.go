@@ -24,18 +24,18 @@ func (c *Cache) holds(k key) (map[string]*hold, error) {
 		return nil, ignoreGone(err)
 	}
 	defer d.Close()
-	all, _, err := holdsIn(d, dir, false)
+	names, err := d.Readdirnames(-1)
+	if ignoreGone(err) != nil { // of a directory that is removed while it is open, some file systems say that there is none
+		return nil, err
+	}
+	all, _, err := readHolds(d, ".", dir, names, false)
 	return all, err
 }
 
-// holdsIn returns the holds in d, the directory dir of an entry's holds, and what
-// has a temporary name there.
+// readHolds reads those of the holds names that are there, in the directory dir of an
+// entry's holds, which is called below in d, and tells which names are temporary.
 // With lazily, nobody looks whether holds are locked: none is said to be live.
-func holdsIn(d *os.File, dir string, lazily bool) (all map[string]*hold, temporary []string, err error) {
-	names, err := d.Readdirnames(-1)
-	if ignoreGone(err) != nil { // of a directory that is removed while it is open, some file systems say that there is none
-		return nil, nil, err
-	}
+func readHolds(d *os.File, below, dir string, names []string, lazily bool) (all map[string]*hold, temporary []string, err error) {
 	all = make(map[string]*hold, len(names))
 	for _, n := range names {
 		name := path.Join(dir, n)
@@ -43,7 +43,7 @@ func holdsIn(d *os.File, dir string, lazily bool) (all map[string]*hold, tempora
 			temporary = append(temporary, name)
 			continue
 		}
-		h, err := readHold(d, n, lazily)
+		h, err := readHold(d, path.Join(below, n), lazily)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -77,6 +77,7 @@ func readHold(d *os.File, name string, lazily bool) (*hold, error) {
 // readAtOnce returns what is in the hold name in d, with the fewest system calls, or
 // nil where that takes more: it is long, being rewritten, or gone.
 func readAtOnce(d *os.File, name string) *hold {
+	asked := time.Now()
 	fd, err := unix.Openat(int(d.Fd()), name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil
@@ -88,7 +89,7 @@ func readAtOnce(d *os.File, name string) *hold {
 		return nil
 	}
 	n, err := unix.Read(fd, b[:])
-	h := &hold{renewed: time.Unix(st.Mtim.Unix())}
+	h := &hold{renewed: time.Unix(st.Mtim.Unix()), stamp: stampOfStat(&st, asked)}
 	if err != nil || json.Unmarshal(b[:n], h) != nil {
 		return nil
 	}

@@ -19,6 +19,10 @@ func (o Owner) known() bool { return o.Cluster != "" && o.Namespace != "" && o.R
 // known reports whether that Temporal can be asked.
 func (c *Cache) known(o Owner) bool { return c.states != nil && o.known() }
 
+// renewShare is the part of a hold's life by which it may be too old: renewing every
+// hold at every sweep would be most of what a sweep writes.
+const renewShare = 64
+
 // ask asks what became of the runs that have holds. A run that is open renews
 // its hold: what expires is what nobody could tell for long.
 func (s *sweep) ask() error {
@@ -31,7 +35,8 @@ func (s *sweep) ask() error {
 	if err != nil {
 		return err
 	}
-	holders := map[Owner][]string{} // names of holds
+	stale := s.asked.Add(-c.holdLife() / renewShare)
+	holders := map[Owner][]string{} // names of the holds that are to be renewed if it is open
 	var owners []Owner
 	for _, all := range g.holds {
 		for name, h := range all {
@@ -42,10 +47,13 @@ func (s *sweep) ask() error {
 				if !c.known(o) {
 					continue
 				}
-				if holders[o] == nil {
+				if _, listed := holders[o]; !listed {
 					owners = append(owners, o)
+					holders[o] = nil
 				}
-				holders[o] = append(holders[o], name)
+				if h.renewed.Before(stale) {
+					holders[o] = append(holders[o], name)
+				}
 			}
 		}
 	}

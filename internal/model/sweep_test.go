@@ -33,12 +33,12 @@ type verdict struct {
 // verdict also ends holds, unless dry.
 func (w *world) verdict(dry bool) verdict {
 	var v verdict
-	renewed := map[*hold]bool{} // of runs that are open
+	renewed := map[*hold]bool{} // of runs that are open, which are renewed where they are stale
 	for k, list := range w.holds {
 		for run, h := range list {
 			if w.isAsked(run) && h.view == nil && h.kept.IsZero() && w.fates[run].State == workspace.RunOpen {
 				renewed[h] = true
-				if !dry {
+				if !dry && w.now.Sub(h.renewed) > ttl/64 {
 					h.renewed = w.now
 				}
 			}
