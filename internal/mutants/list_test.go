@@ -2,15 +2,16 @@ package mutants_test
 
 // The tests that mutants name, with patterns as narrow as they go.
 var (
-	room     = by{pkg: "workspace", run: "^TestLimit$"}
-	sweeping = by{pkg: "workspace", run: "^TestSweep$"}
-	cleaning = by{pkg: "workspace", run: "^TestCleanup$"}
-	orphans  = by{pkg: "workspace", run: "^TestOrphans$"}
-	failed   = by{pkg: "workspace", run: "^TestKeepOnFailure$"}
-	floor    = by{pkg: "workspace", run: "^TestMinFree$"}
-	modelled = by{pkg: "internal/model", run: "^TestModel$", flags: []string{"-rapid.shrinktime=1s"}}
-	viewed   = by{pkg: "internal/model", run: "^TestModelOfViews$", flags: []string{"-rapid.checks=10", "-rapid.shrinktime=1s"}}
-	ordered  = by{pkg: "internal/model", run: "^TestHistories$", flags: []string{"-histories=20"}}
+	room       = by{pkg: "workspace", run: "^TestLimit$"}
+	sweeping   = by{pkg: "workspace", run: "^TestSweep$"}
+	cleaning   = by{pkg: "workspace", run: "^TestCleanup$"}
+	orphans    = by{pkg: "workspace", run: "^TestOrphans$"}
+	remembered = test("workspace", "^TestASweepSeesHoldsThatOthersChangedSinceTheLastOne$")
+	failed     = by{pkg: "workspace", run: "^TestKeepOnFailure$"}
+	floor      = by{pkg: "workspace", run: "^TestMinFree$"}
+	modelled   = by{pkg: "internal/model", run: "^TestModel$", flags: []string{"-rapid.shrinktime=1s"}}
+	viewed     = by{pkg: "internal/model", run: "^TestModelOfViews$", flags: []string{"-rapid.checks=10", "-rapid.shrinktime=1s"}}
+	ordered    = by{pkg: "internal/model", run: "^TestHistories$", flags: []string{"-histories=20"}}
 )
 
 func test(pkg, run string) by { return by{pkg: pkg, run: run} }
@@ -109,6 +110,16 @@ var mutants = []mutant{
 		name: "an open run does not renew its hold",
 		file: "workspace/orphans.go", caught: modelled,
 		old: "_ = setTime(top, strings.TrimPrefix(open[i], holdsDir+\"/\"), s.asked)", new: "_, _ = top, strings.TrimPrefix(open[i], holdsDir+\"/\")",
+	},
+	{
+		name: "a sweep does not see that a hold was rewritten",
+		file: "workspace/seen.go", caught: remembered,
+		old: "h.stamp == (fileStamp{}) || stampAt", new: "false && stampAt",
+	},
+	{
+		name: "a sweep does not see a new hold",
+		file: "workspace/seen.go", caught: remembered,
+		old: "now == (fileStamp{}) || s.stamp != now", new: "s.stamp == (fileStamp{})",
 	},
 	{
 		name: "entries expire by age",
