@@ -23,6 +23,7 @@ type Identity struct {
 	Serve      config.Serve
 	Activities string // Digest of the activities' names
 	Workflows  string // Digest of the workflows' names
+	Host       string // the id of the cache that it works on; "" where it does not say
 	Process    string // which process it is, as Temporal's SDKs say it by default: pid@machine
 }
 
@@ -49,14 +50,19 @@ func ThisProcess() string {
 	return fmt.Sprintf("%d@%s", os.Getpid(), host)
 }
 
-// String renders the identity: "cordon/1.2.3 serve=all activities=0a1b2c3d workflows=none 42@machine".
+// String renders the identity:
+// "cordon/1.2.3 serve=all activities=0a1b2c3d workflows=none host=5e6f 42@machine".
 func (id Identity) String() string {
 	version := strings.ReplaceAll(cmp.Or(id.Version, "(devel)"), " ", "-")
-	return fmt.Sprintf("cordon/%s serve=%s activities=%s workflows=%s %s", version, id.Serve, id.Activities, id.Workflows, id.Process)
+	host := ""
+	if id.Host != "" {
+		host = "host=" + id.Host + " "
+	}
+	return fmt.Sprintf("cordon/%s serve=%s activities=%s workflows=%s %s%s", version, id.Serve, id.Activities, id.Workflows, host, id.Process)
 }
 
-// form is what String makes.
-var form = regexp.MustCompile(`^cordon/(\S+) serve=([a-z]+) activities=([0-9a-f]{8}|none) workflows=([0-9a-f]{8}|none) (.*)$`)
+// form is what String makes. A version that knows of no host reads it as part of the process.
+var form = regexp.MustCompile(`^cordon/(\S+) serve=([a-z]+) activities=([0-9a-f]{8}|none) workflows=([0-9a-f]{8}|none) (?:host=(\S+) )?(.*)$`)
 
 // Parse reads what String made. ok is false where the text is another worker's.
 func Parse(text string) (id Identity, ok bool) {
@@ -64,5 +70,5 @@ func Parse(text string) (id Identity, ok bool) {
 	if m == nil {
 		return Identity{}, false
 	}
-	return Identity{Version: m[1], Serve: config.Serve(m[2]), Activities: m[3], Workflows: m[4], Process: m[5]}, true
+	return Identity{Version: m[1], Serve: config.Serve(m[2]), Activities: m[3], Workflows: m[4], Host: m[5], Process: m[6]}, true
 }

@@ -11,6 +11,7 @@ func TestAnIdentityIsReadAsItWasWritten(t *testing.T) {
 	for _, id := range []pollers.Identity{
 		{Version: "v1.2.3", Serve: config.ServeAll, Activities: pollers.Digest([]string{"a", "b"}), Workflows: pollers.Digest([]string{"w"}), Process: "7@a machine"},
 		{Version: "(devel)", Serve: config.ServeStorage, Activities: pollers.Digest([]string{"a"}), Workflows: pollers.None, Process: "7@m"},
+		{Version: "2", Serve: config.ServeAll, Activities: pollers.None, Workflows: pollers.None, Host: "0a1b", Process: "host=x 7@a machine"},
 	} {
 		if got, ok := pollers.Parse(id.String()); !ok || got != id {
 			t.Errorf("%q is read as %+v, %v", id, got, ok)
