@@ -10,7 +10,7 @@ import (
 // kind keeps its name and its retryability for ever.
 type Kind string
 
-// The kinds of error. The first six are final: the same call fails the same
+// The kinds of error. The first seven are final: the same call fails the same
 // way until somebody changes the input, the object or the configuration.
 const (
 	InvalidArgument   Kind = "InvalidArgument"
@@ -19,6 +19,11 @@ const (
 	IntegrityMismatch Kind = "IntegrityMismatch"
 	PermissionDenied  Kind = "PermissionDenied"
 	TargetTooLarge    Kind = "TargetTooLarge"
+
+	// WorkspaceLost is a run's workspace that is not where an activity looks for it, and
+	// that cannot be made anew without losing what was written into it (CONTRACT §8.7).
+	// The same call fails again; the run's step, begun anew, does not.
+	WorkspaceLost Kind = "WorkspaceLost"
 
 	NoSpace            Kind = "NoSpace"
 	StorageUnavailable Kind = "StorageUnavailable"
@@ -33,7 +38,7 @@ const (
 // changing anything. An unknown kind is retryable.
 func (k Kind) Retryable() bool {
 	switch k {
-	case InvalidArgument, TargetNotFound, ArchiveRejected, IntegrityMismatch, PermissionDenied, TargetTooLarge:
+	case InvalidArgument, TargetNotFound, ArchiveRejected, IntegrityMismatch, PermissionDenied, TargetTooLarge, WorkspaceLost:
 		return false
 	}
 	return true

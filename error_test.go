@@ -25,7 +25,7 @@ func TestError(t *testing.T) {
 func TestRetryable(t *testing.T) {
 	final := map[cordon.Kind]bool{
 		cordon.InvalidArgument: true, cordon.TargetNotFound: true, cordon.ArchiveRejected: true, cordon.IntegrityMismatch: true,
-		cordon.PermissionDenied: true, cordon.TargetTooLarge: true, cordon.NoSpace: false, cordon.StorageUnavailable: false, cordon.Busy: false,
+		cordon.PermissionDenied: true, cordon.TargetTooLarge: true, cordon.WorkspaceLost: true, cordon.NoSpace: false, cordon.StorageUnavailable: false, cordon.Busy: false,
 	}
 	for k, want := range final {
 		if k.Retryable() == want {

@@ -19,6 +19,11 @@ type Workspace struct {
 	TaskQueue string `json:"task_queue"`
 	Host      string `json:"host"`
 
+	// WatchQueue is where watch_workspace is called for it; "" where it cannot be.
+	// HostWait, in seconds, is how long to wait there for the host to come back.
+	WatchQueue string  `json:"watch_queue,omitempty"`
+	HostWait   float64 `json:"host_wait_seconds,omitempty"`
+
 	TargetID string      `json:"target_id"`
 	RunID    string      `json:"run_id"`
 	Mode     cordon.Mode `json:"mode"`     // the one that holds (CONTRACT §2)
@@ -34,17 +39,21 @@ func (a *Activities) AcquireWorkspace(ctx context.Context, targetID, runID, isol
 	if err != nil {
 		return Workspace{}, err
 	}
-	host := a.cache.HostID()
-	return Workspace{
+	host, queue := a.cache.HostID(), infoOf(ctx).TaskQueue
+	out := Workspace{
 		Path:      ws.Path,
-		TaskQueue: HostQueue(infoOf(ctx).TaskQueue, host),
+		TaskQueue: HostQueue(queue, host),
 		Host:      host,
 		TargetID:  ws.Target.String(),
 		RunID:     ws.Run.String(),
 		Mode:      ws.Mode,
 		Driver:    ws.Driver,
 		Writable:  !ws.ReadOnly,
-	}, nil
+	}
+	if a.wait > 0 && !doorOf(ctx).called {
+		out.WatchQueue, out.HostWait = WatchQueue(queue, host), a.wait.Seconds()
+	}
+	return out, nil
 }
 
 // HostQueue names the task queue of one host's workers among all that poll queue.

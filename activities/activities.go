@@ -82,6 +82,10 @@ type Options struct {
 	// Fuzzing is what run_fuzzer works with; nil: it has no engines.
 	Fuzzing *Fuzzing
 
+	// HostWait is how long runs wait for the workers of a host that is gone to come back,
+	// before they go elsewhere. 0 says that nobody polls WatchQueue: they do not notice.
+	HostWait time.Duration
+
 	Version string       // Cordon's own, for results
 	Logger  *slog.Logger // nil: slog.Default()
 }
@@ -102,6 +106,8 @@ type Activities struct {
 	fuzzing *Fuzzing
 	busy    sync.Map // path of a workspace, or what a command is of → channel, closed when that has ended
 	handed  handed
+	hosts   hosts
+	wait    time.Duration // Options.HostWait
 	stop    func()
 }
 
@@ -118,6 +124,7 @@ func New(opts Options) *Activities {
 		bridge:  opts.Bridge,
 		runs:    &runs{client: opts.Client, namespace: opts.Namespace, log: log, stopping: stopping},
 		fuzzing: opts.Fuzzing,
+		wait:    opts.HostWait,
 		version: opts.Version,
 		log:     log,
 		metrics: cmp.Or(opts.Metrics, client.MetricsNopHandler),

@@ -109,7 +109,7 @@ func (a *Activities) doorFor(c Call) door {
 	if by.WorkflowType != "" {
 		info.WorkflowType = &workflow.Type{Name: by.WorkflowType}
 	}
-	return door{info: info, firstRun: by.FirstRunID, heartbeat: c.Heartbeat, metrics: a.metrics.WithTags(map[string]string{
+	return door{info: info, called: true, firstRun: by.FirstRunID, heartbeat: c.Heartbeat, metrics: a.metrics.WithTags(map[string]string{
 		"namespace": info.Namespace, "task_queue": by.TaskQueue, "activity_type": c.Activity, "workflow_type": by.WorkflowType,
 	})}
 }

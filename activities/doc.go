@@ -21,6 +21,11 @@ const (
 	CleanupCacheName     = "cleanup_cache"
 	UploadResultsName    = "upload_results"
 
+	// ChooseHostsName says on which hosts a run is best placed.
+	ChooseHostsName = "choose_hosts"
+	// WatchWorkspaceName tells a workflow when the host of its workspace is gone.
+	WatchWorkspaceName = "watch_workspace"
+
 	// InventoryFilesName lists a workspace's files by language and points out
 	// sensitive ones.
 	InventoryFilesName = "inventory_files"

@@ -11,7 +11,8 @@ import (
 // two: a task that Temporal's SDK runs, and Call. The context carries it, so that one
 // signature, and one code behind it, serves both.
 type door struct {
-	info activity.Info
+	info   activity.Info
+	called bool // by Call: the queue that info names is another worker's
 
 	// firstRun is the first run of the caller's chain as the caller says it, for when
 	// Temporal does not; "" where nobody said.

@@ -26,7 +26,9 @@ import (
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/activities"
+	"github.com/cordonlabs/cordon/internal/config"
 	"github.com/cordonlabs/cordon/internal/mounts/mountstest"
+	"github.com/cordonlabs/cordon/internal/pollers"
 	"github.com/cordonlabs/cordon/metadata"
 	"github.com/cordonlabs/cordon/sandbox"
 	"github.com/cordonlabs/cordon/target"
@@ -64,6 +66,8 @@ type house struct {
 	cache  *workspace.Cache
 	acts   *activities.Activities
 	worker sdkworker.Worker
+	stop   func() // worker
+	slots  int
 	log    *logBuffer
 }
 
@@ -76,14 +80,21 @@ type options struct {
 	version string
 	client  client.Client // nil: the server's default one
 
+	beside   *house        // another host of the same queue and store
+	hostWait time.Duration // more than 0: the house has a watch queue
+	slots    int           // of a queue; 0: as many as may be
+
 	workflows map[string]any // more than there are, or others, by name
 }
 
 func open(t *testing.T, o options) *house {
 	t.Helper()
-	h := &house{t: t, client: server().GetDefaultClient(), queue: "queue of " + t.Name(), root: mountstest.Dir(t), log: &logBuffer{}}
+	h := &house{t: t, client: server().GetDefaultClient(), queue: "queue of " + t.Name(), root: mountstest.Dir(t), log: &logBuffer{}, slots: o.slots}
 	if o.client != nil {
 		h.client = o.client
+	}
+	if o.beside != nil {
+		h.queue, h.root = o.beside.queue, o.beside.root
 	}
 	log := slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
@@ -106,7 +117,8 @@ func open(t *testing.T, o options) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opts := activities.Options{Cache: h.cache, Results: h.store, Blobs: h.store, Sandbox: confined, Catalog: catalog, Bridge: o.bridge, Client: h.client, Logger: log, Version: o.version}
+	opts := activities.Options{Cache: h.cache, Results: h.store, Blobs: h.store, Sandbox: confined, Catalog: catalog, Bridge: o.bridge, Client: h.client, Logger: log, Version: o.version,
+		HostWait: o.hostWait}
 	if o.cache != nil {
 		opts.Cache = o.cache(h.cache)
 	}
@@ -123,16 +135,20 @@ func open(t *testing.T, o options) *house {
 	if err := h.worker.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(h.worker.Stop)
+	h.stop = sync.OnceFunc(h.worker.Stop)
+	t.Cleanup(h.stop)
 	return h
 }
 
 // poll returns a worker for a queue, yet to be started, that has all activities.
 func (h *house) poll(queue string) sdkworker.Worker {
+	identity := pollers.Identity{Serve: config.ServeAll, Activities: pollers.None, Workflows: pollers.None, Host: h.cache.HostID(), Process: h.t.Name()}
 	w := sdkworker.New(h.client, queue, sdkworker.Options{
-		MaxHeartbeatThrottleInterval:     activities.MaxHeartbeatThrottle,
-		DefaultHeartbeatThrottleInterval: activities.MaxHeartbeatThrottle,
-		WorkerStopTimeout:                5 * time.Second,
+		Identity:                           identity.String(),
+		MaxConcurrentActivityExecutionSize: h.slots,
+		MaxHeartbeatThrottleInterval:       activities.MaxHeartbeatThrottle,
+		DefaultHeartbeatThrottleInterval:   activities.MaxHeartbeatThrottle,
+		WorkerStopTimeout:                  5 * time.Second,
 	})
 	h.acts.RegisterStorage(w)
 	h.acts.RegisterTools(w)
@@ -151,7 +167,19 @@ func (h *house) pollHost(more map[string]any) (queue string, stop func()) {
 	if err := w.Start(); err != nil {
 		h.t.Fatal(err)
 	}
-	stop = sync.OnceFunc(w.Stop)
+	watches := sdkworker.New(h.client, activities.WatchQueue(h.queue, h.cache.HostID()), sdkworker.Options{
+		MaxConcurrentActivityTaskPollers: 1,
+		MaxHeartbeatThrottleInterval:     time.Second,
+		DefaultHeartbeatThrottleInterval: time.Second,
+	})
+	h.acts.RegisterWatch(watches)
+	if err := watches.Start(); err != nil {
+		h.t.Fatal(err)
+	}
+	stop = sync.OnceFunc(func() {
+		w.Stop()
+		watches.Stop()
+	})
 	h.t.Cleanup(stop)
 	return queue, stop
 }

@@ -32,8 +32,10 @@ func stored[T any](name string, fn func(ctx context.Context, first, second, thir
 	}}
 }
 
-// RegisterStorage registers the storage activities: see StorageNames.
+// RegisterStorage registers the storage activities, see StorageNames, and choose_hosts,
+// which goes with them where they come as Temporal's tasks.
 func (a *Activities) RegisterStorage(r worker.ActivityRegistry) {
+	register(r, ChooseHostsName, a.ChooseHosts)
 	for _, s := range a.storage() {
 		register(r, s.name, s.fn)
 	}

@@ -91,7 +91,9 @@ func toolsOf(catalog *metadata.Catalog, own, vertical string) (out []metadata.Wo
 
 // identity is how the worker names itself on a queue on which it offers this.
 func (w *Worker) identity(o offer) pollers.Identity {
-	return o.identity(w.opts.Version, w.serve(), cmp.Or(w.opts.Temporal.Identity, pollers.ThisProcess()))
+	id := o.identity(w.opts.Version, w.serve(), cmp.Or(w.opts.Temporal.Identity, pollers.ThisProcess()))
+	id.Host = w.cache.HostID()
+	return id
 }
 
 func (o offer) identity(version string, serve config.Serve, process string) pollers.Identity {

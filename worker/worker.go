@@ -245,6 +245,7 @@ func (w *Worker) Start(ctx context.Context) error {
 	opt := activities.Options{
 		Cache: w.cache, Results: w.store, Blobs: w.store, Fuzzing: w.fuzzing, Catalog: w.catalog, Bridge: w.bridge, Client: c, Version: w.opts.Version, Logger: w.log,
 		Namespace: cmp.Or(w.opts.Temporal.Namespace, client.DefaultNamespace), Metrics: w.opts.Temporal.MetricsHandler,
+		HostWait: cmp.Or(w.opts.Config.HostWait, config.DefaultHostWait),
 	}
 	if w.sandbox != nil {
 		opt.Sandbox = w.sandbox
@@ -274,8 +275,8 @@ func (w *Worker) Start(ctx context.Context) error {
 	return nil
 }
 
-// poll starts to poll a queue, and the one that goes with it for this host alone. The
-// latter takes activities only, and comes first: acquire_workspace names it.
+// poll starts to poll a queue, and the two that go with it for this host alone. These
+// take activities only, and come first: acquire_workspace names them.
 func (w *Worker) poll(q Queue) error {
 	offer := w.offer(q.Vertical)
 	if len(offer.workflows) == 0 && w.serve() == config.ServeAll {
@@ -285,6 +286,9 @@ func (w *Worker) poll(q Queue) error {
 	host := activities.HostQueue(q.Name, w.cache.HostID())
 	hosts := offer
 	hosts.workflows = nil
+	if err := w.pollWatches(q.Name); err != nil {
+		return err
+	}
 	if err := w.pollOne(host, hosts); err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func TestSecretDetectionEndToEnd(t *testing.T) {
 	for _, s := range result.Steps {
 		steps = append(steps, s.Name+" "+s.Status)
 	}
-	want := []string{"get_target completed", "scan_secrets completed", "report_findings completed", "cleanup_cache completed"}
+	want := []string{"acquire_workspace completed", "scan_secrets completed", "report_findings completed", "cleanup_cache completed"}
 	if !slices.Equal(steps, want) {
 		t.Errorf("steps %v, want %v", steps, want)
 	}

@@ -115,7 +115,7 @@ func (a *app) printSteps(j *job, result *activities.Result) {
 		switch {
 		case s.Error != "":
 			line += "  " + plainLines(s.Error)
-		case s.Name == activities.GetTargetName:
+		case s.Name == activities.AcquireWorkspaceName:
 			line += "  " + cacheWords(result, j)
 		case s.Findings > 0:
 			line += "  " + count(s.Findings, "finding", "findings")

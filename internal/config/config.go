@@ -29,6 +29,9 @@ const (
 	DefaultGrace = workspace.DefaultGrace
 	// DefaultSweepEvery is the interval of the periodic sweep (CONTRACT §4).
 	DefaultSweepEvery = 30 * time.Minute
+	// DefaultHostWait is how long runs wait for a host that is gone (CONTRACT §4): a worker
+	// that is restarted, in a container too, is back by then.
+	DefaultHostWait = time.Minute
 	// DefaultActivities is the number of activities at once (CONTRACT §4).
 	DefaultActivities = 5
 
@@ -38,6 +41,10 @@ const (
 	maxActivities = 10_000
 	// minSweepEvery keeps the sweep from becoming the worker's main occupation.
 	minSweepEvery = time.Second
+	// minHostWait and maxHostWait are what a host can answer within, and when nobody
+	// believes any more that it will.
+	minHostWait = time.Second
+	maxHostWait = 24 * time.Hour
 )
 
 // Worker is the environment of everything that uses a cache: workers, and the
@@ -81,6 +88,9 @@ type Worker struct {
 	HealthFile string
 	// MaxConcurrentActivities is MAX_CONCURRENT_ACTIVITIES; at least 1.
 	MaxConcurrentActivities int
+	// HostWait is WORKER_HOST_WAIT, how long runs that have a workspace here wait for this
+	// host to come back before they go elsewhere.
+	HostWait time.Duration
 
 	// Socket is WORKER_SOCKET, where storage activities are served too; absolute, or "".
 	Socket string
@@ -159,6 +169,7 @@ func FromEnv(getenv func(string) string) (Worker, error) {
 		Serve:                   read(e, "WORKER_SERVE", "", ParseServe),
 		HealthFile:              e.path("WORKER_HEALTH_FILE", ""),
 		MaxConcurrentActivities: read(e, "MAX_CONCURRENT_ACTIVITIES", strconv.Itoa(DefaultActivities), parseActivities),
+		HostWait:                read(e, "WORKER_HOST_WAIT", DefaultHostWait.String(), parseHostWait),
 		Socket:                  e.path("WORKER_SOCKET", ""),
 		SocketGroup:             getenv("WORKER_SOCKET_GROUP"),
 		HTTP:                    read(e, "WORKER_HTTP", "", ParseListen),
@@ -280,6 +291,14 @@ func parseSweepEvery(s string) (time.Duration, error) {
 	d, err := cordon.ParseDuration(s)
 	if err != nil || d < minSweepEvery {
 		return 0, fmt.Errorf("%q is not an interval; accepted: %s or more, such as 90s, 30m, 1d", s, minSweepEvery)
+	}
+	return d, nil
+}
+
+func parseHostWait(s string) (time.Duration, error) {
+	d, err := cordon.ParseDuration(s)
+	if err != nil || d < minHostWait || d > maxHostWait {
+		return 0, fmt.Errorf("%q is not how long to wait for a host; accepted: %s to 24h, such as 90s, 5m", s, minHostWait)
 	}
 	return d, nil
 }

@@ -32,7 +32,7 @@ func TestAnEmptyEnvironmentMeansTheContractsDefaults(t *testing.T) {
 	want := config.Worker{
 		CacheDir: "/cache", MaxSize: cordon.BytesOf(10 * cordon.GB), TTL: 7 * 24 * time.Hour, Grace: 10 * time.Minute,
 		MaxConcurrentActivities: 5, LogLevel: slog.LevelInfo, SweepEvery: 30 * time.Minute,
-		MinIsolation: sandbox.None, Serve: config.ServeAll,
+		MinIsolation: sandbox.None, Serve: config.ServeAll, HostWait: time.Minute,
 	}
 	if got := from(t, nil); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -50,8 +50,8 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"S3_ENDPOINT": "http://minio:9000", "S3_USE_SSL": "Yes", "S3_ACCESS_KEY": "a", "S3_SECRET_KEY": "s",
 		"S3_BUCKET": "b", "S3_REGION": "r", "S3_FUZZING_BUCKET": "f", "CORDON_CRASH_RETENTION": "90d", "CORDON_CORPUS_RETENTION": "365d", "CORDON_RESULT_RETENTION": "36h", "CORDON_STORE": "/store", "WORKER_VERTICAL": "rust", "WORKER_SERVE": "Activities",
 		"MAX_CONCURRENT_ACTIVITIES": "12", "LOG_LEVEL": "warning", "CORDON_WORKFLOWS": "/a::b", "CORDON_SWEEP_INTERVAL": "90s", "CORDON_MIN_ISOLATION": "Rootless",
-		"WORKER_SOCKET": "run/w.sock", "WORKER_SOCKET_GROUP": "tools", "CORDON_TOOL_BRIDGE": "/bridge.yaml",
 		"WORKER_HTTP": " 127.0.0.1:8234", "WORKER_METRICS": ":9090", "WORKER_HTTP_TOKEN": "t", "WORKER_PPROF": "1",
+		"WORKER_SOCKET": "run/w.sock", "WORKER_SOCKET_GROUP": "tools", "CORDON_TOOL_BRIDGE": "/bridge.yaml", "WORKER_HOST_WAIT": "2m30s",
 	})
 	if got.MaxSize.Of(1000) != 200 {
 		t.Errorf("20%% of 1000 bytes is %d", got.MaxSize.Of(1000))
@@ -71,7 +71,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 		MinIsolation: sandbox.Rootless, Serve: config.ServeActivities,
 		Socket: filepath.Join(wd, "run/w.sock"), SocketGroup: "tools", ToolBridge: "/bridge.yaml",
 		HTTP: "127.0.0.1:8234", Metrics: ":9090", HTTPToken: "t", Pprof: true,
-		FetchLimit: 12_500_000, ExtractLimits: archive.Limits{Inodes: 7},
+		HostWait: 150 * time.Second, FetchLimit: 12_500_000, ExtractLimits: archive.Limits{Inodes: 7},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %#v\nwant %#v", got, want)
@@ -113,6 +113,7 @@ func TestAValueThatCannotBeReadIsNamedWithItsForms(t *testing.T) {
 		"a size of nothing":          {"CACHE_MAX_SIZE", "0", "10GiB"},
 		"a duration":                 {"CACHE_TTL", "fortnight", "7d"},
 		"a duration without unit":    {"CACHE_TTL", "7", "7d"},
+		"no wait for a host":         {"WORKER_HOST_WAIT", "0", "90s"},
 		"a grace":                    {"CACHE_GRACE", "10", "90m"},
 		"a grace before the end":     {"CACHE_GRACE", "-1m", "0 for none"},
 		"too much to leave free":     {"CACHE_MIN_FREE", "120%", "0 to leave nothing free"},

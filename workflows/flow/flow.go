@@ -1,4 +1,4 @@
-// Package flow is what the built-in workflows have in common: fetch the target,
+// Package flow is what the built-in workflows have in common: acquire a workspace,
 // run the tools, report, clean up.
 //
 // Its code runs inside workflows and is deterministic: changing the order of
@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -35,18 +36,14 @@ type Definition struct {
 	Notes       []string         // for the summary
 }
 
-// Timeouts and attempts of the steps. Those of get_target and cleanup_cache are
-// the ones that clients in other languages use (CONTRACT §1.6).
+// Timeouts and attempts of the steps. Those of acquire_workspace and cleanup_cache are
+// WithWorkspace's own.
 const (
-	getTargetTimeout = 5 * time.Minute
-	toolTimeout      = time.Hour // git history of a large project on a slow disk
-	reportTimeout    = 5 * time.Minute
-	cleanupTimeout   = time.Minute
+	toolTimeout   = time.Hour // git history of a large project on a slow disk
+	reportTimeout = 5 * time.Minute
 
-	getTargetAttempts = 3
-	toolAttempts      = 2 // a tool that failed twice on the same tree fails on it
-	reportAttempts    = 3
-	cleanupAttempts   = 3
+	toolAttempts   = 2 // a tool that failed twice on the same tree fails on it
+	reportAttempts = 3
 
 	// heartbeatTimeout is how soon a dead worker is noticed. Activities heartbeat
 	// every second or two; a host that swaps or a server that is restarted may
@@ -58,50 +55,57 @@ const (
 type run struct {
 	ctx      workflow.Context
 	target   cordon.TargetID
-	path     string
+	started  time.Time
 	progress Progress
-	steps    []activities.Step
-	parts    []activities.Part
+	kept     string   // where a failed run's workspace stays, and until when
+	lost     []string // notes about hosts before the present one
+
+	// Of the present host; the next one begins anew.
+	steps []activities.Step
+	parts []activities.Part
 }
 
 // Run executes def on a target, and answers ProgressQuery. A tool that fails is
 // a failed step, and what the others find stands; if all of them fail, so does
 // the run. However it ends, cancelled too, its workspace is cleaned up; only where
 // it fails and the workflow's metadata says keep_on_failure does the workspace
-// stay, and the error says where.
+// stay, and the error says where. A run whose host is lost begins again on another.
 func Run(ctx workflow.Context, target cordon.TargetID, def Definition) (activities.Result, error) {
-	r := &run{ctx: ctx, target: target, progress: Progress{Of: len(def.Tools) + 3}} // and get_target, report_findings, cleanup_cache
-	started := workflow.Now(ctx)
+	// acquire_workspace, report_findings and cleanup_cache are steps too.
+	r := &run{ctx: ctx, target: target, started: workflow.Now(ctx), progress: Progress{Of: len(def.Tools) + 3}}
 	if err := workflow.SetQueryHandler(ctx, ProgressQuery, func() (Progress, error) { return r.progress, nil }); err != nil {
 		return activities.Result{}, err
 	}
 	r.listen()
-	result, err := r.analyse(def, started)
-	kept := ""
-	if r.path != "" {
-		kept = r.cleanup(err != nil && !temporal.IsCanceledError(err))
-	}
+	var result activities.Result
+	err := activities.WithWorkspace(ctx, activities.WorkspaceOptions{
+		Target:  target.String(),
+		Observe: r.observe,
+		Kept:    func(where string) { r.kept = where },
+		Lost: func(ws activities.Workspace, why error) {
+			r.steps, r.parts, r.progress.Index, r.progress.Detail = nil, nil, 0, ""
+			r.lost = append(r.lost, fmt.Sprintf("The run began anew: its workspace on the host %s was lost (%s).", ws.Host, reason(why)))
+		},
+	}, func(ctx workflow.Context, ws activities.Workspace) (err error) {
+		result, err = r.analyse(ctx, ws.Path, def)
+		return err
+	})
 	r.progress = Progress{Index: r.progress.Of, Of: r.progress.Of, Started: workflow.Now(ctx)}
 	if err != nil {
-		return activities.Result{}, flatten(err, kept)
+		return activities.Result{}, flatten(err, r.kept)
 	}
 	result.Steps = r.steps
 	return result, nil
 }
 
-func (r *run) analyse(def Definition, started time.Time) (activities.Result, error) {
+func (r *run) analyse(ctx workflow.Context, path string, def Definition) (activities.Result, error) {
 	var result activities.Result
-	err := r.step(r.ctx, activities.GetTargetName, getTargetTimeout, getTargetAttempts, &r.path,
-		r.target.String(), workflow.GetInfo(r.ctx).WorkflowExecution.RunID)
-	if err != nil {
-		return result, err
-	}
 	var failures []error
 	for _, tool := range def.Tools {
 		var part activities.Part
-		err := r.step(r.ctx, tool.Name, cmp.Or(tool.Timeout, toolTimeout), cmp.Or(tool.Attempts, toolAttempts), &part, tool.Request(r.path))
-		if r.ctx.Err() != nil {
-			return result, r.ctx.Err()
+		err := r.step(ctx, tool.Name, cmp.Or(tool.Timeout, toolTimeout), cmp.Or(tool.Attempts, toolAttempts), &part, tool.Request(path))
+		if ctx.Err() != nil {
+			return result, ctx.Err()
 		}
 		if err != nil {
 			failures = append(failures, err)
@@ -113,53 +117,39 @@ func (r *run) analyse(def Definition, started time.Time) (activities.Result, err
 	if len(failures) == len(def.Tools) {
 		return result, failures[0]
 	}
-	err = r.step(r.ctx, activities.ReportFindingsName, reportTimeout, reportAttempts, &result, activities.ReportRequest{
-		TargetID: r.target.String(), Path: r.path, Started: started, Steps: r.steps, Parts: r.parts,
-		MinSeverity: def.MinSeverity, Notes: def.Notes,
+	err := r.step(ctx, activities.ReportFindingsName, reportTimeout, reportAttempts, &result, activities.ReportRequest{
+		TargetID: r.target.String(), Path: path, Started: r.started, Steps: r.steps, Parts: r.parts,
+		MinSeverity: def.MinSeverity, Notes: slices.Concat(def.Notes, r.lost),
 	})
 	return result, err
 }
 
-// cleanup runs although the workflow may have been cancelled. It returns where a
-// workspace is that was kept because the run failed, and until when; or "".
-func (r *run) cleanup(failed bool) (kept string) {
-	ctx, cancel := workflow.NewDisconnectedContext(r.ctx)
-	defer cancel()
-	// cleanup_cache never fails; if no worker was there to run it, the sweep
-	// finds the workspace of a closed run.
-	args := []any{r.path}
-	if failed {
-		args = append(args, nil, true)
-	}
-	var answer *string
-	if err := r.step(ctx, activities.CleanupCacheName, cleanupTimeout, cleanupAttempts, &answer, args...); err == nil && answer != nil {
-		kept = *answer
-	}
-	return kept
-}
-
 // step runs one activity, and records how it went.
 func (r *run) step(ctx workflow.Context, name string, timeout time.Duration, attempts int32, result any, args ...any) error {
-	started := workflow.Now(ctx)
-	r.progress = Progress{Step: name, Index: r.progress.Index + 1, Of: r.progress.Of, Started: started}
-	r.details(ctx)
-	options := workflow.ActivityOptions{
+	ended := r.observe(ctx, name)
+	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: timeout,
 		HeartbeatTimeout:    heartbeatTimeout,
 		RetryPolicy:         &temporal.RetryPolicy{MaximumAttempts: attempts},
 		// The workspace must not be cleaned up under a tool that is still stopping.
 		WaitForCancellation: true,
-	}
-	if name == activities.CleanupCacheName {
-		options.HeartbeatTimeout = 0 // it is over before its first heartbeat
-	}
-	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), name, args...).Get(ctx, result)
-	step := activities.Step{Name: name, Status: activities.StepCompleted, DurationMS: workflow.Now(ctx).Sub(started).Milliseconds()}
-	if err != nil {
-		step.Status, step.Error = activities.StepFailed, reason(err)
-	}
-	r.steps = append(r.steps, step)
+	}), name, args...).Get(ctx, result)
+	ended(err)
 	return err
+}
+
+// observe notes that a step begins; what it returns, how that went.
+func (r *run) observe(ctx workflow.Context, name string) (ended func(error)) {
+	started := workflow.Now(ctx)
+	r.progress = Progress{Step: name, Index: r.progress.Index + 1, Of: r.progress.Of, Started: started}
+	r.details(ctx)
+	return func(err error) {
+		step := activities.Step{Name: name, Status: activities.StepCompleted, DurationMS: workflow.Now(ctx).Sub(started).Milliseconds()}
+		if err != nil {
+			step.Status, step.Error = activities.StepFailed, reason(err)
+		}
+		r.steps = append(r.steps, step)
+	}
 }
 
 // listen takes up what tools tell while they work: a workflow does not see the

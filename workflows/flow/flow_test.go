@@ -31,7 +31,7 @@ type world struct {
 	keep    bool   // the metadata says keep_on_failure
 	report  activities.ReportRequest
 
-	getTarget     error
+	acquire       error
 	first, second func(context.Context) error
 }
 
@@ -42,12 +42,13 @@ func newWorld(t *testing.T) *world {
 	ok := func(context.Context) error { return nil }
 	w.first, w.second = ok, ok
 	register := func(name string, fn any) { w.env.RegisterActivityWithOptions(fn, activity.RegisterOptions{Name: name}) }
-	register(activities.GetTargetName, func(target, run string) (string, error) {
-		w.calls = append(w.calls, "get_target "+target)
+	register(activities.ChooseHostsName, func(target, run, mode string) ([]string, error) { return nil, nil })
+	register(activities.AcquireWorkspaceName, func(target, run, mode string) (activities.Workspace, error) {
+		w.calls = append(w.calls, "acquire_workspace "+target)
 		if run == "" {
-			return "", errors.New("no run id")
+			return activities.Workspace{}, errors.New("no run id")
 		}
-		return path, w.getTarget
+		return activities.Workspace{Path: path, TaskQueue: "queue@host", Host: "host"}, w.acquire
 	})
 	register("first", func(ctx context.Context, req activities.ToolRequest) (activities.Part, error) {
 		w.calls = append(w.calls, "first "+req.Path)
@@ -116,13 +117,13 @@ func TestARunFetchesAnalysesReportsAndCleansUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"get_target project", "first " + path, "second " + path, "report"}; !slices.Equal(w.calls, want) {
+	if want := []string{"acquire_workspace project", "first " + path, "second " + path, "report"}; !slices.Equal(w.calls, want) {
 		t.Errorf("called %v, want %v", w.calls, want)
 	}
 	if !slices.Equal(w.cleaned, []string{path}) || w.failed[0] {
 		t.Errorf("cleaned %v, failed %v", w.cleaned, w.failed)
 	}
-	want := []string{"get_target completed", "first completed", "second completed", "report_findings completed", "cleanup_cache completed"}
+	want := []string{"acquire_workspace completed", "first completed", "second completed", "report_findings completed", "cleanup_cache completed"}
 	if got := steps(result.Steps); !slices.Equal(got, want) {
 		t.Errorf("steps %v, want %v", got, want)
 	}
@@ -164,7 +165,7 @@ func TestAToolThatFailsIsAFailedStepAndTheRestStands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := steps(w.report.Steps); !slices.Equal(got, []string{"get_target completed", "first failed", "second completed"}) {
+	if got := steps(w.report.Steps); !slices.Equal(got, []string{"acquire_workspace completed", "first failed", "second completed"}) {
 		t.Errorf("the report was told %v", got)
 	}
 	if len(w.report.Parts) != 1 || w.report.Parts[0].Tool != "second" {
@@ -184,8 +185,8 @@ func TestAFailedRunHasItsCauseAsItsOwnErrorAndIsCleanedUp(t *testing.T) {
 		kind      cordon.Kind
 		cleanedUp bool
 	}{
-		{"the target does not exist", func(w *world) { w.getTarget = failing(cordon.TargetNotFound)(nil) }, cordon.TargetNotFound, false},
-		{"the store is down", func(w *world) { w.getTarget = failing(cordon.StorageUnavailable)(nil) }, cordon.StorageUnavailable, false},
+		{"the target does not exist", func(w *world) { w.acquire = failing(cordon.TargetNotFound)(nil) }, cordon.TargetNotFound, false},
+		{"the store is down", func(w *world) { w.acquire = failing(cordon.StorageUnavailable)(nil) }, cordon.StorageUnavailable, false},
 		{"all tools fail", func(w *world) {
 			w.first, w.second = failing(cordon.TargetTooLarge), failing(cordon.TargetTooLarge)
 		}, cordon.TargetTooLarge, true},

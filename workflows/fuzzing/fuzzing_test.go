@@ -39,7 +39,10 @@ func start(t *testing.T, during func(*testsuite.TestWorkflowEnvironment), args .
 	env := suite.NewTestWorkflowEnvironment()
 	var got activities.FuzzRequest
 	register := func(name string, fn any) { env.RegisterActivityWithOptions(fn, activity.RegisterOptions{Name: name}) }
-	register(activities.GetTargetName, func(string, string) (string, error) { return "/cache/project/run/workspace", nil })
+	register(activities.ChooseHostsName, func(string, string, string) ([]string, error) { return nil, nil })
+	register(activities.AcquireWorkspaceName, func(string, string, string) (activities.Workspace, error) {
+		return activities.Workspace{Path: "/cache/project/run/workspace", TaskQueue: "queue@host"}, nil
+	})
 	register(activities.RunFuzzerName, func(_ context.Context, req activities.FuzzRequest) (activities.Part, error) {
 		got = req
 		if during != nil {

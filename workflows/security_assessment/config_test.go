@@ -23,7 +23,10 @@ func run(t *testing.T, args ...any) (tools []string, report activities.ReportReq
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestWorkflowEnvironment()
 	register := func(name string, fn any) { env.RegisterActivityWithOptions(fn, activity.RegisterOptions{Name: name}) }
-	register(activities.GetTargetName, func(string, string) (string, error) { return "/cache/p/workspace", nil })
+	register(activities.ChooseHostsName, func(string, string, string) ([]string, error) { return nil, nil })
+	register(activities.AcquireWorkspaceName, func(string, string, string) (activities.Workspace, error) {
+		return activities.Workspace{Path: "/cache/p/workspace", TaskQueue: "queue@host"}, nil
+	})
 	for _, name := range []string{activities.InventoryFilesName, activities.ScanCodeName, activities.ScanGoName} {
 		register(name, func(activities.ToolRequest) (activities.Part, error) {
 			tools = append(tools, name)
