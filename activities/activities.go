@@ -58,6 +58,10 @@ type Options struct {
 	Cache   Cache
 	Results target.Results
 
+	// Targets says which version of an object is in the store; nil: nobody does, and a
+	// workspace that is made anew on another host may be of a newer one.
+	Targets target.Source
+
 	// Blobs takes the files that tools leave and workflows keep; nil: none are kept.
 	Blobs target.Blobs
 
@@ -95,6 +99,7 @@ type Options struct {
 type Activities struct {
 	cache   Cache
 	results target.Results
+	targets target.Source
 	blobs   target.Blobs
 	sandbox Sandbox
 	catalog *metadata.Catalog
@@ -118,6 +123,7 @@ func New(opts Options) *Activities {
 	return &Activities{
 		cache:   opts.Cache,
 		results: opts.Results,
+		targets: opts.Targets,
 		blobs:   opts.Blobs,
 		sandbox: opts.Sandbox,
 		catalog: opts.Catalog,

@@ -120,3 +120,9 @@ func rawJSON(text json.RawMessage) converter.RawValue {
 		Metadata: map[string][]byte{converter.MetadataEncoding: []byte(converter.MetadataEncodingJSON)}, Data: text,
 	})
 }
+
+// rawText is a text as an argument.
+func rawText(s string) converter.RawValue {
+	b, _ := json.Marshal(s) // a string is never refused
+	return rawJSON(b)
+}

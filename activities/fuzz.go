@@ -97,7 +97,7 @@ func (a *Activities) fuzz(ctx context.Context, name string, info activity.Info, 
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := a.checkOwnTree(name, req.Path, info); err != nil {
+	if err := a.checkOwnTree(ctx, use{op: name, path: req.Path, info: info, writes: true, resumes: true}); err != nil {
 		return nil, nil, err
 	}
 	if req.TargetID == "" {
@@ -189,8 +189,9 @@ func (a *Activities) alone(ctx context.Context, path string) (done func(), err e
 
 // checkOwnTree refuses a workspace that a fuzzer cannot work in: one that runs
 // share, and a target that is a single file.
-func (a *Activities) checkOwnTree(op, path string, info activity.Info) error {
-	if err := a.checkWorkspace(op, path); err != nil {
+func (a *Activities) checkOwnTree(ctx context.Context, u use) error {
+	op, path := u.op, u.path
+	if err := a.checkWorkspace(ctx, u); err != nil {
 		return err
 	}
 	wrong := func(what, fix string) error {
@@ -202,7 +203,7 @@ func (a *Activities) checkOwnTree(op, path string, info activity.Info) error {
 		return err
 	case strings.Count(rel, "/") == 1:
 		return wrong("is shared by all runs and read-only, and fuzzers write: corpus, crashes, builds",
-			`set workspace_isolation: "isolated" (or "copy-on-write", where targets are large) in the metadata.yaml of `+class(info))
+			`set workspace_isolation: "isolated" (or "copy-on-write", where targets are large) in the metadata.yaml of `+class(u.info))
 	case filepath.Base(path) != "workspace":
 		return wrong("is a single file and no project", "upload the project's folder or an archive of it")
 	}

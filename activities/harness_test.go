@@ -117,7 +117,7 @@ func open(t *testing.T, o options) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opts := activities.Options{Cache: h.cache, Results: h.store, Blobs: h.store, Sandbox: confined, Catalog: catalog, Bridge: o.bridge, Client: h.client, Logger: log, Version: o.version,
+	opts := activities.Options{Cache: h.cache, Results: h.store, Targets: source, Blobs: h.store, Sandbox: confined, Catalog: catalog, Bridge: o.bridge, Client: h.client, Logger: log, Version: o.version,
 		HostWait: o.hostWait}
 	if o.cache != nil {
 		opts.Cache = o.cache(h.cache)

@@ -54,7 +54,7 @@ func (a *Activities) ReportFindings(ctx context.Context, argument converter.RawV
 
 func (a *Activities) report(ctx context.Context, req ReportRequest) (Result, error) {
 	info := activity.GetInfo(ctx)
-	if err := a.checkWorkspace(ReportFindingsName, req.Path); err != nil {
+	if err := a.checkWorkspace(ctx, use{op: ReportFindingsName, path: req.Path, info: info}); err != nil {
 		return Result{}, err
 	}
 	now := time.Now()

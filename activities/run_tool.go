@@ -71,7 +71,7 @@ func (a *Activities) RunTool(ctx context.Context, argument converter.RawValue) (
 }
 
 func (a *Activities) runProgram(ctx context.Context, info activity.Info, req RunToolRequest, report func(Progress)) (Part, error) {
-	if err := a.checkWorkspace(RunToolName, req.Path); err != nil {
+	if err := a.checkWorkspace(ctx, use{op: RunToolName, path: req.Path, info: info, writes: true}); err != nil {
 		return Part{}, err
 	}
 	w, err := a.toolOf(info)

@@ -37,7 +37,7 @@ func (a *Activities) Analyse(ctx context.Context, name, unit, path string, analy
 
 	info := activity.GetInfo(ctx)
 	by := workspace.Caller{Run: info.WorkflowExecution.RunID, Owner: a.runs.of(life, info).owner}
-	result, err := a.analyse(life, name, unit, path, by, report, analyse)
+	result, err := a.analyse(life, use{op: name, path: path, info: info}, unit, by, report, analyse)
 	if err == nil {
 		err = then(life, result)
 	}
@@ -47,18 +47,18 @@ func (a *Activities) Analyse(ctx context.Context, name, unit, path string, analy
 	return failure(life, name, err)
 }
 
-func (a *Activities) analyse(ctx context.Context, name, unit, path string, by workspace.Caller, report func(Progress), analyse Analyser) (*analyze.Result, error) {
-	dir, done, err := a.openWorkspace(name, path)
+func (a *Activities) analyse(ctx context.Context, u use, unit string, by workspace.Caller, report func(Progress), analyse Analyser) (*analyze.Result, error) {
+	dir, done, err := a.openWorkspace(ctx, u)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	lease, err := a.cache.Use(ctx, path, by)
+	lease, err := a.cache.Use(ctx, u.path, by)
 	if err != nil {
 		return nil, err
 	}
 	defer lease.Release()
-	watched, enough := a.cache.Watch(ctx, path)
+	watched, enough := a.cache.Watch(ctx, u.path)
 	defer enough()
 	result, err := analyse(watched, dir, func(done, total int) {
 		report(Progress{Stage: "scanning", Done: int64(done), Total: int64(total), Unit: unit})

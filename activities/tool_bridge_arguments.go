@@ -64,7 +64,7 @@ func (a *Activities) bridgedWorkspace(ctx context.Context, info activity.Info, e
 		return "", wrong("", "none of its arguments is the path of a workspace"+describeArgument(e.Argument),
 			"give the path that get_target returned, or say workspace: none, or which workspace_argument it is, in "+a.bridge.File)
 	}
-	if err := a.checkWorkspace(name, path); err != nil {
+	if err := a.checkWorkspace(ctx, use{op: name, path: path, info: info, writes: e.Workspace == metadata.Writable}); err != nil {
 		return "", err
 	}
 	const fix = "give the path that get_target returned to this run"

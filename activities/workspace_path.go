@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,8 +18,10 @@ import (
 // checkWorkspace refuses a path that cannot be a workspace which this cache
 // handed out (CONTRACT §1.2): one that lies elsewhere, in the cache's own state,
 // or that leads through a symbolic link. Tools read what a workflow names, and a
-// workflow must not make them read the host.
-func (a *Activities) checkWorkspace(op, path string) error {
+// workflow must not make them read the host. A workspace that is not on this host is
+// brought here first, if it can be.
+func (a *Activities) checkWorkspace(ctx context.Context, u use) error {
+	op, path := u.op, u.path
 	wrong := func(what string) error {
 		return &cordon.Error{Kind: cordon.InvalidArgument, Op: op, Name: fmt.Sprintf("%.200q", path), Err: errors.New(what),
 			Fix: "give the path that get_target returned to this run"}
@@ -33,8 +36,12 @@ func (a *Activities) checkWorkspace(op, path string) error {
 	case !strings.Contains(rel, "/") || strings.HasPrefix(rel, "."):
 		return wrong("is not a workspace")
 	}
+	if err := a.settle(ctx, u); err != nil {
+		return err
+	}
 	real, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
+		// It was given to another run than the caller's: where it is, a later attempt may find out.
 		return &cordon.Error{Kind: cordon.StorageUnavailable, Op: op, Name: path, Err: errors.New("the workspace is not on this host"),
 			Fix: "run the step on the host that made the workspace, or call get_target again"}
 	}
@@ -54,8 +61,9 @@ func (a *Activities) checkWorkspace(op, path string) error {
 // openWorkspace returns the directory that an analyser is to read. It is path
 // itself where that is a directory; a target that is a single file is copied
 // into a directory of its own, for beside it lie other runs' workspaces.
-func (a *Activities) openWorkspace(op, path string) (dir string, done func(), err error) {
-	if err := a.checkWorkspace(op, path); err != nil {
+func (a *Activities) openWorkspace(ctx context.Context, u use) (dir string, done func(), err error) {
+	op, path := u.op, u.path
+	if err := a.checkWorkspace(ctx, u); err != nil {
 		return "", nil, err
 	}
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)

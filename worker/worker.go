@@ -243,7 +243,7 @@ func (w *Worker) Start(ctx context.Context) error {
 	w.client = c
 	w.asked.Store(&c)
 	opt := activities.Options{
-		Cache: w.cache, Results: w.store, Blobs: w.store, Fuzzing: w.fuzzing, Catalog: w.catalog, Bridge: w.bridge, Client: c, Version: w.opts.Version, Logger: w.log,
+		Cache: w.cache, Results: w.store, Targets: w.store, Blobs: w.store, Fuzzing: w.fuzzing, Catalog: w.catalog, Bridge: w.bridge, Client: c, Version: w.opts.Version, Logger: w.log,
 		Namespace: cmp.Or(w.opts.Temporal.Namespace, client.DefaultNamespace), Metrics: w.opts.Temporal.MetricsHandler,
 		HostWait: cmp.Or(w.opts.Config.HostWait, config.DefaultHostWait),
 	}
