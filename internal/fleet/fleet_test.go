@@ -1,0 +1,171 @@
+//go:build !race
+
+package fleet
+
+import (
+	"archive/tar"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.temporal.io/sdk/client"
+
+	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/internal/mounts/mountstest"
+	"github.com/cordonlabs/cordon/target"
+	"github.com/cordonlabs/cordon/target/dir"
+)
+
+// fleet is some hosts of one queue, with one store.
+type fleet struct {
+	t      *testing.T
+	client client.Client
+	queue  string
+	store  *dir.Store
+	stored string // its directory
+	cache  string // the path of every host's cache, where hosts are alike
+	env    []string
+	hosts  []*host
+}
+
+// newFleet is n hosts that are off. They wait for each other as long as the tests can.
+func newFleet(t *testing.T, n int, env ...string) *fleet {
+	t.Helper()
+	f := &fleet{t: t, client: server().GetDefaultClient(), queue: "queue of " + t.Name(), stored: t.TempDir(), cache: filepath.Join(mountstest.Dir(t), "cache")}
+	var err error
+	if f.store, err = dir.Open(f.stored); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(f.cache, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f.env = append([]string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TEMPORAL_ADDRESS=" + server().GetFrontendHostPort(), "TEMPORAL_NAMESPACE=" + server().GetDefaultNamespace(),
+		"CORDON_STORE=" + f.stored, "WORKER_VERTICAL=native", "WORKER_TASK_QUEUE=" + f.queue, "CORDON_WORKFLOWS=" + f.tools(),
+		"WORKER_HOST_WAIT=3s", "CORDON_SWEEP_INTERVAL=2s", "CACHE_GRACE=1s", "CACHE_MIN_FREE=0", "MAX_CONCURRENT_ACTIVITIES=5",
+	}, env...)
+	for i := range n {
+		f.hosts = append(f.hosts, f.newHost(fmt.Sprintf("host-%d", i)))
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			for _, h := range f.hosts {
+				said := h.said()
+				t.Logf("%s said\n%s", h.name, said[max(0, len(said)-20000):])
+			}
+		}
+	})
+	return f
+}
+
+// on starts all hosts.
+func (f *fleet) on() *fleet {
+	f.t.Helper()
+	for _, h := range f.hosts {
+		h.on()
+	}
+	return f
+}
+
+// tools writes one workflow without code for each mode: it works for so many seconds, and
+// says what it has read. Where it may, it writes.
+func (f *fleet) tools() (folder string) {
+	f.t.Helper()
+	folder = f.t.TempDir()
+	for _, m := range modes {
+		write(f.t, filepath.Join(folder, m, "metadata.yaml"), `name: sum_`+strings.ReplaceAll(m, "-", "_")+`
+workflow_class: `+classOf(m)+`
+workspace_isolation: `+m+`
+run: [sh, "{workflow}/sum.sh", "{params.seconds}", "{output}"]
+results: {json: sum.json}
+parameters: {properties: {seconds: {type: integer, default: 0}}}
+`)
+		write(f.t, filepath.Join(folder, m, "sum.sh"), "set -e\n"+map[bool]string{true: "test ! -e done\necho x >> grown\n"}[m != "shared"]+
+			`sleep "$1"
+sum=$(cat a.txt dir/b.txt | sha256sum | cut -c1-6)
+printf '"%s"' "$sum" > "$2/sum.json"
+`)
+	}
+	return folder
+}
+
+var modes = []string{"isolated", "shared", "copy-on-write"}
+
+func classOf(mode string) string {
+	return map[string]string{"isolated": "SumIsolatedWorkflow", "shared": "SumSharedWorkflow", "copy-on-write": "SumViewWorkflow"}[mode]
+}
+
+// put stores a target of some bytes and returns what the tools say of it.
+func (f *fleet) put(id string, size int) (sum string) {
+	f.t.Helper()
+	body, sum := f.targetOf(id, size)
+	f.putObject(id, []byte(body))
+	return sum
+}
+
+// targetOf makes it.
+func (f *fleet) targetOf(id string, size int) (body, sum string) {
+	f.t.Helper()
+	text := []byte(strings.Repeat(id+"\n", size/(len(id)+1)+1))
+	half := len(text) / 2
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for name, content := range map[string][]byte{"a.txt": text[:half], "dir/b.txt": text[half:]} {
+		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content))}); err != nil {
+			f.t.Fatal(err)
+		}
+		if _, err := w.Write(content); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		f.t.Fatal(err)
+	}
+	digest := sha256.Sum256(text)
+	return b.String(), hex.EncodeToString(digest[:3]) // what is longer looks like a secret, and would be redacted
+}
+
+func (f *fleet) putObject(id string, body []byte) {
+	f.t.Helper()
+	parsed, err := cordon.ParseTargetID(id)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if _, err := f.store.Put(f.t.Context(), parsed, bytes.NewReader(body), target.PutOptions{Size: -1}); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// start starts a run of a workflow.
+func (f *fleet) start(class string, args ...any) client.WorkflowRun {
+	f.t.Helper()
+	run, err := f.client.ExecuteWorkflow(f.t.Context(), client.StartWorkflowOptions{TaskQueue: f.queue, WorkflowExecutionTimeout: 30 * time.Minute}, class, args...)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return run
+}
+
+// mustBeEmpty waits until no host has a run's workspace any more, all of them being on.
+func (f *fleet) mustBeEmpty() {
+	f.t.Helper()
+	for _, h := range f.hosts {
+		until(f.t, "the workspaces of "+h.name+" are gone", func() bool { return len(h.workspaces()) == 0 })
+	}
+}
