@@ -8,6 +8,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -104,18 +106,26 @@ func classOf(mode string) string {
 // put stores a target of some bytes and returns what the tools say of it.
 func (f *fleet) put(id string, size int) (sum string) {
 	f.t.Helper()
-	body, sum := f.targetOf(id, size)
-	f.putObject(id, []byte(body))
+	var body bytes.Buffer
+	sum = f.targetOf(&body, id, size, 0)
+	f.putObject(id, body.Bytes())
 	return sum
 }
 
-// targetOf makes it.
-func (f *fleet) targetOf(id string, size int) (body, sum string) {
+// targetOf writes it to w, with so many bytes beside that the tools do not read.
+func (f *fleet) targetOf(into io.Writer, id string, size int, more int64) (sum string) {
 	f.t.Helper()
 	text := []byte(strings.Repeat(id+"\n", size/(len(id)+1)+1))
 	half := len(text) / 2
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
+	w := tar.NewWriter(into)
+	if more > 0 {
+		if err := w.WriteHeader(&tar.Header{Name: "more", Mode: 0o644, Size: more}); err != nil {
+			f.t.Fatal(err)
+		}
+		if _, err := io.CopyN(w, rand.NewChaCha8([32]byte{}), more); err != nil {
+			f.t.Fatal(err)
+		}
+	}
 	for name, content := range map[string][]byte{"a.txt": text[:half], "dir/b.txt": text[half:]} {
 		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content))}); err != nil {
 			f.t.Fatal(err)
@@ -128,7 +138,7 @@ func (f *fleet) targetOf(id string, size int) (body, sum string) {
 		f.t.Fatal(err)
 	}
 	digest := sha256.Sum256(text)
-	return b.String(), hex.EncodeToString(digest[:3]) // what is longer looks like a secret, and would be redacted
+	return hex.EncodeToString(digest[:3]) // what is longer looks like a secret, and would be redacted
 }
 
 func (f *fleet) putObject(id string, body []byte) {

@@ -10,6 +10,8 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -56,8 +58,14 @@ func TestATargetThatAllWantIsFetchedOnceByAHost(t *testing.T) {
 	if err := s.Client(t).MakeBucket(t.Context(), results, minio.MakeBucketOptions{}); err != nil && minio.ToErrorResponse(err).Code != minio.BucketAlreadyOwnedByYou {
 		t.Fatal(err)
 	}
-	body, sum := f.targetOf("wanted", int(*fleetSize*1_000_000))
-	if _, err := s.Client(t).PutObject(t.Context(), bucket, "wanted/target", strings.NewReader(body), int64(len(body)), minio.PutObjectOptions{}); err != nil {
+	object, err := os.Create(filepath.Join(t.TempDir(), "object"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer object.Close()
+	sum := f.targetOf(object, "wanted", 10_000, *fleetSize*1_000_000)
+	stored, err := s.Client(t).FPutObject(t.Context(), bucket, "wanted/target", object.Name(), minio.PutObjectOptions{})
+	if err != nil {
 		t.Fatal(err)
 	}
 	f.on()
@@ -80,7 +88,7 @@ func TestATargetThatAllWantIsFetchedOnceByAHost(t *testing.T) {
 		}
 		fetched += n
 	}
-	times := float64(sent.Load()) / float64(len(body))
+	times := float64(sent.Load()) / float64(stored.Size)
 	t.Logf("%d runs on 4 hosts wanted one target of %d MB: %d downloads by %d requests, %.2f times its bytes, in %v",
 		len(all), *fleetSize, fetched, requests.Load(), times, took.Round(time.Millisecond))
 	if fetched == 0 || times > 4.01 || times < float64(fetched)-0.01 {
