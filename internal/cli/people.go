@@ -1,91 +1,19 @@
 package cli
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/internal/people"
 )
 
-// bytesOf renders a size.
-func bytesOf(n int64) string { return cordon.FormatBytes(n) }
+// How numbers, times and foreign text are printed; package people says more.
 
-// count renders a number of things: "1 file", "1,234 files".
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return thousands(n) + " " + many
-}
-
-func thousands(n int) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-// short renders a duration in one unit or two: "0.3 s", "42 s", "3 min 5 s",
-// "2 h 10 min", "6 d 4 h".
-func short(d time.Duration) string {
-	two := func(big, small time.Duration, bigName, smallName string) string {
-		s := fmt.Sprintf("%d %s", d/big, bigName)
-		if rest := d % big / small; rest > 0 {
-			s += fmt.Sprintf(" %d %s", rest, smallName)
-		}
-		return s
-	}
-	const day = 24 * time.Hour
-	switch d = max(d, 0); {
-	case d < 10*time.Second:
-		return fmt.Sprintf("%.1f s", d.Seconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%.0f s", d.Seconds())
-	case d < time.Hour:
-		return two(time.Minute, time.Second, "min", "s")
-	case d < day:
-		return two(time.Hour, time.Minute, "h", "min")
-	}
-	return two(day, time.Hour, "d", "h")
-}
-
-// ago renders a time by its distance from now: "just now", "5 min ago".
-func ago(t, now time.Time) string {
-	if d := now.Sub(t); d >= time.Minute {
-		return coarse(d) + " ago"
-	}
-	return "just now"
-}
-
-// age renders how long ago something was, without the word.
-func age(t, now time.Time) string {
-	if d := now.Sub(t); d >= time.Minute {
-		return coarse(d)
-	}
-	return "new"
-}
-
-// until renders a time to come: "in 6 d", or "–" where there is none.
-func until(t, now time.Time) string {
-	switch d := t.Sub(now); {
-	case t.IsZero():
-		return "–"
-	case d < time.Minute:
-		return "now"
-	default:
-		return "in " + coarse(d)
-	}
-}
-
-// coarse renders a duration of a minute or more in one unit; days are rounded, so
-// that seven days to come are not six a second later.
-func coarse(d time.Duration) string {
-	switch {
-	case d < time.Hour:
-		return fmt.Sprintf("%d min", d/time.Minute)
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%d h", d/time.Hour)
-	}
-	return fmt.Sprintf("%d d", d.Round(24*time.Hour)/(24*time.Hour))
-}
+func bytesOf(n int64) string               { return cordon.FormatBytes(n) }
+func count(n int, one, many string) string { return people.Count(n, one, many) }
+func thousands(n int) string               { return people.Thousands(n) }
+func short(d time.Duration) string         { return people.Short(d) }
+func ago(t, now time.Time) string          { return people.Ago(t, now) }
+func age(t, now time.Time) string          { return people.Age(t, now) }
+func until(t, now time.Time) string        { return people.Until(t, now) }
+func plain(s string) string                { return people.Plain(s) }

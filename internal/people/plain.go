@@ -1,4 +1,4 @@
-package cli
+package people
 
 import (
 	"fmt"
@@ -7,10 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// plain returns s with everything made visible that could act on a terminal or
+// Plain returns s with everything made visible that could act on a terminal or
 // deceive its reader: control characters, invalid bytes, and the invisible
 // characters that turn the direction of text around.
-func plain(s string) string {
+func Plain(s string) string {
 	if !strings.ContainsFunc(s, deceptive) && utf8.ValidString(s) {
 		return s
 	}
