@@ -22,8 +22,8 @@ type event struct {
 // replacing the one before: some ten thousand removals each.
 const eventsSize = 4 << 20
 
-// event appends e. The journal is for people: nothing reads it back, so a line
-// that cannot be written is not worth failing a removal for.
+// event appends e. The journal is for people (Journal): nothing is decided by it, so a
+// line that cannot be written is not worth failing a removal for.
 func (c *Cache) event(e event) {
 	e.Time, e.Host, e.PID = c.now().UTC(), c.host, os.Getpid()
 	b, err := json.Marshal(e)
