@@ -19,7 +19,10 @@ func (w *Worker) openWeb() (err error) {
 
 // serveWeb begins to answer.
 func (w *Worker) serveWeb() {
-	w.web.Serve(web.Handlers{Health: w.webHealth})
+	if w.web == nil {
+		return
+	}
+	w.web.Serve(web.Handlers{Pages: w.pages(), Health: w.webHealth})
 }
 
 // HTTP returns where the worker serves its pages, host:port, or "".

@@ -48,6 +48,8 @@ type Options struct {
 
 	HealthFile string // where the worker says that it is well; "": nowhere
 
+	TemporalUI string // address of Temporal's web UI; "": Config.TemporalUI
+
 	Version string       // Cordon's own, for results
 	Logger  *slog.Logger // nil: slog.Default()
 }

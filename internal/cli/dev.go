@@ -86,11 +86,12 @@ func (a *app) dev(ctx context.Context, cfg config.Worker, http serveHTTP, opts d
 	// The process ends now: a server that is slow to stop is cut off.
 	defer func() { _ = server.Stop() }()
 	w, err := newDevWorker(worker.Options{
-		Config:    cfg,
-		Temporal:  client.Options{HostPort: server.Address(), Namespace: config.DefaultNamespace},
-		Verticals: workflows.Verticals(catalog.List()...),
-		Version:   a.version.Version,
-		Logger:    log,
+		Config:     cfg,
+		Temporal:   client.Options{HostPort: server.Address(), Namespace: config.DefaultNamespace},
+		Verticals:  workflows.Verticals(catalog.List()...),
+		TemporalUI: server.UIURL(),
+		Version:    a.version.Version,
+		Logger:     log,
 	}, http.addr)
 	if err != nil {
 		return err

@@ -103,6 +103,11 @@ type Worker struct {
 	HTTPToken     Secret // WORKER_HTTP_TOKEN: who bears it may change something by HTTP; "": nobody
 	Pprof         bool   // WORKER_PPROF: Go's profiles are served as well
 
+	// HTTPURL is WORKER_HTTP_URL, under which people reach HTTP, and TemporalUI is
+	// CORDON_TEMPORAL_UI, under which they reach Temporal's web UI: for links from the one to
+	// the other. They begin with http:// or https:// and end without a slash; "": not known.
+	HTTPURL, TemporalUI string
+
 	// ToolBridge is CORDON_TOOL_BRIDGE, the file that says what is run for activities
 	// that the worker does not know; absolute, or "".
 	ToolBridge string
@@ -176,6 +181,8 @@ func FromEnv(getenv func(string) string) (Worker, error) {
 		Metrics:                 read(e, "WORKER_METRICS", "", ParseListen),
 		HTTPToken:               Secret(getenv("WORKER_HTTP_TOKEN")),
 		Pprof:                   read(e, "WORKER_PPROF", "false", parseBool),
+		HTTPURL:                 read(e, "WORKER_HTTP_URL", "", parseURL),
+		TemporalUI:              read(e, "CORDON_TEMPORAL_UI", "", parseURL),
 		ToolBridge:              e.path("CORDON_TOOL_BRIDGE", ""),
 		Python:                  e.path("CORDON_PYTHON", ""),
 		LogLevel:                read(e, "LOG_LEVEL", "INFO", ParseLevel),

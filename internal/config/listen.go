@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/url"
 	"strconv"
 	"strings"
 )
@@ -19,4 +20,17 @@ func ParseListen(s string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("%q is not an address to listen on; accepted: host:port, such as 127.0.0.1:8234 or :9090 (port 0 takes a free one), or off", s)
+}
+
+// parseURL reads an address for people's browsers; "" is none.
+func parseURL(s string) (string, error) {
+	s = strings.TrimRight(strings.TrimSpace(s), "/")
+	if s == "" {
+		return "", nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return "", fmt.Errorf("%q is not an address for a browser; accepted: http://host, https://host:port/path", s)
+	}
+	return s, nil
 }

@@ -99,7 +99,7 @@ func entryParts(entries []workspace.Entry) []Part {
 // looks for what fills the disk shall see all that is there.
 const (
 	scale   = 1000
-	visible = 4
+	visible = 5
 )
 
 // draw places the parts. What the smallest need to be seen, the largest gives.

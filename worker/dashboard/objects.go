@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/corpus"
 	"github.com/cordonlabs/cordon/target"
 )
@@ -29,6 +30,9 @@ type TargetRow struct {
 func (d *Dashboard) loadTargets(ctx context.Context) ([]target.Info, error) {
 	var all []target.Info
 	for info, err := range d.opts.Store.List(ctx) {
+		if cordon.KindOf(err) == cordon.TargetNotFound {
+			break // the place for targets: the first Put makes it
+		}
 		if err != nil {
 			return nil, err
 		}

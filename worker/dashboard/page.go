@@ -27,6 +27,7 @@ type view struct {
 	Model  any
 	Access Access
 	Path   string // of the page
+	Here   string // and its parameters
 	Query  url.Values
 	Twin   string // the page in JSON
 	Did    string // what a form that led here has done
@@ -87,9 +88,10 @@ func twinOf(path string) string {
 func (d *Dashboard) show(w http.ResponseWriter, r *http.Request, status int, name string, model any) {
 	v := view{
 		Page: name, Title: titles[name], Model: model, Access: d.access(r), Path: r.URL.Path, Query: r.URL.Query(), Site: d.site(),
-		Did: dids[r.URL.Query().Get("did")],
+		Did: dids[r.URL.Query().Get("did")], Here: "/",
 	}
 	if r.Method == http.MethodGet {
+		v.Here = r.URL.RequestURI()
 		v.Twin = api + cmp.Or(strings.TrimSuffix(r.URL.Path, "/"), "/overview")
 		if r.URL.RawQuery != "" {
 			v.Twin += "?" + r.URL.RawQuery

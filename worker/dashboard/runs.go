@@ -18,6 +18,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/target"
 	"github.com/cordonlabs/cordon/workspace"
 )
 
@@ -250,6 +251,9 @@ func statusWord(s enumspb.WorkflowExecutionStatus) string {
 func others(entries []workspace.Entry) []Holding {
 	all := map[string]Holding{}
 	for _, e := range entries {
+		if e.Kind == workspace.KindBase {
+			continue // its holders are those of views
+		}
 		for _, h := range e.Holders {
 			if h.Owner.WorkflowID == "" {
 				all[h.Run+"\x00"+e.Key] = Holding{h.Run, h.Since, h.Live, e.Key, e.Path}
@@ -265,6 +269,7 @@ func others(entries []workspace.Entry) []Holding {
 type RunPage struct {
 	Run
 	Cut    bool              `json:"history_cut"` // it is longer than is read
+	Result bool              `json:"result"`      // the store has findings of its workflow
 	Events []workspace.Event `json:"events"`      // of its own workspace here
 	Held   []workspace.Entry `json:"entries"`     // that it has here
 }
@@ -295,6 +300,10 @@ func (d *Dashboard) runPage(r *http.Request) (any, error) {
 	p := RunPage{Run: run, Events: []workspace.Event{}, Held: []workspace.Entry{}}
 	if t, ok := d.timelines.get(execution{run.WorkflowID, run.RunID}); ok {
 		p.Cut = t.cut
+	}
+	if all, err := d.results.get(ctx); err == nil { // else a link is missing
+		key, err := target.ResultKey(run.WorkflowID, "json")
+		p.Result = err == nil && slices.ContainsFunc(all, func(i target.ResultInfo) bool { return i.Key == key })
 	}
 	for _, e := range events {
 		if ofRun(e, run.RunID) {

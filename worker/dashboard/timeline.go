@@ -145,15 +145,14 @@ func follow(steps map[int64]*Step, event *historypb.HistoryEvent) {
 	}
 }
 
-// failureOf is what a failure says, with its innermost cause.
+// failureOf is what a failure says: the words of the activity's own error, which have its
+// causes in them, or of what ended it.
 func failureOf(f *failurepb.Failure) string {
-	if f == nil {
-		return ""
-	}
-	text := f.GetMessage()
-	for c := f.GetCause(); c != nil; c = c.GetCause() {
-		if c.GetMessage() != "" {
-			text = c.GetMessage()
+	text := ""
+	for ; f != nil; f = f.GetCause() {
+		text = cmp.Or(f.GetMessage(), text)
+		if f.GetApplicationFailureInfo() != nil {
+			break
 		}
 	}
 	return text

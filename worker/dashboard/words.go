@@ -27,9 +27,11 @@ var functions = template.FuncMap{
 	"until":     func(t time.Time) template.HTML { return stamp(t, people.Until(t, time.Now()), "until") },
 	"clock":     func(t time.Time) template.HTML { return stamp(t, t.Local().Format("15:04:05"), "") },
 	"date":      func(t time.Time) template.HTML { return stamp(t, t.Local().Format("2 Jan 15:04:05"), "") },
+	"after":     func(prefix, s string) string { return strings.TrimPrefix(s, prefix) },
+	"clip":      clip,
 	"since":     func(t time.Time) string { return people.Short(time.Since(t)) },
-	"took":      func(from, to time.Time) string { return people.Short(to.Sub(from)) },
-	"duration":  people.Short,
+	"took":      func(from, to time.Time) string { return duration(to.Sub(from)) },
+	"duration":  duration,
 	"seconds":   func(n any) string { return people.Short(time.Duration(whole(n)) * time.Second) },
 	"build":     func() string { return build },
 	"link":      link,
@@ -68,6 +70,23 @@ func brief(n int, v any) string {
 	r := []rune(s)
 	tail := n / 4
 	return strings.TrimRightFunc(string(r[:n-tail-1]), unicode.IsSpace) + "…" + string(r[len(r)-tail:])
+}
+
+// clip renders a text by its beginning.
+func clip(n int, v any) string {
+	r := []rune(anyPlain(v))
+	if len(r) <= n {
+		return string(r)
+	}
+	return strings.TrimRightFunc(string(r[:n-1]), unicode.IsSpace) + "…"
+}
+
+// duration renders how long a step took; of short ones the milliseconds tell.
+func duration(d time.Duration) string {
+	if d = max(d, 0); d < time.Second {
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	}
+	return people.Short(d)
 }
 
 func whole(n any) int64 {

@@ -175,6 +175,9 @@ func (r *run) details(ctx workflow.Context) {
 	if r.progress.Detail != "" {
 		text += "\n\n" + r.progress.Detail
 	}
+	if at := pagesOf(workflow.GetInfo(ctx).WorkflowExecution); at != "" {
+		text += "\n\n[In Cordon's dashboard](" + at + ")"
+	}
 	workflow.SetCurrentDetails(ctx, text)
 }
 

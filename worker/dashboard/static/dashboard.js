@@ -103,7 +103,7 @@
       if (e.key === "Escape" && e.target.closest("input")) e.target.blur();
       return;
     }
-    if (going && Date.now() - going < 1500 && places[e.key]) {
+    if (going && Date.now() - going < 3000 && places[e.key]) {
       going = 0;
       location.href = places[e.key];
       return;
