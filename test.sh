@@ -20,6 +20,7 @@ need_gosec
 need_minio
 need_versitygw
 need_ceph
+need_chromium
 need_python_client
 need_python_sdk
 need_atheris

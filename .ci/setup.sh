@@ -105,6 +105,13 @@ need_ceph() {
 		note "there is no Ceph: its tests will be skipped"
 }
 
+# need_chromium installs a browser, in which the dashboard is tested, and a font.
+need_chromium() {
+	# In a shell of its own: what cannot be installed ends that one alone.
+	(need_packages chromium=chromium "fc-list=fontconfig fonts-dejavu-core") ||
+		note "there is no Chromium: the tests of pages in a browser will be skipped"
+}
+
 # need_python_client makes a Python environment with Temporal's client.
 need_python_client() {
 	venv=$TOOLS/python-temporalio-$TEMPORALIO_VERSION

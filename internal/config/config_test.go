@@ -52,6 +52,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"MAX_CONCURRENT_ACTIVITIES": "12", "LOG_LEVEL": "warning", "CORDON_WORKFLOWS": "/a::b", "CORDON_SWEEP_INTERVAL": "90s", "CORDON_MIN_ISOLATION": "Rootless",
 		"WORKER_HTTP": " 127.0.0.1:8234", "WORKER_METRICS": ":9090", "WORKER_HTTP_TOKEN": "t", "WORKER_PPROF": "1",
 		"WORKER_SOCKET": "run/w.sock", "WORKER_SOCKET_GROUP": "tools", "CORDON_TOOL_BRIDGE": "/bridge.yaml", "WORKER_HOST_WAIT": "2m30s",
+		"WORKER_HTTP_URL": "https://cordon.example/w1/", "CORDON_TEMPORAL_UI": " http://temporal:8233",
 	})
 	if got.MaxSize.Of(1000) != 200 {
 		t.Errorf("20%% of 1000 bytes is %d", got.MaxSize.Of(1000))
@@ -70,7 +71,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 		LogLevel: slog.LevelWarn, WorkflowDirs: []string{"/a", filepath.Join(wd, "b")}, SweepEvery: 90 * time.Second,
 		MinIsolation: sandbox.Rootless, Serve: config.ServeActivities,
 		Socket: filepath.Join(wd, "run/w.sock"), SocketGroup: "tools", ToolBridge: "/bridge.yaml",
-		HTTP: "127.0.0.1:8234", Metrics: ":9090", HTTPToken: "t", Pprof: true,
+		HTTP: "127.0.0.1:8234", Metrics: ":9090", HTTPToken: "t", Pprof: true, HTTPURL: "https://cordon.example/w1", TemporalUI: "http://temporal:8233",
 		HostWait: 150 * time.Second, FetchLimit: 12_500_000, ExtractLimits: archive.Limits{Inodes: 7},
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -136,6 +137,8 @@ func TestAValueThatCannotBeReadIsNamedWithItsForms(t *testing.T) {
 		"something to serve":         {"WORKER_SERVE", "workflows", "all, activities, storage"},
 		"an address without a port":  {"WORKER_HTTP", "localhost", "host:port"},
 		"an address of no port":      {"WORKER_METRICS", "127.0.0.1:http", "or off"},
+		"an address of no page":      {"CORDON_TEMPORAL_UI", "temporal:8233", "http://host"},
+		"an address with a password": {"WORKER_HTTP_URL", "http://a:b@host", "https://host:port/path"},
 		"profiles, perhaps":          {"WORKER_PPROF", "perhaps", "true, false"},
 		"a vertical with a space":    {"WORKER_VERTICAL", "my vertical", "letters, digits"},
 	} {

@@ -36,7 +36,7 @@ const token = "a token of some length"
 
 // stand is a dashboard on a real cache and a real store, without Temporal.
 type stand struct {
-	t     *testing.T
+	t     testing.TB
 	cache *workspace.Cache
 	store *counting
 	asked atomic.Int64 // how often the pages wanted Temporal, of which there is none
@@ -54,7 +54,7 @@ func (c *counting) List(ctx context.Context) iter.Seq2[target.Info, error] {
 	return c.Store.List(ctx)
 }
 
-func newStand(t *testing.T) *stand {
+func newStand(t testing.TB) *stand {
 	t.Helper()
 	folder, err := dir.Open(t.TempDir())
 	if err != nil {
