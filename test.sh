@@ -12,7 +12,8 @@ need_go
 need_packages git=git bsdtar=libarchive-tools zip=zip xz=xz-utils zstd=zstd lz4=lz4 bzip2=bzip2 \
 	strace=strace /usr/bin/python3=python3 "gcc=gcc libc6-dev" make=make \
 	mkfs.ext4=e2fsprogs mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs mount=mount unshare=util-linux \
-	runc=runc debootstrap=debootstrap c++=g++ bash=bash
+	runc=runc debootstrap=debootstrap c++=g++ bash=bash mandoc=mandoc
+need_bash_completion
 need_libfuzzer
 need_packages afl-fuzz=afl++
 /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || need_packages ensurepip=python3-venv

@@ -74,6 +74,11 @@ need_packages() {
 	} || die "installing these Debian packages failed; install them by hand and run this again:$missing"
 }
 
+# need_bash_completion installs what the script for bash builds on: a file, and no command.
+need_bash_completion() {
+	[ -e /usr/share/bash-completion/bash_completion ] || need_packages bash_completion=bash-completion
+}
+
 # need_program NAME PACKAGE VERSION TIME builds a Go program at one version.
 need_program() {
 	if [ "$(built_version "$TOOLS/bin/$1")" = "$3" ]; then

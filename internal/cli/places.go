@@ -57,19 +57,6 @@ func (a *app) settings(p places, h home) (config.Worker, error) {
 	if err != nil {
 		return cfg, err
 	}
-	// Where there is neither --data nor a home, what has no place of its own gets
-	// none, and whoever opens it says so.
-	data := p.data
-	if data == "" {
-		data, _ = defaultData()
-	}
-	below := func(folder string) string {
-		if data == "" {
-			return ""
-		}
-		return filepath.Join(data, folder)
-	}
-
 	if h == dataHome {
 		cfg.Socket, cfg.HTTP, cfg.Metrics = "", "", "" // a worker's, which has them already
 	}
@@ -77,14 +64,14 @@ func (a *app) settings(p places, h home) (config.Worker, error) {
 	case p.cache != "":
 		cfg.CacheDir = p.cache
 	case p.data != "" || (h == dataHome && a.getenv("CACHE_DIR") == ""):
-		cfg.CacheDir = below(cacheFolder)
+		cfg.CacheDir = p.below(cacheFolder)
 	}
 	switch {
 	case p.store != "":
 		cfg.StoreDir, cfg.S3 = p.store, config.S3{}
 	case cfg.S3.Endpoint != "":
 	case p.data != "" || cfg.StoreDir == "":
-		cfg.StoreDir = below(storeFolder)
+		cfg.StoreDir = p.below(storeFolder)
 	}
 	for _, dir := range []*string{&cfg.CacheDir, &cfg.StoreDir} {
 		if *dir == "" {
@@ -95,6 +82,16 @@ func (a *app) settings(p places, h home) (config.Worker, error) {
 		}
 	}
 	return cfg, nil
+}
+
+// below returns the absolute path of a folder below --data. Where there is neither --data
+// nor a home, it is "": what has no place of its own gets none, and whoever opens it says so.
+func (p places) below(folder string) string {
+	dir, err := p.dataDir(folder)
+	if err != nil {
+		return ""
+	}
+	return dir
 }
 
 // dataDir returns the absolute path of a folder below --data.

@@ -20,10 +20,10 @@ func (a *app) rootCommand() *cobra.Command {
 	root.AddCommand(
 		a.runCommand(), a.devCommand(), a.workerCommand(), a.workflowsCommand(), a.targetsCommand(),
 		a.crashesCommand(), a.corpusCommand(), a.getCommand(), a.cleanupCommand(), a.workspaceCommand(),
-		a.cacheCommand(), a.doctorCommand(), a.versionCommand(),
+		a.cacheCommand(), a.configCommand(), a.doctorCommand(), a.completionCommand(), a.manCommand(), a.versionCommand(),
 	)
 	root.SilenceErrors, root.SilenceUsage = true, true
-	root.CompletionOptions.HiddenDefaultCmd = true
+	a.addCompletions(root)
 	root.SetOut(a.screen.out)
 	root.SetErr(a.screen.err)
 	return root

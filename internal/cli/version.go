@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -20,6 +21,8 @@ type Version struct {
 	Modified bool   `json:"modified,omitempty"` // built from a tree with changes of its own
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
+
+	committed time.Time // when Commit was made
 }
 
 func readVersion() Version {
@@ -32,6 +35,8 @@ func readVersion() Version {
 			switch s.Key {
 			case "vcs.revision":
 				v.Commit = s.Value
+			case "vcs.time":
+				v.committed, _ = time.Parse(time.RFC3339, s.Value) // else it is not known
 			case "vcs.modified":
 				v.Modified = s.Value == "true"
 			}

@@ -24,7 +24,9 @@ flags come before it.
 
 Beside workers of other languages it serves a part of what it could: the activities alone
 where they bring the workflows, the storage activities alone, on {vertical}-storage, where
-they have the tools too (docs/topologies.md).`,
+they have the tools too (docs/topologies.md).
+
+The program cordon-worker is the same, small, without the embedded server (cordon-worker --help).`,
 		Example: `  cordon worker --vertical python --address temporal:7233
   S3_ENDPOINT=http://minio:9000 WORKER_VERTICAL=secrets cordon worker
   cordon worker --vertical python --serve storage       # beside Python workers with tools of their own`,

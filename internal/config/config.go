@@ -144,6 +144,15 @@ type S3 struct {
 // in it.
 func FromEnv(getenv func(string) string) (Worker, error) {
 	e := &env{getenv: getenv}
+	w := e.worker()
+	if err := errors.Join(e.problems...); err != nil {
+		return Worker{}, err
+	}
+	return w, nil
+}
+
+// worker reads every variable, and notes which there are.
+func (e *env) worker() Worker {
 	free := read(e, "CACHE_MIN_FREE", "", parseMinFree)
 	w := Worker{
 		CacheDir:  e.path("CACHE_DIR", DefaultCacheDir),
@@ -159,27 +168,27 @@ func FromEnv(getenv func(string) string) (Worker, error) {
 		FetchLimit:    read(e, "CACHE_FETCH_LIMIT", "0", parseRate),
 		ExtractLimits: read(e, "CORDON_EXTRACT_LIMITS", "", archive.ParseLimits),
 		S3: S3{
-			Endpoint:  strings.TrimSpace(getenv("S3_ENDPOINT")),
+			Endpoint:  strings.TrimSpace(e.text("S3_ENDPOINT")),
 			UseSSL:    read(e, "S3_USE_SSL", "false", parseBool),
-			AccessKey: Secret(getenv("S3_ACCESS_KEY")),
-			SecretKey: Secret(getenv("S3_SECRET_KEY")),
-			Bucket:    getenv("S3_BUCKET"),
-			Region:    getenv("S3_REGION"),
+			AccessKey: e.secret("S3_ACCESS_KEY"),
+			SecretKey: e.secret("S3_SECRET_KEY"),
+			Bucket:    e.text("S3_BUCKET"),
+			Region:    e.text("S3_REGION"),
 
-			FuzzingBucket: getenv("S3_FUZZING_BUCKET"),
+			FuzzingBucket: e.text("S3_FUZZING_BUCKET"),
 		},
 		StoreDir:                e.path("CORDON_STORE", ""),
 		Vertical:                read(e, "WORKER_VERTICAL", "", parseVertical),
-		TaskQueue:               getenv("WORKER_TASK_QUEUE"),
-		Serve:                   read(e, "WORKER_SERVE", "", ParseServe),
+		TaskQueue:               e.text("WORKER_TASK_QUEUE"),
+		Serve:                   read(e, "WORKER_SERVE", string(ServeAll), ParseServe),
 		HealthFile:              e.path("WORKER_HEALTH_FILE", ""),
 		MaxConcurrentActivities: read(e, "MAX_CONCURRENT_ACTIVITIES", strconv.Itoa(DefaultActivities), parseActivities),
 		HostWait:                read(e, "WORKER_HOST_WAIT", DefaultHostWait.String(), parseHostWait),
 		Socket:                  e.path("WORKER_SOCKET", ""),
-		SocketGroup:             getenv("WORKER_SOCKET_GROUP"),
+		SocketGroup:             e.text("WORKER_SOCKET_GROUP"),
 		HTTP:                    read(e, "WORKER_HTTP", "", ParseListen),
 		Metrics:                 read(e, "WORKER_METRICS", "", ParseListen),
-		HTTPToken:               Secret(getenv("WORKER_HTTP_TOKEN")),
+		HTTPToken:               e.secret("WORKER_HTTP_TOKEN"),
 		Pprof:                   read(e, "WORKER_PPROF", "false", parseBool),
 		HTTPURL:                 read(e, "WORKER_HTTP_URL", "", parseURL),
 		TemporalUI:              read(e, "CORDON_TEMPORAL_UI", "", parseURL),
@@ -203,16 +212,36 @@ func FromEnv(getenv func(string) string) (Worker, error) {
 	if w.TaskQueue == "" && w.Vertical != "" {
 		w.TaskQueue = w.Serve.Queue(w.Vertical)
 	}
-	if err := errors.Join(e.problems...); err != nil {
-		return Worker{}, err
-	}
-	return w, nil
+	return w
 }
 
-// env collects what is wrong, so that one start reports everything.
+// env collects what is read, and what is wrong with it: one start reports everything.
 type env struct {
 	getenv   func(string) string
+	seen     []reading
 	problems []error
+}
+
+// reading is one variable as it was read.
+type reading struct {
+	name   string
+	given  string // "" where it is unset
+	value  string // what was given, as it would be spelled best
+	def    string // what is taken where it is unset
+	secret bool
+}
+
+// text reads a variable as it is.
+func (e *env) text(name string) string { return e.note(name, "", false) }
+
+// secret reads a credential.
+func (e *env) secret(name string) Secret { return Secret(e.note(name, "", true)) }
+
+// note reads a variable, and remembers that it was read.
+func (e *env) note(name, def string, secret bool) string {
+	given := e.getenv(name)
+	e.seen = append(e.seen, reading{name, given, given, def, secret})
+	return given
 }
 
 func (e *env) fail(name string, err error, fix string) {
@@ -221,7 +250,8 @@ func (e *env) fail(name string, err error, fix string) {
 
 // read parses a variable, or def where it is unset.
 func read[T any](e *env, name, def string, parse func(string) (T, error)) T {
-	s := e.getenv(name)
+	_, secret := any(*new(T)).(Secret)
+	s := e.note(name, def, secret)
 	if s == "" {
 		s = def
 	}
@@ -235,7 +265,7 @@ func read[T any](e *env, name, def string, parse func(string) (T, error)) T {
 // path reads one path and makes it absolute: what it is relative to would
 // otherwise change with whoever reads it.
 func (e *env) path(name, def string) string {
-	p := e.getenv(name)
+	p := e.note(name, def, false)
 	if p == "" {
 		p = def
 	}
@@ -246,13 +276,14 @@ func (e *env) path(name, def string) string {
 	if err != nil {
 		e.fail(name, fmt.Errorf("%q is relative, and the current directory is unknown: %w", p, err), "use an absolute path")
 	}
+	e.seen[len(e.seen)-1].value = abs
 	return abs
 }
 
 // paths reads a list separated by colons; empty elements do not count.
 func (e *env) paths(name string) []string {
 	var out []string
-	for _, p := range filepath.SplitList(e.getenv(name)) {
+	for _, p := range filepath.SplitList(e.text(name)) {
 		if p != "" {
 			abs, err := filepath.Abs(p)
 			if err != nil {
@@ -261,6 +292,7 @@ func (e *env) paths(name string) []string {
 			out = append(out, abs)
 		}
 	}
+	e.seen[len(e.seen)-1].value = strings.Join(out, string(filepath.ListSeparator))
 	return out
 }
 
