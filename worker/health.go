@@ -32,14 +32,26 @@ func (w *Worker) keepHealth(ctx context.Context) {
 	for _, q := range w.queues {
 		about.Queues = append(about.Queues, q.Name)
 	}
-	w.health.Keep(ctx, about, []health.Check{
-		{Name: "Temporal", Try: func(ctx context.Context) error {
+	w.health.Keep(ctx, about, w.checks())
+}
+
+// What is looked at, in the order of checks.
+const (
+	checkTemporal = iota
+	checkPolling
+	checkCache
+)
+
+// checks are what has to be well.
+func (w *Worker) checks() []health.Check {
+	return []health.Check{
+		checkTemporal: {Name: "Temporal", Try: func(ctx context.Context) error {
 			if _, err := w.client.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
 				return fmt.Errorf("it does not answer: %w", err)
 			}
 			return nil
 		}},
-		{Name: "polling", Try: func(context.Context) error { return w.pulse.Err() }},
-		{Name: "cache", Try: func(context.Context) error { return w.cache.Writable() }},
-	})
+		checkPolling: {Name: "polling", Try: func(context.Context) error { return w.pulse.Err() }},
+		checkCache:   {Name: "cache", Try: func(context.Context) error { return w.cache.Writable() }},
+	}
 }

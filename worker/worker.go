@@ -21,6 +21,7 @@ import (
 	"github.com/cordonlabs/cordon/internal/config"
 	"github.com/cordonlabs/cordon/internal/health"
 	"github.com/cordonlabs/cordon/internal/liveness"
+	"github.com/cordonlabs/cordon/internal/sdnotify"
 	"github.com/cordonlabs/cordon/metadata"
 	"github.com/cordonlabs/cordon/sandbox"
 	"github.com/cordonlabs/cordon/worker/socket"
@@ -47,6 +48,8 @@ type Options struct {
 	ProcessBound bool
 
 	HealthFile string // where the worker says that it is well; "": nowhere
+
+	Manager *sdnotify.Manager // is told the same; nil: there is none
 
 	TemporalUI string // address of Temporal's web UI; "": Config.TemporalUI
 
@@ -270,6 +273,7 @@ func (w *Worker) Start(ctx context.Context) error {
 	sweeping, stop := context.WithCancel(context.Background())
 	w.stop = stop
 	w.sweeping.Go(func() { w.sweep(sweeping) })
+	w.sweeping.Go(func() { w.tellManager(sweeping) })
 	w.sweeping.Go(func() { w.lookAround(sweeping) })
 	if w.health != nil {
 		w.sweeping.Go(func() { w.keepHealth(sweeping) })

@@ -16,6 +16,7 @@ import (
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/internal/config"
+	"github.com/cordonlabs/cordon/internal/sdnotify"
 	"github.com/cordonlabs/cordon/worker"
 )
 
@@ -150,6 +151,7 @@ func options(args, environ []string, stdout io.Writer) (opts worker.Options, don
 		return opts, false, err
 	}
 	opts.HealthFile = opts.Config.HealthFile
+	opts.Manager = sdnotify.FromEnv(getenv(environ, nil))
 	if store != "" {
 		opts.Config.S3.Endpoint = "" // the flag beats the variable
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/internal/config"
+	"github.com/cordonlabs/cordon/internal/sdnotify"
 	"github.com/cordonlabs/cordon/worker"
 )
 
@@ -66,6 +67,7 @@ The program cordon-worker is the same, small, without the embedded server (cordo
 			}
 			return worker.Run(cmd.Context(), worker.Options{
 				Config: cfg, Temporal: opts, HealthFile: cfg.HealthFile, Version: a.version.Version, Logger: a.logger(cfg.LogLevel, true),
+				Manager: sdnotify.FromEnv(a.getenv),
 			})
 		}),
 	}

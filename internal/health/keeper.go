@@ -123,11 +123,25 @@ func failing(problems []string) string {
 
 // look makes all checks at once.
 func (k *Keeper) look(ctx context.Context) Report {
+	r := k.about
+	r.Problems = []string{}
+	for _, p := range Look(ctx, k.checks) {
+		if p != "" {
+			r.Problems = append(r.Problems, p)
+		}
+	}
+	r.Written = time.Now().UTC()
+	return r
+}
+
+// Look makes all checks at once, within seconds, and returns for each what is wrong, or
+// "". A check that heeds no context, as one on a disk that hangs, holds it up.
+func Look(ctx context.Context, checks []Check) []string {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	problems := make([]string, len(k.checks))
+	problems := make([]string, len(checks))
 	var wg sync.WaitGroup
-	for i, c := range k.checks {
+	for i, c := range checks {
 		wg.Go(func() {
 			if err := c.Try(ctx); err != nil {
 				problems[i] = c.Name + ": " + err.Error()
@@ -135,13 +149,5 @@ func (k *Keeper) look(ctx context.Context) Report {
 		})
 	}
 	wg.Wait()
-	r := k.about
-	r.Problems = []string{}
-	for _, p := range problems {
-		if p != "" {
-			r.Problems = append(r.Problems, p)
-		}
-	}
-	r.Written = time.Now().UTC()
-	return r
+	return problems
 }
