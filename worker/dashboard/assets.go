@@ -2,11 +2,11 @@ package dashboard
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
 	"net/http"
-	"path"
 	"time"
 )
 
@@ -31,13 +31,14 @@ var build = func() string {
 
 // asset serves what is in static.
 func asset(w http.ResponseWriter, r *http.Request) {
-	b, err := files.ReadFile("static/" + path.Base(r.URL.Path))
-	if err != nil || path.Dir(r.URL.Path) != "/assets" {
+	name := cmp.Or(r.PathValue("name"), "icon.svg")
+	b, err := files.ReadFile("static/" + name)
+	if err != nil {
 		http.NotFound(w, r)
 		return
 	}
 	if r.URL.Query().Get("v") == build {
 		w.Header().Set("Cache-Control", "max-age=31536000, immutable")
 	}
-	http.ServeContent(w, r, path.Base(r.URL.Path), time.Time{}, bytes.NewReader(b))
+	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(b))
 }

@@ -200,7 +200,8 @@ func (d *Dashboard) route() {
 	d.mux.HandleFunc("GET /result/download", d.downloadResult)
 	d.mux.HandleFunc("GET /events", d.events)
 	d.mux.HandleFunc("GET "+api+"/events", d.events)
-	d.mux.Handle("GET /assets/", http.HandlerFunc(asset))
+	d.mux.HandleFunc("GET /assets/{name}", asset)
+	d.mux.HandleFunc("GET /favicon.ico", asset) // what browsers ask for where a page names none
 
 	d.change("/entries/{key}/pin", "", d.pin)
 	d.change("/entries/{key}/unpin", "", d.unpin)

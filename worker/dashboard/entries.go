@@ -141,6 +141,7 @@ type EntryPage struct {
 type Can struct {
 	Pin     bool `json:"pin"`
 	Unpin   bool `json:"unpin"`
+	GiveUp  bool `json:"give_up"` // what its run found and nobody has saved: unpin does that
 	Cleanup bool `json:"cleanup"`
 }
 
@@ -150,7 +151,11 @@ func (d *Dashboard) entryPage(r *http.Request) (any, error) {
 		return nil, err
 	}
 	p := EntryPage{Explanation: x, Room: x.Eviction.String(), Events: []workspace.Event{}}
-	p.Can.Unpin = x.Entry.Pin != nil
+	// What is owed to the store is nobody's pin, and has no time. Unpin gives it up, once no
+	// run looks after it any more.
+	pin := x.Entry.Pin
+	p.Can.GiveUp = pin != nil && pin.Since.IsZero() && len(x.Entry.Holders) == 0
+	p.Can.Unpin = pin != nil && !pin.Since.IsZero()
 	p.Can.Pin = !p.Can.Unpin && x.Missing == ""
 	p.Can.Cleanup = x.Entry.Kind == workspace.KindRun && x.Missing == ""
 	if events, err := d.journal.get(r.Context()); err == nil { // the entry can be told of without

@@ -58,6 +58,9 @@ func (h *hub) join(r *reader) bool {
 		h.readers, h.last = map[*reader]bool{}, map[string]shown{}
 	}
 	h.readers[r] = true
+	if len(h.last[r.topic].html) > 0 {
+		r.news <- struct{}{} // its page may be older
+	}
 	if !h.busy {
 		h.busy = true
 		go h.make()

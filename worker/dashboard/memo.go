@@ -46,6 +46,17 @@ func newMemo[T any](age time.Duration, load func(context.Context) (T, error)) *m
 // get returns the answer. Its error is the question's, or ctx's.
 func (m *memo[T]) get(ctx context.Context) (T, error) {
 	m.mu.Lock()
+	for m.asking != nil && m.stale { // asked before the change: that answer is of no use
+		done := m.asking
+		m.mu.Unlock()
+		select {
+		case <-done:
+		case <-ctx.Done():
+			var none T
+			return none, context.Cause(ctx)
+		}
+		m.mu.Lock()
+	}
 	if m.fresh() {
 		defer m.mu.Unlock()
 		return m.answer.value, m.answer.err
@@ -54,11 +65,11 @@ func (m *memo[T]) get(ctx context.Context) (T, error) {
 		m.asking, m.stale = make(chan struct{}), false
 		go m.ask(m.asking) // for all who wait, also when the first of them leaves
 	}
-	done, old, changed := m.asking, m.answer, m.stale
+	done, old := m.asking, m.answer
 	m.mu.Unlock()
 
 	enough := make(<-chan time.Time)
-	if !old.asked.IsZero() && old.err == nil && !changed {
+	if !old.asked.IsZero() && old.err == nil {
 		enough = time.After(patience)
 	}
 	select {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/corpus"
@@ -23,8 +24,11 @@ type Objects struct {
 
 // TargetRow is a target, and how often the cache has it.
 type TargetRow struct {
-	target.Info
-	Entries int `json:"entries"`
+	ID       cordon.TargetID `json:"target_id"`
+	Bytes    int64           `json:"bytes"`
+	ETag     string          `json:"etag"`
+	Modified time.Time       `json:"modified"`
+	Entries  int             `json:"entries"`
 }
 
 func (d *Dashboard) loadTargets(ctx context.Context) ([]target.Info, error) {
@@ -87,7 +91,7 @@ func (d *Dashboard) targetsPage(r *http.Request) (any, error) {
 		cached[e.Target.String()]++
 	}
 	for _, info := range rows {
-		p.Targets = append(p.Targets, TargetRow{info, cached[info.ID.String()]})
+		p.Targets = append(p.Targets, TargetRow{info.ID, info.Size, info.ETag, info.Modified, cached[info.ID.String()]})
 	}
 	return p, nil
 }
