@@ -5,8 +5,10 @@ package fleet
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -16,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
 	"github.com/cordonlabs/cordon"
@@ -165,11 +169,19 @@ func write(t *testing.T, name, text string) {
 // start starts a run of a workflow.
 func (f *fleet) start(class string, args ...any) client.WorkflowRun {
 	f.t.Helper()
-	run, err := f.client.ExecuteWorkflow(f.t.Context(), client.StartWorkflowOptions{TaskQueue: f.queue, WorkflowExecutionTimeout: 30 * time.Minute}, class, args...)
-	if err != nil {
-		f.t.Fatal(err)
+	opts := client.StartWorkflowOptions{ID: uuid.NewString(), TaskQueue: f.queue, WorkflowExecutionTimeout: 30 * time.Minute}
+	for end := time.Now().Add(patience); ; {
+		run, err := f.client.ExecuteWorkflow(f.t.Context(), opts, class, args...)
+		var late *serviceerror.DeadlineExceeded
+		switch {
+		case err == nil:
+			return run
+		case !errors.As(err, &late) && !errors.Is(err, context.DeadlineExceeded) || time.Now().After(end):
+			f.t.Fatal(err)
+		}
+		// A machine whose disk is busy keeps its server waiting; who asks again is told of
+		// the run that there is.
 	}
-	return run
 }
 
 // mustBeEmpty waits until no host has a run's workspace any more, all of them being on.
