@@ -24,7 +24,7 @@ import (
 
 var (
 	fleetSize = flag.Int64("fleet-size", 8, "how large the target is that all want, in MB")
-	fleetWant = flag.Int("fleet-want", 100, "how many runs want it")
+	fleetWant = flag.Int("fleet-want", 40, "how many runs want it")
 	fleetZipf = flag.Int("fleet-zipf", 30, "how many runs of targets of differing popularity there are")
 )
 
