@@ -17,6 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
 )
@@ -44,7 +45,15 @@ func install(t *testing.T, values string) ([]runtime.Object, error) {
 	}
 	var objects []runtime.Object
 	for name, text := range files {
-		if filepath.Ext(name) != ".yaml" {
+		if filepath.Ext(name) != ".yaml" || strings.TrimSpace(text) == "" {
+			continue
+		}
+		if strings.HasSuffix(name, "/podmonitor.yaml") { // of the Prometheus operator's types
+			monitor := &unstructured.Unstructured{}
+			if err := yaml.UnmarshalStrict([]byte(text), &monitor.Object); err != nil {
+				t.Fatal(err)
+			}
+			objects = append(objects, monitor)
 			continue
 		}
 		// Documents that are comments alone are none.
@@ -223,6 +232,30 @@ workers:
 	}
 	if slices.Contains(env("night-python"), "CORDON_MIN_ISOLATION=full") {
 		t.Error("what is native's is python's too")
+	}
+}
+
+func TestMetricsAreServedAndFound(t *testing.T) {
+	objects, err := install(t, "metrics: {enabled: true, podMonitor: true, port: 9999}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(objects, func(o runtime.Object) bool { return o.GetObjectKind().GroupVersionKind().Kind == "PodMonitor" })
+	if i < 0 {
+		t.Fatal("there is no PodMonitor")
+	}
+	spec := objects[i].(*unstructured.Unstructured).Object["spec"].(map[string]any)
+	w := workloads(t, slices.Delete(objects, i, i+1))["night-python"]
+	w.check(t)
+	for k, v := range spec["selector"].(map[string]any)["matchLabels"].(map[string]any) {
+		if w.pod.Labels[k] != v {
+			t.Errorf("it looks for %s=%v, pods have %q", k, v, w.pod.Labels[k])
+		}
+	}
+	c := w.pod.Spec.Containers[0]
+	endpoint := spec["podMetricsEndpoints"].([]any)[0].(map[string]any)
+	if len(c.Ports) != 1 || c.Ports[0].Name != endpoint["port"] || c.Ports[0].ContainerPort != 9999 || !slices.Contains(c.Env, corev1.EnvVar{Name: "WORKER_METRICS", Value: ":9999"}) {
+		t.Errorf("ports %+v, endpoint %v", c.Ports, endpoint)
 	}
 }
 
