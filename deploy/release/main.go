@@ -15,8 +15,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/cordonlabs/cordon/internal/bom"
@@ -62,6 +62,10 @@ func bill(out io.Writer, version, program string) error {
 
 // licences writes those of the modules in the programs, and Go's own.
 func licences(out io.Writer, programs []string) error {
+	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		return fmt.Errorf("go env GOROOT: %w", err)
+	}
 	dirs := map[string]string{}
 	var modules []string
 	for _, p := range programs {
@@ -69,7 +73,7 @@ func licences(out io.Writer, programs []string) error {
 		if err != nil {
 			return err
 		}
-		dirs["Go "+info.GoVersion] = runtime.GOROOT() //nolint:staticcheck // it is run by the go that is there
+		dirs["Go "+info.GoVersion] = strings.TrimSpace(string(goroot))
 		for _, m := range info.Deps {
 			if m.Replace != nil {
 				m = m.Replace
