@@ -90,6 +90,10 @@ type Options struct {
 	// before they go elsewhere. 0 says that nobody polls WatchQueue: they do not notice.
 	HostWait time.Duration
 
+	// Drains says that Stop alone ends what is under way: the worker of the SDK's stops
+	// before, and lets it go on.
+	Drains bool
+
 	Version string       // Cordon's own, for results
 	Logger  *slog.Logger // nil: slog.Default()
 }
@@ -128,7 +132,7 @@ func New(opts Options) *Activities {
 		sandbox: opts.Sandbox,
 		catalog: opts.Catalog,
 		bridge:  opts.Bridge,
-		runs:    &runs{client: opts.Client, namespace: opts.Namespace, log: log, stopping: stopping},
+		runs:    &runs{client: opts.Client, namespace: opts.Namespace, log: log, stopping: stopping, drains: opts.Drains},
 		fuzzing: opts.Fuzzing,
 		wait:    opts.HostWait,
 		version: opts.Version,

@@ -69,7 +69,7 @@ func (r *runs) ending(ctx, inner context.Context) error {
 		return nil
 	case <-r.stopping:
 		return errStopping
-	case <-door.stopping:
+	case <-r.sdkStops(door):
 		return errStopping
 	case <-ctx.Done():
 	}
@@ -97,6 +97,14 @@ func (r *runs) ending(ctx, inner context.Context) error {
 	return r.watch(door, inner)
 }
 
+// sdkStops is closed when the worker stops, where it is the SDK that says so.
+func (r *runs) sdkStops(door door) <-chan struct{} {
+	if r.drains {
+		return nil
+	}
+	return door.stopping
+}
+
 // watch does what the SDK no longer does after a heartbeat that failed to reach
 // the server: it finds out whether the attempt is still wanted.
 func (r *runs) watch(door door, inner context.Context) error {
@@ -110,7 +118,7 @@ func (r *runs) watch(door door, inner context.Context) error {
 			return errOvertaken
 		case <-r.stopping:
 			return errStopping
-		case <-door.stopping:
+		case <-r.sdkStops(door):
 			return errStopping
 		case <-tick.C:
 			if err := r.unwanted(inner, door.info); err != nil {

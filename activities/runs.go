@@ -44,6 +44,7 @@ type runs struct {
 	namespace string        // that client is of; "" where nobody said
 	log       *slog.Logger
 	stopping  <-chan struct{} // closed by Activities.Stop
+	drains    bool            // as Options.Drains
 
 	mu      sync.Mutex
 	known   map[workspace.Owner]run // by an owner of just namespace, workflow id and run id

@@ -22,7 +22,7 @@ func (w *Worker) openHealth() (err error) {
 // watched returns opts for a client whose polls are seen.
 func (w *Worker) watched(opts client.Options) client.Options {
 	dial := opts.ConnectionOptions.DialOptions
-	opts.ConnectionOptions.DialOptions = append(dial[:len(dial):len(dial)], grpc.WithChainUnaryInterceptor(w.pulse.Watch))
+	opts.ConnectionOptions.DialOptions = append(dial[:len(dial):len(dial)], grpc.WithChainUnaryInterceptor(w.pulse.Watch, w.polls.until))
 	return opts
 }
 
@@ -32,7 +32,12 @@ func (w *Worker) keepHealth(ctx context.Context) {
 	for _, q := range w.queues {
 		about.Queues = append(about.Queues, q.Name)
 	}
-	w.health.Keep(ctx, about, w.checks())
+	now := func() health.Report {
+		r := about
+		r.Draining = w.draining.Load()
+		return r
+	}
+	w.health.Keep(ctx, now, w.checks())
 }
 
 // What is looked at, in the order of checks.
@@ -51,7 +56,12 @@ func (w *Worker) checks() []health.Check {
 			}
 			return nil
 		}},
-		checkPolling: {Name: "polling", Try: func(context.Context) error { return w.pulse.Err() }},
-		checkCache:   {Name: "cache", Try: func(context.Context) error { return w.cache.Writable() }},
+		checkPolling: {Name: "polling", Try: func(context.Context) error {
+			if w.draining.Load() {
+				return nil // its last polls were ended, and there are no others
+			}
+			return w.pulse.Err()
+		}},
+		checkCache: {Name: "cache", Try: func(context.Context) error { return w.cache.Writable() }},
 	}
 }

@@ -18,7 +18,7 @@ func (w *Worker) pollWatches(queue string) error {
 		MaxConcurrentActivityTaskPollers:   1,
 		MaxHeartbeatThrottleInterval:       activities.MaxWatchThrottle,
 		DefaultHeartbeatThrottleInterval:   activities.MaxWatchThrottle,
-		WorkerStopTimeout:                  drainTimeout,
+		WorkerStopTimeout:                  stopTimeout,
 		DisableRegistrationAliasing:        true,
 		OnFatalError:                       w.fail,
 	})
@@ -26,6 +26,6 @@ func (w *Worker) pollWatches(queue string) error {
 	if err := sdk.Start(); err != nil {
 		return err
 	}
-	w.workers = append(w.workers, sdk)
+	w.watchers = append(w.watchers, sdk)
 	return nil
 }

@@ -37,7 +37,7 @@ func (w *Worker) webHealth() web.Health {
 	if !looked {
 		return web.Health{Live: true}
 	}
-	return web.Health{Live: r.Fresh(time.Now()), Started: true, Problems: r.Problems, About: struct {
+	return web.Health{Live: r.Fresh(time.Now()), Started: true, Draining: w.draining.Load(), Problems: r.Problems, About: struct {
 		Version string   `json:"version"`
 		PID     int      `json:"pid"`
 		Queues  []string `json:"queues"`

@@ -24,6 +24,7 @@ import (
 	"github.com/cordonlabs/cordon/internal/sdnotify"
 	"github.com/cordonlabs/cordon/metadata"
 	"github.com/cordonlabs/cordon/sandbox"
+	"github.com/cordonlabs/cordon/worker/admission"
 	"github.com/cordonlabs/cordon/worker/socket"
 	"github.com/cordonlabs/cordon/worker/web"
 	"github.com/cordonlabs/cordon/workflows"
@@ -39,6 +40,10 @@ type Options struct {
 	// cache. None means Config.Vertical, on Config.TaskQueue, served as Config.Serve
 	// says; others are polled on {vertical}-queue and served in full (CONTRACT §3).
 	Verticals []string
+
+	// Hurry is closed when a worker that drains (Config.Drain) is to end at once; nil:
+	// nobody does that.
+	Hurry <-chan struct{}
 
 	// LookEvery is how often the worker looks who else polls its queues; 0: every minute.
 	LookEvery time.Duration
@@ -70,14 +75,19 @@ type Worker struct {
 	sandbox    *sandbox.Sandbox
 	health     *health.Keeper // nil: nobody asks
 	pulse      health.Pulse   // of the client
+	polls      polls          // likewise
 	queues     []Queue
 	activities *activities.Activities
+	admission  *admission.Admission
 
 	client   client.Client
 	asked    atomic.Pointer[client.Client] // client, for the cache, whose sweeps ask which runs are over
 	workers  []sdkworker.Worker
-	socket   *socket.Server // nil: none is served
-	web      *web.Server    // nil: likewise
+	watchers []sdkworker.Worker             // of workspaces; they go on while the others drain
+	stopping func() (ended <-chan struct{}) // ends the workers' polling; once for all
+	socket   *socket.Server                 // nil: none is served
+	web      *web.Server                    // nil: likewise
+	draining atomic.Bool
 	failed   chan error
 	sweeping sync.WaitGroup // and looking at the queues
 	expires  time.Time      // when the store is next looked through; of the sweeping goroutine
@@ -90,10 +100,6 @@ type Queue struct {
 	Name     string
 	Vertical string
 }
-
-// drainTimeout is how long a worker that stops waits for the activities under
-// way. They are told at once, and must be over in 5 s (CONTRACT §7, row 13).
-const drainTimeout = 5 * time.Second
 
 // dialTimeout is how long a Temporal that does not answer is waited for.
 const dialTimeout = 10 * time.Second
@@ -111,12 +117,17 @@ func Run(ctx context.Context, opts Options) error {
 	if err := w.Start(ctx); err != nil {
 		return err
 	}
-	return w.Wait(ctx)
+	if err := w.Wait(ctx); err != nil {
+		return err
+	}
+	w.Drain()
+	return nil
 }
 
 // New opens the store, the cache and the catalog. It talks to nobody yet.
 func New(opts Options) (_ *Worker, err error) {
 	w := &Worker{opts: opts, log: cmp.Or(opts.Logger, slog.Default()), failed: make(chan error, 1), stop: func() {}}
+	w.stopping, w.polls = sync.OnceValue(w.stopPolling), newPolls()
 	if w.queues, err = queues(opts); err != nil {
 		return nil, err
 	}
@@ -140,6 +151,7 @@ func New(opts Options) (_ *Worker, err error) {
 	if err := w.openBridge(); err != nil {
 		return nil, err
 	}
+	w.admission = w.newAdmission()
 	w.fuzzing = newFuzzing(opts.Config, w.store, w.log)
 	w.cache, err = workspace.Open(workspace.Options{
 		Dir:     opts.Config.CacheDir,
@@ -250,7 +262,7 @@ func (w *Worker) Start(ctx context.Context) error {
 	opt := activities.Options{
 		Cache: w.cache, Results: w.store, Targets: w.store, Blobs: w.store, Fuzzing: w.fuzzing, Catalog: w.catalog, Bridge: w.bridge, Client: c, Version: w.opts.Version, Logger: w.log,
 		Namespace: cmp.Or(w.opts.Temporal.Namespace, client.DefaultNamespace), Metrics: w.opts.Temporal.MetricsHandler,
-		HostWait: cmp.Or(w.opts.Config.HostWait, config.DefaultHostWait),
+		HostWait: cmp.Or(w.opts.Config.HostWait, config.DefaultHostWait), Drains: true,
 	}
 	if w.sandbox != nil {
 		opt.Sandbox = w.sandbox
@@ -275,60 +287,12 @@ func (w *Worker) Start(ctx context.Context) error {
 	w.sweeping.Go(func() { w.sweep(sweeping) })
 	w.sweeping.Go(func() { w.tellManager(sweeping) })
 	w.sweeping.Go(func() { w.lookAround(sweeping) })
+	if w.opts.Config.Deployment != "" {
+		w.sweeping.Go(func() { w.watchVersion(sweeping) })
+	}
 	if w.health != nil {
 		w.sweeping.Go(func() { w.keepHealth(sweeping) })
 	}
-	return nil
-}
-
-// poll starts to poll a queue, and the two that go with it for this host alone. These
-// take activities only, and come first: acquire_workspace names them.
-func (w *Worker) poll(q Queue) error {
-	offer := w.offer(q.Vertical)
-	if len(offer.workflows) == 0 && w.serve() == config.ServeAll {
-		w.log.Warn("there is no workflow for this vertical, built-in or with run in its metadata: the worker runs activities alone",
-			"vertical", q.Vertical, "queue", q.Name, "verticals", workflows.Verticals(w.catalog.List()...))
-	}
-	host := activities.HostQueue(q.Name, w.cache.HostID())
-	hosts := offer
-	hosts.workflows = nil
-	if err := w.pollWatches(q.Name); err != nil {
-		return err
-	}
-	if err := w.pollOne(host, hosts); err != nil {
-		return err
-	}
-	if err := w.pollOne(q.Name, offer); err != nil {
-		return err
-	}
-	w.log.Info("worker polls", "queue", q.Name, "host_queue", host, "vertical", q.Vertical, "serve", w.serve(), "workflows", offer.workflows,
-		"activities_at_once", w.opts.Config.MaxConcurrentActivities, "cache", w.cache.Dir())
-	return nil
-}
-
-// pollOne starts to poll one queue for what is offered. Each queue has slots of its own.
-func (w *Worker) pollOne(queue string, offer offer) error {
-	sdk := sdkworker.New(w.client, queue, sdkworker.Options{
-		Identity:                           w.identity(offer).String(),
-		DisableWorkflowWorker:              len(offer.workflows) == 0,
-		MaxConcurrentActivityExecutionSize: w.opts.Config.MaxConcurrentActivities,
-		MaxHeartbeatThrottleInterval:       activities.MaxHeartbeatThrottle,
-		DefaultHeartbeatThrottleInterval:   activities.MaxHeartbeatThrottle,
-		WorkerStopTimeout:                  drainTimeout,
-		DisableRegistrationAliasing:        true,
-		OnFatalError:                       w.fail,
-	})
-	if len(offer.workflows) > 0 {
-		workflows.Register(sdk, offer.vertical, offer.tools)
-	}
-	registerActivities(sdk, w.activities, w.serve())
-	if w.serve() != config.ServeStorage {
-		w.activities.RegisterBridge(sdk)
-	}
-	if err := sdk.Start(); err != nil {
-		return err
-	}
-	w.workers = append(w.workers, sdk)
 	return nil
 }
 
@@ -337,41 +301,5 @@ func (w *Worker) fail(err error) {
 	select {
 	case w.failed <- err:
 	default:
-	}
-}
-
-// Wait returns when ctx is done, or with the error after which the worker cannot
-// go on.
-func (w *Worker) Wait(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		w.log.Info("worker stops", "at_most", drainTimeout)
-		return nil
-	case err := <-w.failed:
-		return unreachable(w.opts.Temporal, err)
-	}
-}
-
-// Stop ends the polling, gives the activities under way a few seconds to end,
-// and closes the cache. It may be called after a Start that failed.
-func (w *Worker) Stop() {
-	w.web.Stopping()
-	defer w.web.Close() // last, so that one can see it stop
-	w.stop()
-	var stopping sync.WaitGroup
-	for _, sdk := range w.workers {
-		stopping.Go(sdk.Stop)
-	}
-	if w.activities != nil {
-		w.activities.Stop()
-	}
-	stopping.Go(w.socket.Close)
-	stopping.Wait()
-	w.sweeping.Wait()
-	if w.client != nil {
-		w.client.Close()
-	}
-	if err := w.cache.Close(); err != nil {
-		w.log.Warn("closing the cache failed; nothing is lost by it", "error", err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/cordonlabs/cordon/internal/health"
@@ -27,7 +26,7 @@ func askHealth(args, environ []string, stdout, stderr io.Writer) int {
 	default:
 		var r health.Report
 		if r, err = health.Read(*path, time.Now()); err == nil {
-			fmt.Fprintf(stdout, "healthy: polls %s, cache %s\n", strings.Join(r.Queues, ", "), r.Cache)
+			fmt.Fprintln(stdout, r.Summary())
 			return exitOK
 		}
 	}

@@ -51,12 +51,18 @@ Flags (they beat the environment):
                          this machine alone needs WORKER_HTTP_TOKEN, as all changes do
   --metrics HOST:PORT    serve metrics and health alone there (WORKER_METRICS)
   --pprof                serve Go's profiles below /debug/pprof/ too (WORKER_PPROF)
+  --storage-slots N      storage activities at once, beside the MAX_CONCURRENT_ACTIVITIES tools
+                         (WORKER_STORAGE_SLOTS; default as many, 4 at least)
+  --drain DURATION       let what is under way go on for so long when the worker is stopped
+                         (WORKER_DRAIN; default 0)
+  --deployment NAME      be a version of this Temporal worker deployment (WORKER_DEPLOYMENT)
+  --build-id ID          which version (WORKER_BUILD_ID; default this program's own)
   --version              print the version and exit
   --help                 print this and exit
 
 The other variables are in docs/contract.md. The log goes to standard output, why it
-ended to standard error. SIGTERM and SIGINT stop the worker within seconds; a second
-one stops it at once.
+ended to standard error. SIGTERM and SIGINT stop the worker within seconds, or once it has
+drained; a second one ends the draining, and the next one the process.
 `
 
 // Exit codes (CONTRACT §8.11).
@@ -87,16 +93,33 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	// Its log is all that a worker has to say, and people pipe it: docker logs WORKER | grep …
 	opts.Logger = slog.New(slog.NewTextHandler(stdout, &slog.HandlerOptions{Level: opts.Config.LogLevel}))
 
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, func() {
-		stop() // a second signal has its usual effect: the process ends
-	})
+	ctx, hurry := untilSignalled(opts.Config.Drain > 0)
+	opts.Hurry = hurry
 	if err := worker.Run(ctx, opts); err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintf(stderr, "cordon-worker: %v\n", err)
 		return exitCode(err)
 	}
 	return exitOK
+}
+
+// untilSignalled returns a context that ends at the first signal, and where the worker
+// drains a channel that is closed at the second. The one after that has its usual effect:
+// the process ends.
+func untilSignalled(drains bool) (context.Context, <-chan struct{}) {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	ctx, cancel := context.WithCancel(context.Background())
+	hurry := make(chan struct{})
+	go func() {
+		<-signals
+		cancel()
+		if drains {
+			<-signals
+			close(hurry)
+		}
+		signal.Stop(signals)
+	}()
+	return ctx, hurry
 }
 
 // options reads the flags and the environment. done says that the program has
@@ -111,6 +134,10 @@ func options(args, environ []string, stdout io.Writer) (opts worker.Options, don
 		healthFile      string
 		http, metrics   string
 		pprof           string
+		storageSlots    string
+		drain           string
+		deployment      string
+		buildID         string
 		showVersion     bool
 		flags           = flag.NewFlagSet("cordon-worker", flag.ContinueOnError)
 	)
@@ -128,6 +155,10 @@ func options(args, environ []string, stdout io.Writer) (opts worker.Options, don
 	flags.StringVar(&http, "http", "", "")
 	flags.StringVar(&metrics, "metrics", "", "")
 	flags.BoolFunc("pprof", "", func(s string) error { pprof = s; return nil })
+	flags.StringVar(&storageSlots, "storage-slots", "", "")
+	flags.StringVar(&drain, "drain", "", "")
+	flags.StringVar(&deployment, "deployment", "", "")
+	flags.StringVar(&buildID, "build-id", "", "")
 	flags.BoolVar(&showVersion, "version", false, "")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -147,6 +178,8 @@ func options(args, environ []string, stdout io.Writer) (opts worker.Options, don
 		"WORKER_VERTICAL": vertical, "WORKER_TASK_QUEUE": queue, "WORKER_SERVE": serve, "CACHE_DIR": cacheDir, "CORDON_STORE": store,
 		"WORKER_SOCKET": socket, "WORKER_SOCKET_GROUP": group,
 		"WORKER_HEALTH_FILE": healthFile, "WORKER_HTTP": http, "WORKER_METRICS": metrics, "WORKER_PPROF": pprof,
+		"WORKER_STORAGE_SLOTS": storageSlots, "WORKER_DRAIN": drain,
+		"WORKER_DEPLOYMENT": deployment, "WORKER_BUILD_ID": buildID,
 	})); err != nil {
 		return opts, false, err
 	}

@@ -151,3 +151,23 @@ func blackHole(t *testing.T) string {
 	t.Cleanup(func() { l.Close() })
 	return l.Addr().String()
 }
+
+// The first signal ends the work, the second the draining; with nothing to drain, the
+// second is the usual end of the process.
+func TestASecondSignalIsToHurry(t *testing.T) {
+	ctx, hurry := untilSignalled(true)
+	tell := func() {
+		if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tell()
+	<-ctx.Done()
+	select {
+	case <-hurry:
+		t.Error("one signal is enough to hurry")
+	case <-time.After(100 * time.Millisecond):
+	}
+	tell()
+	<-hurry
+}

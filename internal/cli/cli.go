@@ -23,13 +23,14 @@ type app struct {
 	now     func() time.Time
 	version Version
 	fuzzers fuzzers
+	hurry   hurry
 
 	temporal config.TemporalFlags // of the commands on a cache, which ask Temporal about its holds
 }
 
 // Main runs the command line args (without the program's name) and returns its
 // exit code. The first SIGINT or SIGTERM cancels what is under way and waits for
-// its cleanup; the second ends the process at once.
+// its cleanup; the second ends the process at once, or the draining of a worker.
 func Main(args []string, stdout, stderr io.Writer) int {
 	a := &app{
 		screen:  newScreen(stdout, stderr, os.Getenv),
@@ -115,10 +116,11 @@ func (a *app) untilInterrupted() (context.Context, func()) {
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	go func() {
 		for range signals {
-			if ctx.Err() != nil {
+			if ctx.Err() == nil {
+				cancel(errInterrupted)
+			} else if !a.hurry.up() {
 				os.Exit(ExitInterrupted)
 			}
-			cancel(errInterrupted)
 		}
 	}()
 	return ctx, func() { signal.Stop(signals); close(signals); cancel(nil) }

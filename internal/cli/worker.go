@@ -17,6 +17,7 @@ func (a *app) workerCommand() *cobra.Command {
 	var temporal config.TemporalFlags
 	var http serveHTTP
 	var vertical, queue, serve, socket, group, healthFile string
+	beside := variables{}
 	cmd := &cobra.Command{
 		Use: "worker", Short: "Run the workflows and activities of one vertical, until Ctrl-C", Args: exactly(),
 		Long: `Worker polls {vertical}-queue on a Temporal server that runs elsewhere, and keeps the
@@ -27,11 +28,17 @@ Beside workers of other languages it serves a part of what it could: the activit
 where they bring the workflows, the storage activities alone, on {vertical}-storage, where
 they have the tools too (docs/topologies.md).
 
+SIGTERM and Ctrl-C stop it: what it works on is told at once, or when --drain has passed, and
+goes on elsewhere. A second signal ends the draining, and the next one the process
+(docs/upgrade.md).
+
+
 The program cordon-worker is the same, small, without the embedded server (cordon-worker --help).`,
 		Example: `  cordon worker --vertical python --address temporal:7233
   S3_ENDPOINT=http://minio:9000 WORKER_VERTICAL=secrets cordon worker
   cordon worker --vertical python --serve storage       # beside Python workers with tools of their own`,
 		RunE: does(func(cmd *cobra.Command, _ []string) error {
+			a.getenv = beside.before(a.getenv)
 			cfg, err := a.settings(p, workerHome)
 			if err != nil {
 				return err
@@ -65,8 +72,12 @@ The program cordon-worker is the same, small, without the embedded server (cordo
 			if err != nil {
 				return err
 			}
+			var hurry <-chan struct{}
+			if cfg.Drain > 0 {
+				hurry = a.hurry.await()
+			}
 			return worker.Run(cmd.Context(), worker.Options{
-				Config: cfg, Temporal: opts, HealthFile: cfg.HealthFile, Version: a.version.Version, Logger: a.logger(cfg.LogLevel, true),
+				Config: cfg, Temporal: opts, Hurry: hurry, HealthFile: cfg.HealthFile, Version: a.version.Version, Logger: a.logger(cfg.LogLevel, true),
 				Manager: sdnotify.FromEnv(a.getenv),
 			})
 		}),
@@ -78,6 +89,10 @@ The program cordon-worker is the same, small, without the embedded server (cordo
 	cmd.Flags().StringVar(&group, "socket-group", "", "let `GROUP`, a name or a number, use the socket too (default: WORKER_SOCKET_GROUP)")
 	cmd.Flags().StringVar(&healthFile, "health-file", "", "say in `FILE` whether all is well, for 'cordon worker health' (default: WORKER_HEALTH_FILE)")
 	http.add(cmd.Flags(), "nowhere")
+	beside.flag(cmd, "storage-slots", "WORKER_STORAGE_SLOTS", "`N` storage activities at once, beside the tools (default: WORKER_STORAGE_SLOTS, or MAX_CONCURRENT_ACTIVITIES, 4 at least)")
+	beside.flag(cmd, "drain", "WORKER_DRAIN", "when stopped, let what is under way go on for a `DURATION` (default: WORKER_DRAIN, or 0)")
+	beside.flag(cmd, "deployment", "WORKER_DEPLOYMENT", "be a version of the Temporal worker deployment `NAME` (default: WORKER_DEPLOYMENT)")
+	beside.flag(cmd, "build-id", "WORKER_BUILD_ID", "the `ID` of that version (default: WORKER_BUILD_ID, or this program's version)")
 	addTemporal(cmd.Flags(), &temporal)
 	p.addCache(cmd.Flags())
 	p.addStore(cmd.Flags())

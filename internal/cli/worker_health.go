@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -37,7 +36,7 @@ has said nothing for 45 seconds is not well. The exit code is 1 where something 
 				return &codeError{err, ExitFailure}
 			}
 			if !asJSON {
-				a.print("healthy: polls %s, cache %s", plain(strings.Join(r.Queues, ", ")), plain(r.Cache))
+				a.print("%s", plain(r.Summary()))
 			}
 			return nil
 		}),

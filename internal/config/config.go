@@ -37,6 +37,10 @@ const (
 
 	defaultMaxSize = "10GB"
 
+	// minStorageSlots is how many storage activities a worker takes at once at least,
+	// unless it is told: large downloads leave some for what takes no time.
+	minStorageSlots = 4
+
 	// maxActivities is far beyond what a host can run; more is a typing error.
 	maxActivities = 10_000
 	// minSweepEvery keeps the sweep from becoming the worker's main occupation.
@@ -86,11 +90,24 @@ type Worker struct {
 	Serve Serve
 	// HealthFile is WORKER_HEALTH_FILE, in which a worker says that it is well; "": in none.
 	HealthFile string
-	// MaxConcurrentActivities is MAX_CONCURRENT_ACTIVITIES; at least 1.
+	// MaxConcurrentActivities is MAX_CONCURRENT_ACTIVITIES, how many tools run at once; at
+	// least 1.
 	MaxConcurrentActivities int
 	// HostWait is WORKER_HOST_WAIT, how long runs that have a workspace here wait for this
 	// host to come back before they go elsewhere.
 	HostWait time.Duration
+
+	// StorageSlots is WORKER_STORAGE_SLOTS, how many storage activities run at once beside
+	// the tools; at least 1.
+	StorageSlots int
+
+	// Drain is WORKER_DRAIN, for how long a worker that stops lets go on what it works on
+	// before it tells it to end.
+	Drain time.Duration
+	// Deployment is WORKER_DEPLOYMENT, the worker deployment that this worker is of one
+	// version of; "": it has no version. BuildID is WORKER_BUILD_ID, the version; "": that
+	// of the program.
+	Deployment, BuildID string
 
 	// Socket is WORKER_SOCKET, where storage activities are served too; absolute, or "".
 	Socket string
@@ -184,6 +201,10 @@ func (e *env) worker() Worker {
 		HealthFile:              e.path("WORKER_HEALTH_FILE", ""),
 		MaxConcurrentActivities: read(e, "MAX_CONCURRENT_ACTIVITIES", strconv.Itoa(DefaultActivities), parseActivities),
 		HostWait:                read(e, "WORKER_HOST_WAIT", DefaultHostWait.String(), parseHostWait),
+		StorageSlots:            read(e, "WORKER_STORAGE_SLOTS", "0", parseStorageSlots),
+		Drain:                   read(e, "WORKER_DRAIN", "0", cordon.ParseDuration),
+		Deployment:              read(e, "WORKER_DEPLOYMENT", "", parseDeployment),
+		BuildID:                 read(e, "WORKER_BUILD_ID", "", parseBuildID),
 		Socket:                  e.path("WORKER_SOCKET", ""),
 		SocketGroup:             e.text("WORKER_SOCKET_GROUP"),
 		HTTP:                    read(e, "WORKER_HTTP", "", ParseListen),
@@ -208,6 +229,9 @@ func (e *env) worker() Worker {
 			set, unset = unset, set
 		}
 		e.fail(unset, fmt.Errorf("is not set although %s is", set), "set both, or neither to use the AWS credential chain")
+	}
+	if w.StorageSlots == 0 {
+		w.StorageSlots = max(w.MaxConcurrentActivities, minStorageSlots)
 	}
 	if w.TaskQueue == "" && w.Vertical != "" {
 		w.TaskQueue = w.Serve.Queue(w.Vertical)

@@ -31,7 +31,7 @@ func from(t *testing.T, vars map[string]string) config.Worker {
 func TestAnEmptyEnvironmentMeansTheContractsDefaults(t *testing.T) {
 	want := config.Worker{
 		CacheDir: "/cache", MaxSize: cordon.BytesOf(10 * cordon.GB), TTL: 7 * 24 * time.Hour, Grace: 10 * time.Minute,
-		MaxConcurrentActivities: 5, LogLevel: slog.LevelInfo, SweepEvery: 30 * time.Minute,
+		MaxConcurrentActivities: 5, StorageSlots: 5, LogLevel: slog.LevelInfo, SweepEvery: 30 * time.Minute,
 		MinIsolation: sandbox.None, Serve: config.ServeAll, HostWait: time.Minute,
 	}
 	if got := from(t, nil); !reflect.DeepEqual(got, want) {
@@ -53,6 +53,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"WORKER_HTTP": " 127.0.0.1:8234", "WORKER_METRICS": ":9090", "WORKER_HTTP_TOKEN": "t", "WORKER_PPROF": "1",
 		"WORKER_SOCKET": "run/w.sock", "WORKER_SOCKET_GROUP": "tools", "CORDON_TOOL_BRIDGE": "/bridge.yaml", "WORKER_HOST_WAIT": "2m30s",
 		"WORKER_HTTP_URL": "https://cordon.example/w1/", "CORDON_TEMPORAL_UI": " http://temporal:8233",
+		"WORKER_STORAGE_SLOTS": "3", "WORKER_DRAIN": "10m", "WORKER_DEPLOYMENT": "cordon-rust", "WORKER_BUILD_ID": "1.4.0",
 	})
 	if got.MaxSize.Of(1000) != 200 {
 		t.Errorf("20%% of 1000 bytes is %d", got.MaxSize.Of(1000))
@@ -67,7 +68,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 		MinFree: cordon.BytesOf(1_500_000_000), WorkspaceMax: cordon.BytesOf(500 * cordon.MB),
 		S3:             config.S3{Endpoint: "http://minio:9000", UseSSL: true, AccessKey: "a", SecretKey: "s", Bucket: "b", Region: "r", FuzzingBucket: "f"},
 		CrashRetention: 90 * 24 * time.Hour, CorpusRetention: 365 * 24 * time.Hour, ResultRetention: 36 * time.Hour,
-		StoreDir: "/store", Vertical: "rust", TaskQueue: "rust-queue", MaxConcurrentActivities: 12,
+		StoreDir: "/store", Vertical: "rust", TaskQueue: "rust-queue", MaxConcurrentActivities: 12, StorageSlots: 3, Drain: 10 * time.Minute, Deployment: "cordon-rust", BuildID: "1.4.0",
 		LogLevel: slog.LevelWarn, WorkflowDirs: []string{"/a", filepath.Join(wd, "b")}, SweepEvery: 90 * time.Second,
 		MinIsolation: sandbox.Rootless, Serve: config.ServeActivities,
 		Socket: filepath.Join(wd, "run/w.sock"), SocketGroup: "tools", ToolBridge: "/bridge.yaml",
@@ -132,6 +133,10 @@ func TestAValueThatCannotBeReadIsNamedWithItsForms(t *testing.T) {
 		"half an activity":           {"MAX_CONCURRENT_ACTIVITIES", "1.5", "1 to 10000"},
 		"a level":                    {"LOG_LEVEL", "loud", "CRITICAL"},
 		"a retention":                {"CORDON_CORPUS_RETENTION", "a year", "7d"},
+		"no storage slots":           {"WORKER_STORAGE_SLOTS", "-1", "1 to 10000"},
+		"a drain without a unit":     {"WORKER_DRAIN", "90", "7d"},
+		"a deployment with a dot":    {"WORKER_DEPLOYMENT", "cordon.python", "cordon-python"},
+		"a build id with a space":    {"WORKER_BUILD_ID", "1.4 beta", "1.4.0"},
 		"a sweep that never is":      {"CORDON_SWEEP_INTERVAL", "0", "30m"},
 		"a tier of isolation":        {"CORDON_MIN_ISOLATION", "best", "full, rootless, landlock, none"},
 		"something to serve":         {"WORKER_SERVE", "workflows", "all, activities, storage"},

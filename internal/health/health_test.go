@@ -73,7 +73,7 @@ func TestAKeeperWritesUntilItEndsAndThenLeavesNothing(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		k.Keep(ctx, Report{Version: "1.2.3", Queues: []string{"python-queue"}}, []Check{
+		k.Keep(ctx, func() Report { return Report{Version: "1.2.3", Queues: []string{"python-queue"}} }, []Check{
 			{"cache", func(context.Context) error {
 				if n := looks.Add(1); ill.Load() {
 					return fmt.Errorf("the disk is gone for %d s", n)
@@ -113,7 +113,7 @@ func TestAKeeperWithoutAFileTellsWhoeverAsks(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		k.Keep(ctx, Report{Version: "1.2.3"}, []Check{{"cache", func(context.Context) error { return fmt.Errorf("the disk is gone") }}})
+		k.Keep(ctx, func() Report { return Report{Version: "1.2.3"} }, []Check{{"cache", func(context.Context) error { return fmt.Errorf("the disk is gone") }}})
 	}()
 	until(t, func() bool {
 		r, looked := k.Latest()
@@ -128,6 +128,7 @@ func TestACheckThatHangsIsAProblemAndHoldsNothingUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	k.about = func() Report { return Report{} }
 	k.checks = []Check{{"Temporal", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()

@@ -31,10 +31,11 @@ type Check struct {
 // concurrent use.
 type Keeper struct {
 	path   string // "": no file
-	about  Report
+	about  func() Report
 	checks []Check
 	log    *slog.Logger
 	latest atomic.Pointer[Report]
+	again  chan struct{} // to look before it is time
 }
 
 // NewKeeper returns a keeper of path, which it removes: what a process before wrote
@@ -42,7 +43,7 @@ type Keeper struct {
 // Without a path it keeps what it sees to itself, and whoever asks for Latest.
 func NewKeeper(path string, log *slog.Logger) (*Keeper, error) {
 	if path == "" {
-		return &Keeper{log: log}, nil
+		return &Keeper{log: log, again: make(chan struct{}, 1)}, nil
 	}
 	err := Report{}.write(path) // to see whether it can be
 	if err == nil {
@@ -51,12 +52,12 @@ func NewKeeper(path string, log *slog.Logger) (*Keeper, error) {
 	if err != nil {
 		return nil, &cordon.Error{Kind: cordon.InvalidArgument, Op: "write the health file", Err: err, Fix: "set WORKER_HEALTH_FILE to a file in a directory that the worker may write"}
 	}
-	return &Keeper{path: path, log: log}, nil
+	return &Keeper{path: path, log: log, again: make(chan struct{}, 1)}, nil
 }
 
 // Keep checks and writes, at once and then every few seconds, until ctx is done.
-// Then it removes the file. about says who the worker is.
-func (k *Keeper) Keep(ctx context.Context, about Report, checks []Check) {
+// Then it removes the file. about says who the worker is, each time.
+func (k *Keeper) Keep(ctx context.Context, about func() Report, checks []Check) {
 	k.about, k.checks = about, checks
 	var before string
 	for {
@@ -77,6 +78,7 @@ func (k *Keeper) Keep(ctx context.Context, about Report, checks []Check) {
 		case <-ctx.Done():
 			k.remove()
 			return
+		case <-k.again:
 		case <-time.After(wait):
 		}
 	}
@@ -110,6 +112,14 @@ func (k *Keeper) remove() {
 	}
 }
 
+// Look makes Keep look again at once: the worker is another one than it was.
+func (k *Keeper) Look() {
+	select {
+	case k.again <- struct{}{}:
+	default: // it is about to
+	}
+}
+
 // failing names the checks that failed. What they say is left out: it may count the
 // seconds, and the log is to have a line for each change, not for each look.
 func failing(problems []string) string {
@@ -123,7 +133,7 @@ func failing(problems []string) string {
 
 // look makes all checks at once.
 func (k *Keeper) look(ctx context.Context) Report {
-	r := k.about
+	r := k.about()
 	r.Problems = []string{}
 	for _, p := range Look(ctx, k.checks) {
 		if p != "" {

@@ -27,10 +27,15 @@ type Pulse struct {
 // accepted is how long a poll waits that the server has not refused: it does that at once.
 const accepted = 3 * time.Second
 
+// IsPoll reports whether a call to Temporal, by its full name, asks for a task.
+func IsPoll(method string) bool {
+	_, call, _ := strings.Cut(strings.TrimPrefix(method, "/"), "/")
+	return strings.HasPrefix(call, "Poll") && strings.HasSuffix(call, "TaskQueue")
+}
+
 // Watch is for the options of the client's connection.
 func (p *Pulse) Watch(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-	_, call, _ := strings.Cut(strings.TrimPrefix(method, "/"), "/")
-	if !strings.HasPrefix(call, "Poll") || !strings.HasSuffix(call, "TaskQueue") {
+	if !IsPoll(method) {
 		return invoke(ctx, method, req, reply, cc, opts...)
 	}
 	p.mu.Lock()

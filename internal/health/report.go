@@ -32,6 +32,7 @@ type Report struct {
 	Cache    string    `json:"cache"`
 	Written  time.Time `json:"written"`
 	Problems []string  `json:"problems"` // empty where all is well
+	Draining bool      `json:"draining"` // it takes nothing more, and ends when what it works on has ended
 }
 
 // Read returns what the worker that writes path said last. The error says why it
@@ -63,6 +64,14 @@ func Read(path string, now time.Time) (Report, error) {
 func (r Report) Fresh(now time.Time) bool {
 	age := now.Sub(r.Written)
 	return -stale <= age && age <= stale
+}
+
+// Summary says in a line what a worker without problems does.
+func (r Report) Summary() string {
+	if r.Draining {
+		return fmt.Sprintf("draining: polls no more, and ends when what it works on has ended; cache %s", r.Cache)
+	}
+	return fmt.Sprintf("healthy: polls %s, cache %s", strings.Join(r.Queues, ", "), r.Cache)
 }
 
 // write puts r in the place of what path has, at once.

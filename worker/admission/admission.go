@@ -28,10 +28,9 @@ type Options struct {
 	// Memory is memory.Read outside of tests.
 	Memory func() (memory.State, error)
 
-	// Service is Temporal; Namespace is that of the worker's client.
-	Service   workflowservice.WorkflowServiceClient
-	Namespace string
-	Identity  string
+	// Service is Temporal, and Identity how the worker calls itself to it.
+	Service  func() workflowservice.WorkflowServiceClient
+	Identity string
 
 	Logger *slog.Logger
 }

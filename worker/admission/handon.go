@@ -80,7 +80,7 @@ func (a *Admission) uncount(ctx context.Context, info activity.Info, queue strin
 }
 
 func (a *Admission) update(ctx context.Context, info activity.Info, to *activitypb.ActivityOptions, field string) (*activitypb.ActivityOptions, error) {
-	r, err := a.opts.Service.UpdateActivityOptions(ctx, &workflowservice.UpdateActivityOptionsRequest{
+	r, err := a.opts.Service().UpdateActivityOptions(ctx, &workflowservice.UpdateActivityOptionsRequest{
 		Namespace: info.Namespace, Identity: a.opts.Identity,
 		Execution:       &commonpb.WorkflowExecution{WorkflowId: info.WorkflowExecution.ID, RunId: info.WorkflowExecution.RunID},
 		Activity:        &workflowservice.UpdateActivityOptionsRequest_Id{Id: info.ActivityID},

@@ -9,6 +9,7 @@ import (
 type Health struct {
 	Live     bool     // it does not hang
 	Started  bool     // it has looked at itself
+	Draining bool     // it takes nothing more, and ends when what it works on has ended
 	Problems []string // why it cannot work; empty where it can
 	About    any      // more of it, for the answer's "worker"; as JSON
 }
@@ -18,6 +19,7 @@ const (
 	statusOK       = "ok"
 	statusFailing  = "failing"
 	statusStarting = "starting"
+	statusDraining = "draining"
 	statusStopping = "stopping"
 	statusHanging  = "hanging"
 )
@@ -47,7 +49,7 @@ func (s *Server) ready(health func() Health) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		h := health()
 		status := http.StatusOK
-		if !h.Live || !h.Started || len(h.Problems) > 0 || s.stops() {
+		if !h.Live || !h.Started || h.Draining || len(h.Problems) > 0 || s.stops() {
 			status = http.StatusServiceUnavailable
 		}
 		s.tell(w, status, h)
@@ -73,6 +75,8 @@ func (s *Server) tell(w http.ResponseWriter, status int, h Health) {
 		a.Status = statusHanging
 	case s.stops():
 		a.Status = statusStopping
+	case h.Draining:
+		a.Status = statusDraining
 	case !h.Started:
 		a.Status = statusStarting
 	case len(h.Problems) > 0:

@@ -1,0 +1,101 @@
+package worker
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// stopTimeout is how long a worker that stops waits for the activities under way, once
+// they are told: they must be over in 5 s (CONTRACT §7, row 13).
+const stopTimeout = 5 * time.Second
+
+// Wait returns when ctx is done, or with the error after which the worker cannot
+// go on.
+func (w *Worker) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-w.failed:
+		return unreachable(w.opts.Temporal, err)
+	}
+}
+
+// Drain ends the polling at once, and lets the activities under way go on: until all have
+// ended, until Config.Drain has passed, or until Options.Hurry is closed. The worker
+// sweeps and says that it is well meanwhile. Stop ends what is left.
+func (w *Worker) Drain() {
+	most := w.opts.Config.Drain
+	if most <= 0 {
+		return
+	}
+	w.draining.Store(true)
+	w.admission.Drain()
+	if w.health != nil {
+		w.health.Look()
+	}
+	began, now := time.Now(), w.admission.Stats()
+	w.log.Info("worker drains: it takes nothing more, and lets go on what it works on", "tools", now.Tools, "storage_activities", now.Storage,
+		"at_most", most, "until", began.Add(most).UTC().Format(time.RFC3339))
+	why := ""
+	over := time.NewTimer(most)
+	defer over.Stop()
+	select {
+	case <-w.stopping():
+		w.log.Info("worker has drained: nothing is under way any more", "took", time.Since(began).Round(time.Millisecond))
+		return
+	case <-over.C:
+		why = "the time to drain is over"
+	case <-w.opts.Hurry:
+		why = "it was told to stop at once"
+	}
+	now = w.admission.Stats()
+	w.log.Info("worker drains no longer: what is left is told to end, and goes on elsewhere", "why", why, "tools", now.Tools, "storage_activities", now.Storage)
+}
+
+// stopPolling ends the polling, and returns what is closed when nothing is under way
+// any more.
+func (w *Worker) stopPolling() <-chan struct{} {
+	ended := make(chan struct{})
+	var all sync.WaitGroup
+	for _, sdk := range w.workers {
+		all.Go(sdk.Stop)
+	}
+	late := time.AfterFunc(lastPolls, w.polls.cut)
+	go func() {
+		defer close(ended)
+		defer late.Stop()
+		all.Wait()
+	}()
+	return ended
+}
+
+// Stop ends the polling, gives the activities under way a few seconds to end,
+// and closes the cache. It may be called after a Start that failed.
+func (w *Worker) Stop() {
+	w.web.Stopping()
+	defer w.web.Close() // last, so that one can see it stop
+	if len(w.workers) > 0 {
+		w.log.Info("worker stops", "at_most", stopTimeout)
+	}
+	w.stop()
+	w.admission.Stop()
+	if w.activities != nil {
+		w.activities.Stop()
+	}
+	var watchers sync.WaitGroup
+	for _, sdk := range w.watchers {
+		watchers.Go(sdk.Stop)
+	}
+	ended := w.stopping()
+	w.socket.Close()
+	<-ended
+	watchers.Wait()
+	w.sweeping.Wait()
+	if w.client != nil {
+		w.client.Close()
+	}
+	if err := w.cache.Close(); err != nil {
+		w.log.Warn("closing the cache failed; nothing is lost by it", "error", err)
+	}
+}
