@@ -75,6 +75,9 @@ func serverConfig(host, address string, p ports, db *config.SQL) []temporal.Serv
 		temporal.WithDynamicConfigClient(dynamicconfig.StaticClient{
 			dynamicconfig.HistoryCacheHostLevelMaxSize.Key():                 historyCacheSize,
 			dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key(): visibilityRPS,
+			// A worker that stops gets what its last polls were about to bring, and gives it
+			// back; else it is lost until its time is up.
+			dynamicconfig.EnableCancelWorkerPollsOnShutdown.Key(): true,
 		}),
 	}
 }
