@@ -49,7 +49,25 @@ func queues(ctx context.Context, s *site) Result {
 		all.Go(func() { looks[i] = s.lookAt(ctx, c, name, ours) })
 	}
 	all.Wait()
-	return s.judgeQueues(looks)
+	return s.judgeVersion(ctx, c, s.judgeQueues(looks))
+}
+
+// judgeVersion adds to what was found of the queues what this configuration's version gets
+// on them, where it has one.
+func (s *site) judgeVersion(ctx context.Context, c client.Client, r Result) Result {
+	if s.Config.Deployment == "" || r.Status != OK {
+		return r
+	}
+	v := worker.VersionOf(s.Config, s.Version)
+	routing, err := worker.RoutingOf(ctx, c, v)
+	if err != nil {
+		return warn("see what the check Temporal says, and let this user describe worker deployments", "%s; the worker deployment %s cannot be looked at: %v", r.Found, v.DeploymentName, briefly(err))
+	}
+	r.Found += fmt.Sprintf("; version %s of the worker deployment %s is %s", v.BuildID, v.DeploymentName, routing)
+	if routing == worker.RoutingNone {
+		r.Status, r.Fix = Warn, "make it current, or it gets no workflows: "+worker.FixRouting(v)
+	}
+	return r
 }
 
 // look is what was seen of one queue.

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	deploymentpb "go.temporal.io/api/deployment/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	taskqueuepb "go.temporal.io/api/taskqueue/v1"
 	"go.temporal.io/api/workflowservice/v1"
@@ -76,4 +77,30 @@ func TestQueues(t *testing.T) {
 		})
 	}
 	want(t, one(t, onCache(t, t.TempDir()), "queues"), doctor.OK, "not looked at: Temporal does not answer")
+
+	for build, c := range map[string]struct {
+		status doctor.Status
+		says   []string
+	}{
+		"1.0": {doctor.OK, []string{"version 1.0 of the worker deployment cordon-python is current"}},
+		"1.1": {doctor.OK, []string{"is ramping"}},
+		"0.9": {doctor.Warn, []string{"is not current", "set-current-version --deployment-name cordon-python --build-id 0.9"}},
+		"2.0": {doctor.OK, []string{"is unknown to Temporal"}},
+	} {
+		e := env(t, map[string]string{"WORKER_VERTICAL": "python", "WORKER_DEPLOYMENT": "cordon-python", "WORKER_BUILD_ID": build})
+		e.Version, e.Temporal = "1", client.Options{HostPort: serve(t, &frontend{}), Namespace: "default"}
+		want(t, one(t, e, "queues"), c.status, c.says...)
+	}
+}
+
+func (f *frontend) DescribeWorkerDeployment(_ context.Context, r *workflowservice.DescribeWorkerDeploymentRequest) (*workflowservice.DescribeWorkerDeploymentResponse, error) {
+	version := func(build string) *deploymentpb.WorkerDeploymentVersion {
+		return &deploymentpb.WorkerDeploymentVersion{DeploymentName: r.GetDeploymentName(), BuildId: build}
+	}
+	return &workflowservice.DescribeWorkerDeploymentResponse{WorkerDeploymentInfo: &deploymentpb.WorkerDeploymentInfo{
+		Name:          r.GetDeploymentName(),
+		RoutingConfig: &deploymentpb.RoutingConfig{CurrentDeploymentVersion: version("1.0"), RampingDeploymentVersion: version("1.1"), RampingVersionPercentage: 5},
+		VersionSummaries: []*deploymentpb.WorkerDeploymentInfo_WorkerDeploymentVersionSummary{
+			{DeploymentVersion: version("0.9")}, {DeploymentVersion: version("1.0")}, {DeploymentVersion: version("1.1")}},
+	}}, nil
 }
