@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,6 +33,7 @@ func runFor(t *testing.T, queue string, drain time.Duration) *running {
 	opts = endless(t, opts, queue, 1)
 	r := &running{log: log, hurry: make(chan struct{}), health: filepath.Join(t.TempDir(), "health.json"), ended: make(chan error, 1)}
 	opts.Config.Drain, opts.Hurry, opts.HealthFile = drain, r.hurry, r.health
+	opts.Config.HTTP = "127.0.0.1:0"
 	w, err := worker.New(opts)
 	if err != nil {
 		t.Fatal(err)
@@ -86,6 +88,8 @@ func TestAWorkerDrains(t *testing.T) {
 			b, err := os.ReadFile(w.health)
 			return err == nil && json.Unmarshal(b, &r) == nil && r.Draining && len(r.Problems) == 0 && strings.HasPrefix(r.Summary(), "draining")
 		})
+		answers(t, "http://"+w.HTTP()+"/readyz", http.StatusServiceUnavailable, `"status":"draining"`)
+		answers(t, "http://"+w.HTTP()+"/healthz", http.StatusOK, `"status":"draining"`)
 		// What comes now is nobody's yet.
 		late := begin(t, c, "Fuzzes", queue, 1)
 		time.Sleep(300 * time.Millisecond)
