@@ -28,6 +28,18 @@ type Fuzzing struct {
 	Store   FuzzStore
 	// BuildEnv is what builds that reach the network need to find it, as NAME=value.
 	BuildEnv []string
+	// Observe, if not nil, is told that a harness begins to be fuzzed, and how far
+	// earlier attempts came with it; what it returns is told how far it is, and that it
+	// has ended.
+	Observe func(earlier fuzz.Live) (told func(fuzz.Live), ended func())
+}
+
+// observe is Observe, where nobody need be told.
+func (f *Fuzzing) observe(earlier fuzz.Live) (told func(fuzz.Live), ended func()) {
+	if f.Observe == nil {
+		return func(fuzz.Live) {}, func() {}
+	}
+	return f.Observe(earlier)
 }
 
 // FuzzRequest is the argument of run_fuzzer.
@@ -323,6 +335,8 @@ func (f *fuzzing) fuzz(ctx context.Context, h fuzz.Harness, i, of int) (fuzz.Out
 	building := earlier
 	building.Engine, building.Harness, building.Stage = f.engine.Name(), h.Name, fuzz.StageBuild
 	f.beat.tell(building)
+	told, ended := f.a.fuzzing.observe(building)
+	defer ended()
 	said := &tail{}
 	began := time.Now()
 	binary, err := f.engine.Build(ctx, fuzz.Project{Dir: f.req.Path, Out: place.Build(), Runner: f.runner, Log: said, Sanitizer: f.req.Sanitizer}, h)
@@ -339,7 +353,7 @@ func (f *fuzzing) fuzz(ctx context.Context, h fuzz.Harness, i, of int) (fuzz.Out
 		Until:    f.deadline.Add(-handingOver - duration*time.Duration(of-1-i)), // those after it have their share
 		Jobs:     f.jobs,
 		Spent:    time.Duration(earlier.Elapsed), SpentRuns: earlier.Executions, Known: earlier.Found,
-		Report: f.beat.tell, Log: f.log,
+		Report: func(l fuzz.Live) { told(l); f.beat.tell(l) }, Log: f.log,
 	}
 	outcome, err := c.Run(ctx)
 	if n, ok := binary.(fuzz.Noted); ok {

@@ -78,7 +78,15 @@ func (s *Sandbox) Start(ctx context.Context, c Command) (*Process, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	return s.begin(ctx, s.report.Tier, c)
+	p, err := s.begin(ctx, s.report.Tier, c)
+	if err == nil && s.watch != nil {
+		ended := s.watch(p.plan.report.Tier)
+		go func() {
+			<-p.done
+			ended(p.result)
+		}()
+	}
+	return p, err
 }
 
 func (s *Sandbox) begin(ctx context.Context, t Tier, c Command) (*Process, error) {

@@ -32,12 +32,17 @@ type Options struct {
 
 	Logger *slog.Logger // nil: discarded
 
+	// Observe, if not nil, is told that a command begins to run in a tier, and what it
+	// returns how that ended. Both must return at once.
+	Observe func(Tier) (ended func(Result))
+
 	only Tier // for tests: this one and none other
 }
 
 // Sandbox runs commands confined as well as this host can. It is safe for concurrent use.
 type Sandbox struct {
 	min    Tier
+	watch  func(Tier) func(Result) // or nil
 	log    *slog.Logger
 	report Report
 
@@ -50,7 +55,7 @@ type Sandbox struct {
 // New finds out by doing what this host can, and refuses where that is less than
 // MinTier: with an InvalidArgument *cordon.Error that says what is missing.
 func New(o Options) (*Sandbox, error) {
-	s := &Sandbox{min: cmp.Or(o.MinTier, None), log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler))}
+	s := &Sandbox{min: cmp.Or(o.MinTier, None), watch: o.Observe, log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler))}
 	if _, err := ParseTier(string(s.min)); err != nil {
 		return nil, &cordon.Error{Kind: cordon.InvalidArgument, Op: "open sandbox", Err: err}
 	}

@@ -34,6 +34,9 @@ func (w *Worker) sweep(ctx context.Context) {
 func (w *Worker) sweepOnce(ctx context.Context) {
 	started := time.Now()
 	report, err := w.cache.Sweep(ctx, workspace.SweepOptions{Restore: true})
+	if err == nil {
+		w.metrics.Swept(report)
+	}
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:

@@ -3,7 +3,10 @@ package worker
 import (
 	"time"
 
+	"github.com/cordonlabs/cordon/sandbox"
+	"github.com/cordonlabs/cordon/worker/metrics"
 	"github.com/cordonlabs/cordon/worker/web"
+	"github.com/cordonlabs/cordon/workspace"
 )
 
 // ErrHTTPInUse is in the error of New where another program has the address of the pages.
@@ -14,7 +17,34 @@ var ErrHTTPInUse = web.ErrInUse
 func (w *Worker) openWeb() (err error) {
 	cfg := w.opts.Config
 	w.web, err = web.Listen(web.Options{Addr: cfg.HTTP, Metrics: cfg.Metrics, Token: string(cfg.HTTPToken), Pprof: cfg.Pprof, Logger: w.log})
+	if w.web != nil {
+		w.metrics = metrics.New(w.opts.Version, w.log)
+		w.metrics.Ready(w.ready)
+		w.opts.Temporal.MetricsHandler = w.metrics.SDK()
+	}
 	return err
+}
+
+// ready reports whether the worker can work.
+func (w *Worker) ready() bool {
+	h := w.webHealth()
+	return h.Live && h.Started && len(h.Problems) == 0
+}
+
+// observer returns what the cache tells what it does, or nil.
+func (w *Worker) observer() workspace.Observer {
+	if w.metrics == nil {
+		return nil
+	}
+	return w.metrics.Observer()
+}
+
+func (w *Worker) sandboxOptions() sandbox.Options {
+	o := sandbox.Options{MinTier: w.opts.Config.MinIsolation, Logger: w.log}
+	if w.metrics != nil {
+		o.Observe = w.metrics.Tool
+	}
+	return o
 }
 
 // serveWeb begins to answer.
@@ -22,7 +52,7 @@ func (w *Worker) serveWeb() {
 	if w.web == nil {
 		return
 	}
-	w.web.Serve(web.Handlers{Pages: w.pages(), Health: w.webHealth})
+	w.web.Serve(web.Handlers{Pages: w.pages(), Metrics: w.metrics.Handler(), Health: w.webHealth})
 }
 
 // HTTP returns where the worker serves its pages, host:port, or "".

@@ -25,6 +25,7 @@ import (
 	"github.com/cordonlabs/cordon/metadata"
 	"github.com/cordonlabs/cordon/sandbox"
 	"github.com/cordonlabs/cordon/worker/admission"
+	"github.com/cordonlabs/cordon/worker/metrics"
 	"github.com/cordonlabs/cordon/worker/socket"
 	"github.com/cordonlabs/cordon/worker/web"
 	"github.com/cordonlabs/cordon/workflows"
@@ -86,6 +87,7 @@ type Worker struct {
 	watchers []sdkworker.Worker             // of workspaces; they go on while the others drain
 	stopping func() (ended <-chan struct{}) // ends the workers' polling; once for all
 	socket   *socket.Server                 // nil: none is served
+	metrics  *metrics.Metrics               // nil: likewise
 	web      *web.Server                    // nil: likewise
 	draining atomic.Bool
 	failed   chan error
@@ -152,7 +154,7 @@ func New(opts Options) (_ *Worker, err error) {
 		return nil, err
 	}
 	w.admission = w.newAdmission()
-	w.fuzzing = newFuzzing(opts.Config, w.store, w.log)
+	w.fuzzing = newFuzzing(opts.Config, w.store, w.metrics, w.log)
 	w.cache, err = workspace.Open(workspace.Options{
 		Dir:     opts.Config.CacheDir,
 		Store:   w.store,
@@ -170,9 +172,13 @@ func New(opts Options) (_ *Worker, err error) {
 		FetchLimit:   opts.Config.FetchLimit,
 		Limits:       opts.Config.ExtractLimits,
 		ProcessBound: opts.ProcessBound,
+		Observer:     w.observer(),
 	})
 	if err != nil {
 		return nil, err
+	}
+	if w.metrics != nil {
+		w.metrics.Cache(w.cache.Stats)
 	}
 	if err := cmp.Or(w.chooseDriver(), w.openSandbox()); err != nil {
 		return nil, errors.Join(err, w.cache.Close())
@@ -187,10 +193,11 @@ func (w *Worker) openSandbox() (err error) {
 	if w.serve() == config.ServeStorage {
 		return nil // it runs none
 	}
-	if w.sandbox, err = sandbox.New(sandbox.Options{MinTier: w.opts.Config.MinIsolation, Logger: w.log}); err != nil {
+	if w.sandbox, err = sandbox.New(w.sandboxOptions()); err != nil {
 		return err
 	}
 	report := w.sandbox.Report()
+	w.metrics.Sandbox(report.Tier)
 	w.log.Info("isolation of tools", "tier", report.Tier, "enforced", report.Enforced, "missing", report.Missing)
 	return nil
 }

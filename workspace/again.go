@@ -135,5 +135,5 @@ func (c *Cache) revisit(ctx context.Context, k key) (lost string, err error) {
 		lost = err.Error()
 	}
 	c.log.Warn("a run's workspace is lost and made anew", "path", c.abs(r.path()), "target", r.Target, "run", r.Run, "reason", lost)
-	return lost, c.remove(r, lost)
+	return lost, c.remove(r, Lost, lost)
 }

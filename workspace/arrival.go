@@ -42,8 +42,10 @@ var errUnwanted = errors.New("the rest of the object is not needed")
 // caller closes what it returns.
 func (c *Cache) receive(ctx context.Context, s *staging, info target.Info, st *step) (*arrival, error) {
 	st.begin("downloading", info.Size)
+	ctx, told := c.observer.Begin(ctx, Work{Kind: WorkFetch, Target: info.ID})
 	body, got, err := c.store.Open(ctx, info.ID, info.ETag)
 	if err != nil {
+		told(Done{Err: err})
 		return nil, err
 	}
 	f, err := s.root.OpenFile(objectName, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
@@ -53,6 +55,7 @@ func (c *Cache) receive(ctx context.Context, s *staging, info target.Info, st *s
 	if err != nil {
 		f.Close() // of a nil file too
 		body.Close()
+		told(Done{Err: err})
 		return nil, err
 	}
 	a := &arrival{info: info, file: f, done: make(chan struct{}), more: make(chan struct{})}
@@ -66,12 +69,13 @@ func (c *Cache) receive(ctx context.Context, s *staging, info target.Info, st *s
 		if info.SHA256 != "" && got.ETag == info.ETag {
 			sum = sha256.New()
 		}
-		err := a.arrive(ctx, body, sum, c.throttle, st)
+		err := a.arrive(ctx, body, sum, c.throttle, st, c.observer.Arrived)
 		if err == nil && sum != nil {
 			err = a.compare(sum)
 		}
 		a.landed.Store(err == nil)
 		a.grow(0, err)
+		told(Done{Err: err, Bytes: a.arrived()})
 	}()
 	return a, nil
 }
@@ -81,11 +85,13 @@ func (c *Cache) receive(ctx context.Context, s *staging, info target.Info, st *s
 // been read.
 type cloner interface{ CloneTo(f *os.File) error }
 
-// arrive moves the object into the file, and through sum unless that is nil.
-func (a *arrival) arrive(ctx context.Context, body io.Reader, sum hash.Hash, throttle *rate.Limiter, st *step) error {
+// arrive moves the object into the file, and through sum unless that is nil, and tells
+// of each piece.
+func (a *arrival) arrive(ctx context.Context, body io.Reader, sum hash.Hash, throttle *rate.Limiter, st *step, tell func(bytes int64)) error {
 	if b, ok := body.(cloner); ok && b.CloneTo(a.file) == nil {
 		a.grow(a.info.Size, nil)
 		st.done.Store(a.info.Size)
+		tell(a.info.Size)
 		if sum == nil {
 			return nil
 		}
@@ -114,6 +120,7 @@ func (a *arrival) arrive(ctx context.Context, body io.Reader, sum hash.Hash, thr
 		n += int64(len(p))
 		a.grow(min(n, a.info.Size), nil)
 		st.done.Store(n)
+		tell(int64(len(p)))
 		return nil
 	})
 	if err == nil && n != a.info.Size {
@@ -138,6 +145,13 @@ func (a *arrival) compare(sum hash.Hash) error {
 			Fix: "upload the target again"}
 	}
 	return nil
+}
+
+// arrived returns how many bytes are here.
+func (a *arrival) arrived() int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.have
 }
 
 // grow tells those who wait that there are have bytes, or that err is why there

@@ -74,3 +74,16 @@ func BenchmarkIsolated(b *testing.B) {
 		must(b, err)
 	}
 }
+
+// Counting a cache of 1,000 entries, each held by one run.
+func BenchmarkStats(b *testing.B) {
+	c := benchCache(b)
+	for i := range 1000 {
+		_, err := c.Get(b.Context(), request("T", name("R%d", i), cordon.Isolated))
+		must(b, err)
+	}
+	for b.Loop() {
+		_, err := c.Stats()
+		must(b, err)
+	}
+}

@@ -70,6 +70,9 @@ type Options struct {
 	// on average (CACHE_FETCH_LIMIT); 0: no limit.
 	FetchLimit int64
 
+	// Observer, if not nil, is told what the cache does.
+	Observer Observer
+
 	// CowDriver says how copy-on-write workspaces are made (CACHE_COW_DRIVER).
 	CowDriver driver.Setting
 
@@ -93,6 +96,7 @@ type Cache struct {
 	save         Salvage // or nil
 	limits       archive.Limits
 	log          *slog.Logger
+	observer     Observer
 	now          func() time.Time
 	host         string
 	boot         string
@@ -157,6 +161,9 @@ func Open(opts Options) (*Cache, error) {
 		leases: map[string]lease{}, deleting: make(chan struct{}, deleters),
 	}
 	c.drivers.setting = opts.CowDriver
+	if c.observer = opts.Observer; c.observer == nil {
+		c.observer = silent{}
+	}
 	c.measureBudget = measureBudget
 	c.save = opts.Salvage
 	c.states, c.grace = opts.Runs, max(cmp.Or(opts.Grace, DefaultGrace), 0)

@@ -164,7 +164,7 @@ func (c *Cache) clearBase(t targetID, v version) (have bool, err error) {
 		if ok, err := c.suits(r); ok || err != nil {
 			return ok, err
 		}
-		if err := c.remove(r, "made anew for another copy-on-write driver"); err != nil {
+		if err := c.remove(r, Replaced, "made anew for another copy-on-write driver"); err != nil {
 			return false, err
 		}
 	}

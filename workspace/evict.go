@@ -17,7 +17,7 @@ const lowWatermark = 20
 // used first. It does nothing unless it can free least; once it has, it goes on
 // only with entries that do not take it past enough bytes. The caller has the
 // janitor's lock.
-func (c *Cache) evict(records []*record, least amount, enough int64, why string) (freed amount, err error) {
+func (c *Cache) evict(records []*record, least amount, enough int64, cause Cause, why string) (freed amount, err error) {
 	objects, entries, ok, err := c.victims(records, least)
 	if err != nil || !ok {
 		return amount{}, err
@@ -26,7 +26,7 @@ func (c *Cache) evict(records []*record, least amount, enough int64, why string)
 		if freed.covers(least) {
 			return freed, nil
 		}
-		freed = freed.plus(c.evictObject(r, why))
+		freed = freed.plus(c.evictObject(r, cause, why))
 	}
 	if freed.covers(least) {
 		return freed, nil // trees go only where objects are not enough
@@ -40,7 +40,7 @@ func (c *Cache) evict(records []*record, least amount, enough int64, why string)
 				continue // looked at here: the first ones were enough for least
 			}
 		}
-		freed = freed.plus(c.evictEntry(r, why))
+		freed = freed.plus(c.evictEntry(r, cause, why))
 	}
 	return freed, nil
 }
@@ -126,12 +126,12 @@ func (c *Cache) idle(r *record, mode flock.Mode) bool {
 	return true
 }
 
-func (c *Cache) evictEntry(r *record, why string) (freed amount) {
+func (c *Cache) evictEntry(r *record, cause Cause, why string) (freed amount) {
 	return c.withRecord(r, flock.Exclusive, func(now *record) (amount, error) {
 		if needed, err := c.needed(now.Key); needed || err != nil {
 			return amount{}, err
 		}
-		if err := c.remove(now, why); err != nil {
+		if err := c.remove(now, cause, why); err != nil {
 			return amount{}, err
 		}
 		c.log.Info("Evicted from cache", "path", c.abs(now.path()), "target", now.Target, "bytes", now.total(), "reason", why)
@@ -141,7 +141,7 @@ func (c *Cache) evictEntry(r *record, why string) (freed amount) {
 
 // evictObject needs the entry's lock shared only: whoever reads a kept object has
 // it exclusively, and whoever evicts one has the janitor's.
-func (c *Cache) evictObject(r *record, why string) (freed amount) {
+func (c *Cache) evictObject(r *record, cause Cause, why string) (freed amount) {
 	return c.withRecord(r, flock.Shared, func(now *record) (amount, error) {
 		if now.Object == 0 {
 			return amount{}, nil
@@ -149,13 +149,13 @@ func (c *Cache) evictObject(r *record, why string) (freed amount) {
 		if pin, err := c.pinned(now.Key); pin != nil || err != nil {
 			return amount{}, err
 		}
-		return c.dropObject(now, "the kept object goes first: "+why)
+		return c.dropObject(now, cause, "the kept object goes first: "+why)
 	})
 }
 
 // dropObject removes the object that is kept beside r's tree. The caller has the
 // entry's lock, shared at least, and the janitor's.
-func (c *Cache) dropObject(now *record, why string) (amount, error) {
+func (c *Cache) dropObject(now *record, cause Cause, why string) (amount, error) {
 	size, name := amount{now.Object, 1}, path.Join(now.Place, objectName)
 	if err := c.unlinkObject(now); err != nil {
 		return amount{}, err
@@ -175,6 +175,7 @@ func (c *Cache) dropObject(now *record, why string) (amount, error) {
 		return size, err
 	}
 	c.event(event{Action: "evict object", Key: now.Key, Path: name, Bytes: size.bytes, Reason: why})
+	c.observer.Gone(Gone{Kind: KindObject, Cause: cause, Bytes: size.bytes})
 	c.log.Info("Evicted from cache", "path", c.abs(name), "target", now.Target, "bytes", size.bytes, "reason", why)
 	return size, nil
 }

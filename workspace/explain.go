@@ -82,7 +82,7 @@ func (c *Cache) explain(ctx context.Context, r *record) (x Explanation, err erro
 	if err != nil {
 		return x, err
 	}
-	why, err := s.doomed(r)
+	_, why, err := s.doomed(r)
 	if err != nil {
 		return x, err
 	}

@@ -76,7 +76,9 @@ func (c *Cache) unpack(ctx context.Context, s *staging, object *arrival, policy 
 	return made{content: objectName, bytes: blocks(size), inodes: 1, fetched: true}, nil
 }
 
-func (c *Cache) extract(ctx context.Context, s *staging, object *arrival, policy archive.Policy, st *step) (made, error) {
+func (c *Cache) extract(ctx context.Context, s *staging, object *arrival, policy archive.Policy, st *step) (m made, err error) {
+	ctx, told := c.observer.Begin(ctx, Work{Kind: WorkExtract, Target: object.info.ID})
+	defer func() { told(Done{Err: err, Bytes: m.bytes}) }()
 	if err := s.need(ctx, amount{blocks(1), 1}); err != nil { // the tree's own directory
 		return made{}, err
 	}

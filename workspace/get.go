@@ -35,6 +35,14 @@ var errThrashing = &cordon.Error{Kind: cordon.Busy, Op: "use cached target",
 //
 // Errors are *cordon.Error of every kind in CONTRACT §1.3, or wrap ctx's error.
 func (c *Cache) Get(ctx context.Context, req Request) (Workspace, error) {
+	ctx, done := c.observer.Begin(ctx, Work{Kind: WorkGet, Target: req.Target, Run: req.Run.String(), Mode: cmp.Or(req.Mode, cordon.Isolated)})
+	ws, err := c.getTold(ctx, req)
+	done(Done{Err: err, Bytes: ws.Bytes, Hit: ws.Hit, Driver: ws.Driver})
+	return ws, err
+}
+
+// getTold is Get, and logs what came of it.
+func (c *Cache) getTold(ctx context.Context, req Request) (Workspace, error) {
 	req.Extract = cmp.Or(req.Extract, archive.Auto)
 	ws, err := c.get(ctx, req)
 	if full(err) && c.relieve(ctx, err) || lacking(err) && c.rebuild() == nil {

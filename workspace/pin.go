@@ -244,7 +244,7 @@ func (c *Cache) endRun(r *record) (*Pin, error) {
 		return nil, err
 	}
 	if pin == nil || r.State != complete || c.missing(r) != "" {
-		return nil, c.remove(r, "cleaned up by its run")
+		return nil, c.remove(r, CleanedUp, "cleaned up by its run")
 	}
 	c.dropAll(r.Key)
 	return pin, nil

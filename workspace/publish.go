@@ -170,7 +170,7 @@ func (c *Cache) yields(k key, v version) (bool, error) {
 	if h, err := c.held(k); h != nil || err != nil {
 		return false, err
 	}
-	err = c.remove(old, "the object was replaced in the store")
+	err = c.remove(old, Replaced, "the object was replaced in the store")
 	if errors.Is(err, mounts.ErrBusy) {
 		return false, nil // a tool that was left behind still uses it
 	}

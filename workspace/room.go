@@ -175,7 +175,7 @@ func (s *staging) tryReserve(ctx context.Context, more amount, object int64, see
 		}
 		var freed amount
 		if !s.modest {
-			freed, err = c.evict(a.records, least, over+a.limit/lowWatermark, "room for "+s.what)
+			freed, err = c.evict(a.records, least, over+a.limit/lowWatermark, causeOf(over), "room for "+s.what)
 		}
 		if err != nil {
 			return nil, err
@@ -191,6 +191,15 @@ func (s *staging) tryReserve(ctx context.Context, more amount, object int64, see
 		return &shortage{deleting: true, vague: true}, nil
 	}
 	return nil, s.promise(want)
+}
+
+// causeOf says what is made room for by something that takes the cache so many bytes
+// over its limit.
+func causeOf(over int64) Cause {
+	if over > 0 {
+		return ForLimit
+	}
+	return ForDisk
 }
 
 func (c *Cache) shortage(a *account, s *staging, want reservation, over int64, disk amount) (*shortage, error) {
@@ -325,7 +334,7 @@ func (c *Cache) relieveOnce(ctx context.Context, stuck map[string]error) (lacks 
 		if !least.any() {
 			continue
 		}
-		freed, err := c.evict(a.records, least, 0, "the disk is full")
+		freed, err := c.evict(a.records, least, 0, ForDisk, "the disk is full")
 		if freed.any() || err != nil {
 			return true, err
 		}

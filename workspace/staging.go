@@ -38,8 +38,9 @@ type staging struct {
 // reservation is a promise of disk to work under way. It is counted against
 // the limit beside the records.
 type reservation struct {
-	ID     string    `json:"id"`    // of the staging directory; once a record names it, the record counts
-	Bytes  int64     `json:"bytes"` // promised so far
+	ID     string    `json:"id"`             // of the staging directory; once a record names it, the record counts
+	What   string    `json:"what,omitempty"` // is made, for people
+	Bytes  int64     `json:"bytes"`          // promised so far
 	Inodes int64     `json:"inodes"`
 	Since  time.Time `json:"since"`
 
@@ -77,7 +78,7 @@ func (c *Cache) stage(what string) (*staging, error) {
 			return nil, err
 		}
 	}
-	s := &staging{c: c, id: id, what: what, lock: lock, note: reservation{ID: id, Since: c.now().UTC()}}
+	s := &staging{c: c, id: id, what: what, lock: lock, note: reservation{ID: id, What: what, Since: c.now().UTC()}}
 	if err := s.open(); err != nil {
 		s.discard()
 		return nil, err

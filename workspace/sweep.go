@@ -32,6 +32,14 @@ func (c *Cache) Sweep(ctx context.Context, opts SweepOptions) (SweepReport, erro
 		return SweepReport{Busy: true}, nil
 	}
 	defer lock.Unlock()
+	ctx, done := c.observer.Begin(ctx, Work{Kind: WorkSweep})
+	report, err := c.sweep(ctx, opts)
+	done(Done{Err: err, Bytes: report.Freed})
+	return report, err
+}
+
+// sweep is Sweep for who has the lock.
+func (c *Cache) sweep(ctx context.Context, opts SweepOptions) (SweepReport, error) {
 	s := &sweep{c: c, ctx: ctx, opts: opts, stands: map[string]bool{}, keeps: map[string]bool{}, saved: map[key]bool{}}
 	if err := s.begin(); err != nil {
 		return SweepReport{}, diskError("sweep", c.dir, err)

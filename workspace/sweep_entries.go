@@ -98,12 +98,21 @@ func (s *sweep) forget(k key) (bool, error) {
 	return true, c.root().Remove(recordFile(k))
 }
 
-// doomed says why r's entry should go, or "".
-func (s *sweep) doomed(r *record) (string, error) {
-	if why, err := s.broken(r); why != "" || err != nil || r.State != complete {
-		return why, err
+// doomed says why r's entry should go; no why: it should not.
+func (s *sweep) doomed(r *record) (cause Cause, why string, err error) {
+	why, err = s.broken(r)
+	switch {
+	case r.State != complete:
+		return Interrupted, why, err
+	case why != "" || err != nil:
+		return Lost, why, err
+	case r.Kind == KindRun:
+		cause = RunOver
+	default:
+		cause = Unused
 	}
-	return s.spent(r)
+	why, err = s.spent(r)
+	return cause, why, err
 }
 
 // spent says why r's entry, which is not broken, should go, or "": nobody needs it,
@@ -180,15 +189,15 @@ func (s *sweep) removeIfStill(r *record) (bool, error) {
 		return false, err
 	}
 	if now.State == complete {
-		why, err := s.doomed(now)
+		cause, why, err := s.doomed(now)
 		if why == "" || err != nil {
 			return false, err
 		}
-		if err := s.c.remove(now, why); err != nil {
+		if err := s.c.remove(now, cause, why); err != nil {
 			return false, err
 		}
 		s.c.log.Info("Evicted from cache", "path", s.c.abs(now.path()), "target", now.Target, "bytes", now.total(), "reason", why)
 		return true, nil
 	}
-	return true, s.c.remove(now, "its publishing was interrupted")
+	return true, s.c.remove(now, Interrupted, "its publishing was interrupted")
 }

@@ -29,7 +29,7 @@ func (s *sweep) lostObjects() error {
 	})
 	for i, r := range records {
 		if lost[i] {
-			c.evictObject(r, "it is gone already")
+			c.evictObject(r, Lost, "it is gone already")
 		}
 	}
 	return err
@@ -55,12 +55,12 @@ func (s *sweep) shrink() error {
 	if err != nil || a.records == nil {
 		return err
 	}
-	keep, why := a.limit, "the cache is over its limit (CACHE_MAX_SIZE)"
+	keep, cause, why := a.limit, ForLimit, "the cache is over its limit (CACHE_MAX_SIZE)"
 	if s.opts.Shrink {
-		keep, why = s.opts.KeepBytes, "asked to shrink to "+cordon.FormatBytes(s.opts.KeepBytes)
+		keep, cause, why = s.opts.KeepBytes, ForUser, "asked to shrink to "+cordon.FormatBytes(s.opts.KeepBytes)
 	}
 	if s.plan != nil {
-		keep, why = s.plan.Keep, "planned: to shrink to "+cordon.FormatBytes(s.plan.Keep)
+		keep, cause, why = s.plan.Keep, ForUser, "planned: to shrink to "+cordon.FormatBytes(s.plan.Keep)
 	}
 	s.shrunk = keep
 	left := slices.DeleteFunc(a.records, func(r *record) bool { return s.gone[r.Key] || r.State != complete })
@@ -77,7 +77,7 @@ func (s *sweep) shrink() error {
 		}
 	}
 	if over <= 0 {
-		why = "the disk has less free than is to stay free (CACHE_MIN_FREE)"
+		cause, why = ForDisk, "the disk has less free than is to stay free (CACHE_MIN_FREE)"
 	}
 	if left, err = c.evictable(left); err != nil {
 		return err
@@ -95,7 +95,7 @@ func (s *sweep) shrink() error {
 		object := c.removal(r, "the kept object goes first: "+why)
 		object.Key, object.Path, object.Bytes = "", c.abs(path.Join(r.Place, objectName)), r.Object // the entry stays
 		err := s.did(object, func() (bool, error) {
-			gone = c.evictObject(r, why).any()
+			gone = c.evictObject(r, cause, why).any()
 			return gone, nil
 		})
 		if err != nil {
@@ -124,7 +124,7 @@ func (s *sweep) shrink() error {
 		entry := c.removal(r, why)
 		entry.Bytes = size.bytes
 		err = s.did(entry, func() (bool, error) {
-			return c.evictEntry(r, why).any(), nil
+			return c.evictEntry(r, cause, why).any(), nil
 		})
 		if err != nil {
 			return err

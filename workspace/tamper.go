@@ -105,7 +105,7 @@ func (c *Cache) quarantine(r *record, bad string) error {
 		return err
 	}
 	c.settle(&q)
-	return c.remove(r, "tampered with: "+bad)
+	return c.remove(r, Tampered, "tampered with: "+bad)
 }
 
 // tampering looks at all of every tree that is held.

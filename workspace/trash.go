@@ -169,7 +169,7 @@ func (c *Cache) deleteIn(ctx context.Context, in, name string) (err error) {
 // remove takes the entry of r out of the cache: its names first, so that a crash
 // leaves a record without files, which is a miss, then its holds and its
 // record. The caller has the entry's lock.
-func (c *Cache) remove(r *record, why string) error {
+func (c *Cache) remove(r *record, cause Cause, why string) error {
 	if err := c.unguard(r); err != nil {
 		return err
 	}
@@ -205,6 +205,7 @@ func (c *Cache) remove(r *record, why string) error {
 		return err
 	}
 	c.event(event{Action: "remove", Key: r.Key, Path: r.path(), Bytes: r.total(), Reason: why})
+	c.observer.Gone(Gone{Kind: r.Kind, Cause: cause, Bytes: r.total()})
 	return nil
 }
 

@@ -52,7 +52,7 @@ func (v *verification) dropObject(ctx context.Context) error {
 	if now == nil || err != nil || now.Staging != v.r.Staging || now.Object == 0 {
 		return err
 	}
-	if _, err = c.dropObject(now, "damaged: "+v.badObject); err == nil {
+	if _, err = c.dropObject(now, Tampered, "damaged: "+v.badObject); err == nil {
 		v.out.Action = "the kept object was removed; the tree does without it"
 	}
 	return err

@@ -79,7 +79,7 @@ func TestWhatIsInTheTrashIsFreedWhateverTheRecordSays(t *testing.T) {
 	}()
 	object := amount{r.Object, 1}
 	for _, want := range []amount{object, {}} {
-		if freed := c.evictObject(r, "test"); freed != want {
+		if freed := c.evictObject(r, ForUser, "test"); freed != want {
 			t.Errorf("freed %+v, want %+v", freed, want)
 		}
 	}

@@ -48,6 +48,8 @@ func (c *Cache) view(ctx context.Context, s *staging, base *record, req Request,
 // viewBy makes a view by d. Where that needs its base, the run holds the base
 // first: a crash then leaves a hold too many, which a sweep ends.
 func (c *Cache) viewBy(ctx context.Context, d driver.Driver, s *staging, base *record, req Request, st *step) (m made, err error) {
+	ctx, told := c.observer.Begin(ctx, Work{Kind: WorkView, Target: req.Target, Driver: d.Name()})
+	defer func() { told(Done{Err: err, Bytes: m.bytes}) }()
 	place, tree, err := c.openTrees(base)
 	if err != nil {
 		return made{}, err
