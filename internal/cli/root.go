@@ -20,7 +20,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.AddCommand(
 		a.runCommand(), a.devCommand(), a.workerCommand(), a.workflowsCommand(), a.targetsCommand(),
 		a.crashesCommand(), a.corpusCommand(), a.getCommand(), a.cleanupCommand(), a.workspaceCommand(),
-		a.cacheCommand(), a.configCommand(), a.doctorCommand(), a.completionCommand(), a.manCommand(), a.versionCommand(),
+		a.cacheCommand(), a.topCommand(), a.configCommand(), a.doctorCommand(), a.completionCommand(), a.manCommand(), a.versionCommand(),
 	)
 	root.SilenceErrors, root.SilenceUsage = true, true
 	a.addCompletions(root)
