@@ -46,7 +46,14 @@ class Program:
             assert self.process.poll() is None and time.monotonic() < end, f"{text!r} is not in the log:\n{self.log}"
             time.sleep(0.05)
 
+    def kill(self) -> None:
+        """As if its host had no power any more."""
+        self.process.kill()
+        self.process.wait()
+
     def stop(self) -> None:
+        if self.process.poll() == -signal.SIGKILL:
+            return
         self.process.send_signal(signal.SIGINT)
         try:
             code = self.process.wait(30)

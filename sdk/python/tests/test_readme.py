@@ -53,6 +53,8 @@ async def test_workflows_alone(cordon: Cordon, client: Client, target: str, read
         async with running(readme.workflows_alone, client):
             url = await execute(client, readme.Inventory, target)
             assert '"files": 2' in Path(url.removeprefix("file://")).read_text()
+            url = await execute(client, readme.Scan, target)
+            assert '"findings": 0' in Path(url.removeprefix("file://")).read_text()
             assert await execute(client, readme.Checked, target) == str(cache / target / "workspace")
             assert await execute(client, readme.Checked, "no-such-target") == "upload it first"
 

@@ -18,9 +18,9 @@ from cordon import LIMIT, Cordon
 from flows import Block, Ending, Kept
 from temporalio import activity
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle, WorkflowHistory
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
-from temporalio.worker import Worker
+from temporalio.worker import Replayer, Worker
 from tools import BRISK
 
 from cordon_temporal import ErrorType, cordon_error_type, cordon_failure
@@ -53,7 +53,7 @@ async def until(what: Callable[[], Awaitable[Any]]) -> Any:
     return got
 
 
-async def scheduled(handle: Handle, activity: str) -> list[Any]:
+async def scheduled(handle: WorkflowHandle[Any, Any], activity: str) -> list[Any]:
     """The activity's arguments, call by call."""
     calls = []
     async for event in handle.fetch_history_events():
@@ -62,6 +62,14 @@ async def scheduled(handle: Handle, activity: str) -> list[Any]:
             if task.activity_type.name == activity:
                 calls.append([payload.data.decode() for payload in task.input.payloads])
     return calls
+
+
+async def stuck(handle: WorkflowHandle[Any, Any]) -> bool:
+    """Whether its code has failed, which Temporal tries again."""
+    async for event in handle.fetch_history_events():
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
+            return True
+    return False
 
 
 async def path_of(handle: Handle) -> str:
@@ -118,14 +126,7 @@ async def test_it_continues_as_new(client: Client, beside: Place, target: str) -
 
 async def test_a_bug_leaves_the_workspace_for_the_mended_code(client: Client, beside: Place, target: str) -> None:
     handle = await start(client, beside.queue, Ending(target, "bug"))
-
-    async def stuck() -> bool:
-        async for event in handle.fetch_history_events():
-            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
-                return True
-        return False
-
-    await until(stuck)
+    await until(lambda: stuck(handle))
     assert await scheduled(handle, "cleanup_cache") == []
     await handle.signal(Block.go_on)
     got = await handle.result()
@@ -209,7 +210,8 @@ async def test_what_a_fetch_claimed_in_spite_of_a_cancellation_is_cleaned_up(cli
         handle = await start(client, "stubborn-queue", Ending("t"))
 
         async def begun() -> bool:
-            return any(a.attempt == 1 and a.HasField("last_started_time") for a in (await pending(handle)))
+            started = [a for a in await pending(handle) if a.attempt == 1 and a.HasField("last_started_time")]
+            return any(a.activity_type.name == "acquire_workspace" for a in started)
 
         await until(begun)
         await handle.cancel()
@@ -221,3 +223,8 @@ async def test_what_a_fetch_claimed_in_spite_of_a_cancellation_is_cleaned_up(cli
 
 async def pending(handle: Handle) -> list[Any]:
     return list((await handle.describe()).raw_description.pending_activities)
+
+
+async def test_a_run_that_was_under_way_before_the_package_noticed_goes_on_as_it_began() -> None:
+    recorded = (Path(__file__).parent / "histories" / "before-watches.json").read_text()
+    await Replayer(workflows=[Block]).replay_workflow(WorkflowHistory.from_json("before", recorded))

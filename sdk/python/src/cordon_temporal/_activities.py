@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
+from typing_extensions import Unpack
 
 from cordon_temporal._names import ACQUIRE_WORKSPACE, CLEANUP_CACHE, GET_TARGET, UPLOAD_RESULTS, Mode
 from cordon_temporal._settle import settle
@@ -28,7 +29,7 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=30)
 """Workers heartbeat every second or two: one that has not for this long is gone."""
 
 HOST_TIMEOUT = timedelta(minutes=1)
-"""How long a cleanup waits for the workspace's host to take it, before any other host may."""
+"""How long a host whose workers are gone is waited for, where it does not say how long itself."""
 
 QUEUE_TIMEOUT = timedelta(minutes=5)
 """How long a cleanup waits for anybody to take it. After that the worker's sweep, which
@@ -42,20 +43,38 @@ RETRY_POLICY = RetryPolicy(
 )
 
 
+class FetchOptions(TypedDict, total=False):
+    """What may be said of a fetch beside its target."""
+
+    run_id: str | None
+    """Whose workspace it is; unless given, the calling run's."""
+
+    mode: Mode | str | None
+    """Unless given, ``isolated``, or what the workflow's metadata says."""
+
+    task_queue: str | None
+    """Of the storage activities; unless given, the workflow's own, or where an interceptor sends them."""
+
+    start_to_close_timeout: timedelta
+    """Of one attempt; unless given, 5 minutes."""
+
+    heartbeat_timeout: timedelta | None
+    """Unless given, 30 seconds."""
+
+    retry_policy: RetryPolicy
+    """Unless given, 3 attempts."""
+
+
 def _mode(mode: Mode | str | None) -> str | None:
     return None if mode is None else str(mode)
 
 
-async def get_target(
-    target_id: str,
-    *,
-    run_id: str | None = None,
-    mode: Mode | str | None = None,
-    task_queue: str | None = None,
-    start_to_close_timeout: timedelta = FETCH_TIMEOUT,
-    heartbeat_timeout: timedelta | None = HEARTBEAT_TIMEOUT,
-    retry_policy: RetryPolicy = RETRY_POLICY,
-) -> str:
+def host_wait(ws: Workspace, given: timedelta | None) -> timedelta:
+    """How long the host of ``ws`` is waited for."""
+    return given or timedelta(seconds=ws.host_wait_seconds) or HOST_TIMEOUT
+
+
+async def get_target(target_id: str, **options: Unpack[FetchOptions]) -> str:
     """Fetch a target and return the absolute path of the run's workspace.
 
     The run is the calling one unless ``run_id`` names another; the mode is ``isolated``,
@@ -68,58 +87,44 @@ async def get_target(
     Raises:
         ActivityError: see :func:`cordon_temporal.cordon_error_type`.
     """
-    path = await _fetch(
-        GET_TARGET,
-        [target_id, run_id, _mode(mode)],
-        task_queue=task_queue,
-        start_to_close_timeout=start_to_close_timeout,
-        heartbeat_timeout=heartbeat_timeout,
-        retry_policy=retry_policy,
+    return str(await _fetch(GET_TARGET, target_id, **options))
+
+
+async def acquire_workspace(target_id: str, **options: Unpack[FetchOptions]) -> Workspace:
+    """:func:`get_target`, and on which host the workspace is, so that later activities can
+    go there.
+
+    :func:`cleanup_cache` gives it back; :func:`cordon_temporal.workspace` does that by itself.
+    """
+    return Workspace.from_result(await _fetch(ACQUIRE_WORKSPACE, target_id, **options))
+
+
+async def acquire_soon(target_id: str, within: timedelta, **options: Unpack[FetchOptions]) -> Workspace:
+    """:func:`acquire_workspace`, of somebody who takes it ``within`` that time, or not at all."""
+    return Workspace.from_result(
+        await _fetch(ACQUIRE_WORKSPACE, target_id, schedule_to_start_timeout=within, **options)
     )
-    return str(path)
 
 
-async def acquire_workspace(
+async def _fetch(
+    name: str,
     target_id: str,
     *,
     run_id: str | None = None,
     mode: Mode | str | None = None,
     task_queue: str | None = None,
     start_to_close_timeout: timedelta = FETCH_TIMEOUT,
+    schedule_to_start_timeout: timedelta | None = None,
     heartbeat_timeout: timedelta | None = HEARTBEAT_TIMEOUT,
     retry_policy: RetryPolicy = RETRY_POLICY,
-) -> Workspace:
-    """:func:`get_target`, and on which host the workspace is, so that later activities can
-    go there.
-
-    :func:`cleanup_cache` gives it back; :func:`cordon_temporal.workspace` does that by itself.
-    """
-    result = await _fetch(
-        ACQUIRE_WORKSPACE,
-        [target_id, run_id, _mode(mode)],
-        task_queue=task_queue,
-        start_to_close_timeout=start_to_close_timeout,
-        heartbeat_timeout=heartbeat_timeout,
-        retry_policy=retry_policy,
-    )
-    return Workspace.from_result(result)
-
-
-async def _fetch(
-    name: str,
-    args: list[Any],
-    *,
-    task_queue: str | None,
-    start_to_close_timeout: timedelta,
-    heartbeat_timeout: timedelta | None,
-    retry_policy: RetryPolicy,
 ) -> Any:
     """The result of a fetch. What it claimed while its caller was cancelled is given back."""
     fetch = workflow.start_activity(
         name,
-        args=args,
+        args=[target_id, run_id, _mode(mode)],
         task_queue=task_queue,
         start_to_close_timeout=start_to_close_timeout,
+        schedule_to_start_timeout=schedule_to_start_timeout,
         heartbeat_timeout=heartbeat_timeout,
         retry_policy=retry_policy,
         # Whoever cancels has to know whether there is a claim to give back.
@@ -143,7 +148,7 @@ async def cleanup_cache(
     mode: Mode | str | None = None,
     run_failed: bool = False,
     task_queue: str | None = None,
-    host_timeout: timedelta = HOST_TIMEOUT,
+    host_timeout: timedelta | None = None,
     start_to_close_timeout: timedelta = CLEANUP_TIMEOUT,
     retry_policy: RetryPolicy = RETRY_POLICY,
 ) -> str | None:
@@ -153,30 +158,28 @@ async def cleanup_cache(
     (``run_failed``) and its metadata says that the workspace stays then.
 
     A :class:`Workspace` is cleaned up on its host. Where that has taken nothing for
-    ``host_timeout``, any worker of the queue may do it: another host leaves alone what it does not
-    know, but the same disk may be on a host of another id.
+    ``host_timeout`` (unless given, what the host's workers are set to, or a minute), any worker of the queue may
+    do it: another host leaves alone what it does not know, but the same disk may be on a host of another id.
 
     It never raises an error of the activity: what is left is for the worker's sweep. It
     comes to its end even if the caller is cancelled, and the cancellation goes on afterwards.
     """
-    path, queues = workspace, [task_queue]
-    if isinstance(workspace, Workspace):
+    queues = [(task_queue, QUEUE_TIMEOUT)]
+    if isinstance(workspace, str):
+        path = workspace
+    else:
         path = workspace.path
         mode = mode or workspace.mode
         if task_queue is None:
-            queues = [workspace.task_queue, workspace.common_task_queue]
+            queues = [
+                (workspace.task_queue, host_wait(workspace, host_timeout)),
+                (workspace.common_task_queue, QUEUE_TIMEOUT),
+            ]
     cancelled = None
     kept: str | None = None
-    for n, queue in enumerate(queues):
+    for n, (queue, wait) in enumerate(queues):
         last = n == len(queues) - 1
-        cleanup = workflow.start_activity(
-            CLEANUP_CACHE,
-            args=[path, _mode(mode), run_failed],
-            task_queue=queue,
-            start_to_close_timeout=start_to_close_timeout,
-            schedule_to_start_timeout=QUEUE_TIMEOUT if last else host_timeout,
-            retry_policy=retry_policy,
-        )
+        cleanup = start_cleanup(path, mode, run_failed, queue, wait, start_to_close_timeout, retry_policy)
         cancelled = await settle(cleanup, cancel=False) or cancelled
         try:
             kept = cleanup.result()
@@ -192,6 +195,26 @@ async def cleanup_cache(
     if cancelled is not None:
         raise cancelled
     return kept
+
+
+def start_cleanup(
+    path: str,
+    mode: Mode | str | None,
+    run_failed: bool,
+    queue: str | None,
+    wait: timedelta,
+    start_to_close_timeout: timedelta = CLEANUP_TIMEOUT,
+    retry_policy: RetryPolicy = RETRY_POLICY,
+) -> workflow.ActivityHandle[Any]:
+    """A cleanup on one queue, where it is taken after ``wait`` at the latest or fails."""
+    return workflow.start_activity(
+        CLEANUP_CACHE,
+        args=[path, _mode(mode), run_failed],
+        task_queue=queue,
+        start_to_close_timeout=start_to_close_timeout,
+        schedule_to_start_timeout=wait,
+        retry_policy=retry_policy,
+    )
 
 
 async def upload_results(

@@ -1,38 +1,86 @@
-"""A workspace for as long as a block of a workflow runs."""
+"""A workspace for as long as a block of a workflow runs, or a function."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import TypeVar
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
-from temporalio.exceptions import is_cancelled_exception
+from temporalio.exceptions import ApplicationError
+from typing_extensions import Unpack
 
-from cordon_temporal._activities import (
-    FETCH_TIMEOUT,
-    HEARTBEAT_TIMEOUT,
-    HOST_TIMEOUT,
-    RETRY_POLICY,
-    acquire_workspace,
-    cleanup_cache,
-)
-from cordon_temporal._names import Mode
+from cordon_temporal._activities import FetchOptions
+from cordon_temporal._settle import settle
+from cordon_temporal._stay import Stay
+from cordon_temporal._watch import reason
 from cordon_temporal._workspace import Workspace
+from cordon_temporal.errors import ErrorType
+
+T = TypeVar("T")
+
+HOSTS = 5
+"""How many workspaces are tried: more than a rolling restart takes away from a run that meets each host."""
+
+
+async def with_workspace(
+    target_id: str,
+    body: Callable[[Workspace], Awaitable[T]],
+    *,
+    host_timeout: timedelta | None = None,
+    hosts: int = HOSTS,
+    **options: Unpack[FetchOptions],
+) -> T:
+    """Call ``body`` with a workspace of a target, clean up when it is over, and return what it does.
+
+    It is cleaned up as after the block of :func:`workspace`. But where the workspace is lost, ``body`` is cancelled
+    and, once it is over, called again with a fresh one on another host. So it keeps nothing from one call to the
+    next but what it means to. A workspace is lost
+
+    - when its host is gone, and does not come back within ``host_timeout``: unless given, what the host's
+      workers are set to, or a minute;
+    - when its host does not have it any more, or an activity says so (``WorkspaceLost``).
+
+    That an activity takes too long on a host that is there, or waits for its turn, is ``body``'s own affair.
+
+    Args:
+        hosts: how many workspaces are tried before the run fails with a ``WorkspaceLost``.
+    """
+    if hosts < 1:
+        raise ValueError(f"with_workspace: hosts is {hosts}; give 1 or more")
+    stay = Stay(target_id, host_timeout, options)
+    tried = 0
+    while True:
+        ws = await stay.acquire()
+        work = asyncio.create_task(_call(body, ws))  # in a task of its own: who is cancelled, it or its caller?
+        watch = stay.watch(ws, work)
+        cancelled = await settle(work, cancel=True)
+        watch.end()
+        err = asyncio.CancelledError() if work.cancelled() else work.exception()
+        lost = await stay.leave(ws, err, watch.lost, cancelled=cancelled is not None)
+        if lost is None:
+            if cancelled is not None and err is None and _cancellations(work, unknown=1) == 0:
+                raise cancelled  # the body was over before it was told
+            return work.result()
+        workflow.logger.warning("%s on host %s is lost, another one is acquired: %s", ws.path, ws.host, reason(lost))
+        tried += 1
+        if tried == hosts:
+            await stay.give_up()
+            raise ApplicationError(
+                f"the run lost its workspace on {hosts} hosts, one after the other, the last time for: {reason(lost)}",
+                type=ErrorType.WORKSPACE_LOST.value,
+                non_retryable=True,
+            ) from lost
 
 
 @asynccontextmanager
 async def workspace(
     target_id: str,
     *,
-    run_id: str | None = None,
-    mode: Mode | str | None = None,
-    task_queue: str | None = None,
-    start_to_close_timeout: timedelta = FETCH_TIMEOUT,
-    heartbeat_timeout: timedelta | None = HEARTBEAT_TIMEOUT,
-    retry_policy: RetryPolicy = RETRY_POLICY,
-    host_timeout: timedelta = HOST_TIMEOUT,
+    host_timeout: timedelta | None = None,
+    **options: Unpack[FetchOptions],
 ) -> AsyncIterator[Workspace]:
     """A workspace of a target, for ``async with``; cleaned up when the block is left.
 
@@ -46,39 +94,42 @@ async def workspace(
     that the code has to be mended, and that the run then goes on from where it was: with its workspace, and with
     a history that says nothing of a cleanup. Should the workflow catch it outside of the block,
     the worker's sweep removes the workspace after the run.
+
+    Where the workspace is lost (see :func:`with_workspace`), the block is cancelled and left by an ApplicationError
+    ``WorkspaceLost``: Python runs no block twice. :func:`with_workspace` calls its function again instead.
     """
-    ws = await acquire_workspace(
-        target_id,
-        run_id=run_id,
-        mode=mode,
-        task_queue=task_queue,
-        start_to_close_timeout=start_to_close_timeout,
-        heartbeat_timeout=heartbeat_timeout,
-        retry_policy=retry_policy,
-    )
+    stay = Stay(target_id, host_timeout, options)
+    ws = await stay.acquire()
+    block = asyncio.current_task()
+    assert block is not None  # all code of workflows is in one
+    before = _cancellations(block)
+    watch = stay.watch(ws, block)
+    err: BaseException | None = None
     try:
         yield ws
-    except BaseException as err:
-        if is_cancelled_exception(err) or isinstance(err, workflow.ContinueAsNewError):
-            await _give_back(ws, host_timeout, run_failed=False)
-        elif _fails_workflow(err):
-            await _give_back(ws, host_timeout, run_failed=True)
-        raise
-    await _give_back(ws, host_timeout, run_failed=False)
+    except BaseException as left:
+        err = left
+    watch.end()
+    if watch.lost is not None:
+        getattr(block, "uncancel", int)()  # what the watch did
+    lost = await stay.leave(ws, err, watch.lost, cancelled=_cancellations(block) > before)
+    if lost is not None:
+        await stay.give_up()
+        raise ApplicationError(
+            f"the workspace of {target_id} on host {ws.host} is lost: {reason(lost)}; a block cannot be run again: "
+            "put it into a function and call with_workspace, which begins it again with a fresh one",
+            type=ErrorType.WORKSPACE_LOST.value,
+            non_retryable=True,
+        ) from lost
+    if err is not None:
+        raise err
 
 
-async def _give_back(ws: Workspace, host_timeout: timedelta, *, run_failed: bool) -> None:
-    cancelled = await ws.idle()
-    kept = await cleanup_cache(ws, run_failed=run_failed, host_timeout=host_timeout)
-    if kept is not None:
-        workflow.logger.warning("the workspace of this failed run stays on host %s: %s", ws.host, kept)
-    if cancelled is not None:
-        raise cancelled
+async def _call(body: Callable[[Workspace], Awaitable[T]], ws: Workspace) -> T:
+    return await body(ws)
 
 
-def _fails_workflow(err: BaseException) -> bool:
-    """Whether Temporal fails the workflow for err, not its task."""
-    ask = getattr(workflow, "is_failure_exception", None)
-    if ask is None:  # before temporalio 1.18, whose releases will not change any more
-        ask = getattr(workflow._Runtime.current(), "_is_workflow_failure_exception")  # noqa: B009
-    return bool(ask(err))
+def _cancellations(task: asyncio.Task[T], *, unknown: int = 0) -> int:
+    """How often a task was cancelled, less what it took back; ``unknown`` in Python 3.10, which does not count."""
+    count: int = getattr(task, "cancelling", lambda: unknown)()
+    return count

@@ -9,6 +9,12 @@ ACQUIRE_WORKSPACE = "acquire_workspace"
 CLEANUP_CACHE = "cleanup_cache"
 UPLOAD_RESULTS = "upload_results"
 
+CHOOSE_HOSTS = "choose_hosts"
+"""Where a run's workspace is best made. Workers that do not have it yet are asked in vain."""
+
+WATCH_WORKSPACE = "watch_workspace"
+"""Goes on for as long as a host has a workspace, on a queue of that host's."""
+
 STORAGE_ACTIVITIES = frozenset({GET_TARGET, ACQUIRE_WORKSPACE, CLEANUP_CACHE, UPLOAD_RESULTS})
 """The activities that a worker with ``--serve storage`` has, and the socket of any worker."""
 

@@ -14,6 +14,8 @@ async def settle(task: asyncio.Task[Any], *, cancel: bool) -> asyncio.CancelledE
     """
     cancelled: asyncio.CancelledError | None = None
     done = asyncio.Event()
+
+    task.add_done_callback(looked_at)
     task.add_done_callback(lambda _: done.set())
     while not task.done():
         try:
@@ -25,3 +27,9 @@ async def settle(task: asyncio.Task[Any], *, cancel: bool) -> asyncio.CancelledE
                 task.cancel()
             cancelled = cancelled or err
     return cancelled
+
+
+def looked_at(task: asyncio.Future[Any]) -> None:
+    """Called when a task is over: its error is none that asyncio should report as overlooked."""
+    if not task.cancelled():
+        task.exception()

@@ -60,6 +60,12 @@ class Workspace:
     writable: bool
     """Whether the run may write there."""
 
+    watch_queue: str = ""
+    """Where the host is asked whether it still has the workspace; empty where nobody can be asked."""
+
+    host_wait_seconds: float = 0
+    """How long the host's workers want to be waited for when they are gone; 0: they do not say."""
+
     def __post_init__(self) -> None:
         # No field, so that the workspace as an argument has none of it. A dict keeps an order, which
         # a workflow needs and a set has not.
@@ -78,6 +84,9 @@ class Workspace:
             mode=Mode(result["mode"]),
             driver=result["driver"],
             writable=result["writable"],
+            # Not from older workers, and not over a socket.
+            watch_queue=result.get("watch_queue") or "",
+            host_wait_seconds=result.get("host_wait_seconds") or 0,
         )
 
     @property
@@ -128,8 +137,9 @@ class Workspace:
         """Run an activity on the workspace's host, and wait for its result.
 
         ``activity`` is a name or an activity function. Its arguments follow, or are ``args``. Give a
-        ``start_to_close_timeout`` or a ``schedule_to_close_timeout``. Where the host may go
-        away for good, give a ``schedule_to_start_timeout`` too: nobody else polls its queue.
+        ``start_to_close_timeout`` or a ``schedule_to_close_timeout``, and a ``heartbeat_timeout``: without one, an
+        activity that has begun on a host which dies is waited for as long as it may take. It needs no
+        ``schedule_to_start_timeout``: a host that is busy is waited for, and one that is gone is noticed.
 
         An activity that is cancelled is waited for, because its workspace must not go while
         it still works there; ``cancellation_type`` says otherwise.

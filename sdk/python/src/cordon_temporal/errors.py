@@ -17,6 +17,10 @@ class ErrorType(str, Enum):
     PERMISSION_DENIED = "PermissionDenied"
     TARGET_TOO_LARGE = "TargetTooLarge"
 
+    WORKSPACE_LOST = "WorkspaceLost"
+    """The run's workspace is not where it was, with what was written there. The run's step, begun
+    anew, may succeed: :func:`cordon_temporal.with_workspace` does that."""
+
     NO_SPACE = "NoSpace"
     STORAGE_UNAVAILABLE = "StorageUnavailable"
     BUSY = "Busy"

@@ -15,7 +15,10 @@ from temporalio.worker import (
 )
 from temporalio.workflow import ActivityHandle
 
-from cordon_temporal._names import STORAGE_ACTIVITIES
+from cordon_temporal._names import CHOOSE_HOSTS, STORAGE_ACTIVITIES, WATCH_WORKSPACE
+
+_CORDONS = STORAGE_ACTIVITIES | {CHOOSE_HOSTS, WATCH_WORKSPACE}
+"""What Cordon's worker has, and the worker beside it has not."""
 
 
 class StorageRouting(Interceptor):
@@ -69,7 +72,7 @@ class _Outbound(WorkflowOutboundInterceptor):
     def _route(self, activity: str, given: str | None) -> str | None:
         own = self.info().task_queue
         storage = self._task_queue or own.removesuffix("-queue") + "-storage"
-        if activity in STORAGE_ACTIVITIES:
+        if activity in _CORDONS:
             return given or storage
         if given is not None and given.startswith(storage + "@"):
             host = given.removeprefix(storage + "@")
