@@ -30,6 +30,11 @@ const cleaning: ActivityOptions = {
   retry,
 };
 
+/** How long the host of `ws` is waited for when its workers are gone, unless it is given. */
+export function hostWait(ws: Workspace, given?: Duration): Duration {
+  return given ?? (ws.hostWaitSeconds > 0 ? ws.hostWaitSeconds * 1000 : '1 minute');
+}
+
 function activities(defaults: ActivityOptions, given: ActivityOptions): StorageActivities {
   return proxyActivities<StorageActivities>(withDefaults(defaults, given));
 }
@@ -88,7 +93,7 @@ export interface CleanupOptions extends ActivityOptions {
   mode?: Mode;
   /** The run is about to fail. Where its metadata.yaml says keep_on_failure, its workspace stays then. */
   runFailed?: boolean;
-  /** How long the host of a {@link Workspace} is waited for, before any other may; default: a minute. */
+  /** How long the host of a {@link Workspace} is waited for, before any other may; default: what its workers are set to, or a minute. */
   hostTimeout?: Duration;
 }
 
@@ -105,13 +110,13 @@ export interface CleanupOptions extends ActivityOptions {
  * comes to its end even if the caller is cancelled.
  */
 export function cleanupCache(workspace: Workspace | string, options: CleanupOptions = {}): Promise<string | null> {
-  const { mode, runFailed = false, hostTimeout = '1 minute', ...rest } = options;
+  const { mode, runFailed = false, hostTimeout, ...rest } = options;
   const isPath = typeof workspace === 'string';
   const attempts: ActivityOptions[] =
     isPath || rest.taskQueue !== undefined
       ? [rest]
       : [
-          { ...rest, taskQueue: workspace.taskQueue, scheduleToStartTimeout: hostTimeout },
+          { ...rest, taskQueue: workspace.taskQueue, scheduleToStartTimeout: hostWait(workspace, hostTimeout) },
           { ...rest, taskQueue: workspace.commonTaskQueue },
         ];
   const [path, knownMode] = isPath ? [workspace, mode] : [workspace.path, mode ?? workspace.mode];

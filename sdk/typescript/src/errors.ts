@@ -1,6 +1,9 @@
 import { ApplicationFailure } from '@temporalio/common';
 
-/** The errors of Cordon that Temporal does not retry: asking again would not help. */
+/**
+ * The errors of Cordon that Temporal does not retry: asking again would not help. After a WorkspaceLost
+ * the run's step may succeed when it is begun anew, which {@link withWorkspace} does.
+ */
 export const finalErrorTypes = [
   'InvalidArgument',
   'TargetNotFound',
@@ -8,6 +11,7 @@ export const finalErrorTypes = [
   'IntegrityMismatch',
   'PermissionDenied',
   'TargetTooLarge',
+  'WorkspaceLost',
 ] as const;
 
 /** The errors of Cordon that Temporal retries. ToolFailed is that of a command of the tool bridge. */
@@ -29,8 +33,13 @@ const known: ReadonlySet<string> = new Set([...finalErrorTypes, ...retriedErrorT
  * to try a workflow again.
  */
 export function cordonFailure(err: unknown): ApplicationFailure | undefined {
+  return inChain(err, (e): e is ApplicationFailure => e instanceof ApplicationFailure && known.has(e.type ?? ''));
+}
+
+/** Returns the first error among `err` and what caused it of which `is` holds. */
+export function inChain<E extends Error>(err: unknown, is: (e: Error) => e is E): E | undefined {
   for (let e = err; e instanceof Error; e = e.cause) {
-    if (e instanceof ApplicationFailure && known.has(e.type ?? '')) {
+    if (is(e)) {
       return e;
     }
   }

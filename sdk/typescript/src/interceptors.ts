@@ -9,7 +9,13 @@ import {
   type WorkflowInterceptors,
   type WorkflowOutboundCallsInterceptor,
 } from '@temporalio/workflow';
-import { storageActivityNames } from './names';
+import { storageActivityNames, type HostActivities } from './names';
+
+/** What Cordon's worker has, and the worker beside it has not. */
+const cordons: ReadonlySet<string> = new Set<string>([
+  ...storageActivityNames,
+  ...(['choose_hosts', 'watch_workspace'] satisfies (keyof HostActivities)[]),
+]);
 
 /** Options of {@link StorageRouting}. */
 export interface StorageRoutingOptions {
@@ -41,7 +47,7 @@ export class StorageRouting implements WorkflowOutboundCallsInterceptor {
   private route(activityType: string, given: string | undefined): string | undefined {
     const own = workflowInfo().taskQueue;
     const storage = this.options.taskQueue ?? `${own.replace(/-queue$/, '')}-storage`;
-    if (storageActivityNames.has(activityType)) {
+    if (cordons.has(activityType)) {
       return given ?? storage;
     }
     if (given?.startsWith(`${storage}@`)) {

@@ -14,6 +14,10 @@ export interface AcquiredWorkspace {
   mode: Mode;
   driver: Driver;
   writable: boolean;
+  /** Where watch_workspace is called for it; not from older workers, and not over a socket. */
+  watch_queue?: string;
+  /** How long the host's workers want to be waited for when they are gone; as that. */
+  host_wait_seconds?: number;
 }
 
 /** The storage activities as a Cordon worker has them, for `proxyActivities`. */
@@ -23,6 +27,14 @@ export interface StorageActivities {
   /** The worker's null arrives as undefined: so Temporal's TypeScript reads it. */
   cleanup_cache(path: string, mode?: Mode | null, runFailed?: boolean | null): Promise<string | null | undefined>;
   upload_results(workflowId: string, results: object, format?: 'json' | 'sarif' | null): Promise<string>;
+}
+
+/** What a Cordon worker has besides, for this package alone. */
+export interface HostActivities {
+  /** The queues of the hosts on which the workspace is best made, the best first. Older workers do not know it. */
+  choose_hosts(targetId: string, runId?: string | null, mode?: Mode | null): Promise<string[]>;
+  /** Goes on for as long as the host has the workspace; with `once`, until it has looked. */
+  watch_workspace(path: string, once?: boolean): Promise<void>;
 }
 
 /** Their names: what a worker with `--serve storage` has. */

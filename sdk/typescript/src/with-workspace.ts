@@ -1,13 +1,20 @@
-import { ContinueAsNew, isCancellation, log } from '@temporalio/workflow';
-import { TemporalFailure, type Duration } from '@temporalio/common';
-import { acquireWorkspace, cleanupCache, type TargetOptions } from './activities';
+import { log } from '@temporalio/workflow';
+import { ApplicationFailure, type Duration } from '@temporalio/common';
+import type { TargetOptions } from './activities';
+import { Stay } from './stay';
+import { reason } from './watch';
 import type { Workspace } from './workspace';
 
 /** Options of {@link withWorkspace}: those of {@link acquireWorkspace}, and more. */
 export interface WithWorkspaceOptions extends TargetOptions {
   targetId: string;
-  /** How long the workspace's host is waited for when it is to clean up; default: a minute. See {@link cleanupCache}. */
+  /**
+   * How long the workspace's host is waited for when its workers are gone, before the run goes elsewhere and before others may
+   * clean up; default: what its workers are set to, or a minute.
+   */
   hostTimeout?: Duration;
+  /** How many workspaces are tried before the run fails with a WorkspaceLost; default: 5. */
+  hosts?: number;
 }
 
 /**
@@ -17,38 +24,42 @@ export interface WithWorkspaceOptions extends TargetOptions {
  * well. Activities of {@link Workspace.proxyActivities} that still run are cancelled and waited
  * for before the cleanup, and that runs to its end whoever cancels.
  *
- * It is not after an error that Temporal does not take for a failure, which is every one but its
+ * Where the workspace is lost, `body` is cancelled and, once it is over, run again with a fresh one on another
+ * host. So it keeps nothing from one run to the next but what it means to. A workspace is lost when its host is gone and does not
+ * come back within `hostTimeout`, when its host does not have it any more, and when an activity says so (WorkspaceLost). That an activity
+ * takes too long on a host that is there, or waits for its turn, is the body's own affair.
+ *
+ * It is not cleaned up after an error that Temporal does not take for a failure, which is every one but its
  * own (TemporalFailure). Such an error means that the code has to be mended, and that the run
  * then goes on from where it was: with its workspace, and a history that says nothing of a
  * cleanup. Should the workflow catch it outside of the body, or declare it in `failureExceptionTypes`,
  * the worker's sweep removes the workspace after the run.
  *
  * @returns what `body` does.
- * @throws what `body` does; and an ActivityFailure where there is no workspace.
+ * @throws what `body` does; an ActivityFailure where there is no workspace; and an ApplicationFailure, WorkspaceLost, where one was
+ * lost on `hosts` hosts.
  */
 export async function withWorkspace<R>(options: WithWorkspaceOptions, body: (ws: Workspace) => Promise<R>): Promise<R> {
-  const { targetId, hostTimeout, ...asked } = options;
-  const ws = await acquireWorkspace(targetId, asked);
-
-  const giveBack = async (runFailed: boolean) => {
-    await ws.idle();
-    const kept = await cleanupCache(ws, { runFailed, hostTimeout });
-    if (kept !== null) {
-      log.warn('The workspace of this failed run stays', { kept, host: ws.host });
+  const { targetId, hostTimeout, hosts = 5, ...asked } = options;
+  const stay = new Stay(targetId, hostTimeout, asked);
+  for (let tried = 1; ; tried++) {
+    const ws = await stay.acquire();
+    const { ended, lost } = await stay.work(ws, body);
+    if (lost === undefined) {
+      if ('err' in ended) {
+        throw ended.err;
+      }
+      return ended.result;
     }
-  };
-
-  let result: R;
-  try {
-    result = await body(ws);
-  } catch (err) {
-    if (err instanceof ContinueAsNew || isCancellation(err)) {
-      await giveBack(false);
-    } else if (err instanceof TemporalFailure) {
-      await giveBack(true);
+    log.warn('A workspace is lost, another one is acquired', { path: ws.path, host: ws.host, cause: reason(lost) });
+    if (tried >= hosts) {
+      await stay.giveUp();
+      throw ApplicationFailure.create({
+        type: 'WorkspaceLost',
+        nonRetryable: true,
+        message: `the run lost its workspace on ${tried} hosts, one after the other, the last time for: ${reason(lost)}`,
+        cause: lost instanceof Error ? lost : undefined,
+      });
     }
-    throw err;
   }
-  await giveBack(false);
-  return result;
 }

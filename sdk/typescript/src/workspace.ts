@@ -18,6 +18,10 @@ export class Workspace {
   readonly driver: Driver;
   /** Whether the run may write there. */
   readonly writable: boolean;
+  /** Where the host is asked whether it still has the workspace; '' where nobody can be asked. */
+  readonly watchQueue: string;
+  /** How long the host's workers want to be waited for when they are gone; 0: they do not say. */
+  readonly hostWaitSeconds: number;
 
   readonly #activities = new RunningActivities();
 
@@ -31,6 +35,8 @@ export class Workspace {
     this.mode = from.mode;
     this.driver = from.driver;
     this.writable = from.writable;
+    this.watchQueue = from.watch_queue ?? '';
+    this.hostWaitSeconds = from.host_wait_seconds ?? 0;
   }
 
   /** The queue of all hosts' workers that {@link taskQueue} is one host's part of. */
@@ -40,8 +46,9 @@ export class Workspace {
   }
 
   /**
-   * Is Temporal's `proxyActivities`, for activities that run on the workspace's host. Where
-   * the host may go away for good, give a `scheduleToStartTimeout`: nobody else polls its queue.
+   * Is Temporal's `proxyActivities`, for activities that run on the workspace's host. Give them a
+   * `heartbeatTimeout`: without one, an activity that has begun on a host which dies is waited for as long as it
+   * may take. They need no `scheduleToStartTimeout`: a host that is busy is waited for, one that is gone is noticed.
    *
    * An activity that is cancelled is waited for, because its workspace must not go while
    * it still works there; `cancellationType` says otherwise.

@@ -50,6 +50,7 @@ describe('wrappers', () => {
     assert.deepEqual(ws, {
       path: path.join(cacheA, 'project', 'acquired', 'workspace'),
       taskQueue: `${queueA}@${host}`, host, targetId: 'project', runId: 'acquired', mode: 'isolated', driver: '', writable: true,
+      watchQueue: `${queueA}@${host}.watch`, hostWaitSeconds: 60,
     });
     const shared = await temporal.execute<Record<string, unknown>>('acquires', queueA, 'project', { mode: 'shared' });
     assert.deepEqual([shared.mode, shared.writable], ['shared', false]);

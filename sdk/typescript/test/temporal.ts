@@ -33,9 +33,9 @@ export class Temporal {
     return new Temporal(new Client({ connection: await Connection.connect({ address }) }), await NativeConnection.connect({ address }));
   }
 
-  /** Starts a worker with the tests' workflows: the bundler refuses what workflows may not import. */
-  async worker(taskQueue: string, options: { activities?: object; interceptors?: string } = {}): Promise<void> {
-    const { activities, interceptors = '' } = options;
+  /** Starts a worker, with the tests' workflows unless told otherwise: the bundler refuses what workflows may not import. */
+  async worker(taskQueue: string, options: { activities?: object; interceptors?: string; workflows?: boolean } = {}): Promise<void> {
+    const { activities, interceptors = '', workflows = true } = options;
     let bundle = this.bundles.get(interceptors);
     if (bundle === undefined) {
       bundle = bundleWorkflowCode({
@@ -48,7 +48,7 @@ export class Temporal {
     const worker = await Worker.create({
       connection: this.connection,
       taskQueue,
-      workflowBundle: await bundle,
+      ...(workflows && { workflowBundle: await bundle }),
       ...(activities && { activities }),
       maxHeartbeatThrottleInterval: '200 milliseconds',
       shutdownForceTime: '10 seconds',
@@ -72,6 +72,11 @@ export class Temporal {
     }
   }
 
+  /** Runs a history again that was written down, with today's code. */
+  async replayHistory(workflowId: string, history: unknown): Promise<void> {
+    await Worker.runReplayHistory({ workflowBundle: await this.bundles.get('')!, replayName: workflowId }, history, workflowId);
+  }
+
   async stop(): Promise<void> {
     for (const { worker } of this.running) {
       worker.shutdown();
@@ -82,8 +87,13 @@ export class Temporal {
   }
 }
 
-/** What activities a workflow scheduled, in order. */
+/** What activities a workflow scheduled, in order, but for those with which the package looks after hosts. */
 export async function scheduled(handle: WorkflowHandle): Promise<Scheduled[]> {
+  return (await everything(handle)).filter((a) => a.name !== 'choose_hosts' && a.name !== 'watch_workspace');
+}
+
+/** What activities a workflow scheduled, in order. */
+export async function everything(handle: WorkflowHandle): Promise<Scheduled[]> {
   return activitiesOf(await handle.fetchHistory());
 }
 

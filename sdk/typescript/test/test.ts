@@ -5,6 +5,7 @@ import './arguments';
 import './activities';
 import './workspace';
 import './cancel';
+import './lost';
 import './topologies';
 import './package';
 

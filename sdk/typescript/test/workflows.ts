@@ -14,7 +14,7 @@ import {
   type Workspace,
 } from '@cordonlabs/temporal';
 import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
-import { condition, continueAsNew, defineSignal, proxyActivities, setHandler, sleep } from '@temporalio/workflow';
+import { condition, continueAsNew, defineQuery, defineSignal, proxyActivities, setHandler, sleep } from '@temporalio/workflow';
 
 export { inventory } from '../examples/steps';
 
@@ -155,4 +155,50 @@ export async function works(options: WithWorkspaceOptions, work: Work): Promise<
 /** The same under a class's name that a metadata.yaml knows. */
 export function KeptWorkflow(options: WithWorkspaceOptions): Promise<[string, unknown]> {
   return works(options, { fail: 'on purpose' });
+}
+
+/** What is done in a workspace, round by round; what is last is done in all that follow. */
+export interface Step extends WithWorkspaceOptions {
+  /** The name of an activity, or return, wait, linger, lost, fail, brief. */
+  rounds: string[];
+  /** Of an activity; default: 1. */
+  attempts?: number;
+  /** Its heartbeat timeout in seconds; default: 5. */
+  heartbeat?: number;
+}
+
+export const at = defineQuery<Workspace[]>('at');
+
+/** Says in which workspaces it was. */
+export async function steps({ rounds, attempts = 1, heartbeat = 5, ...options }: Step): Promise<Workspace[]> {
+  const been: Workspace[] = [];
+  let told = false;
+  setHandler(goOn, () => void (told = true));
+  setHandler(at, () => been);
+  return withWorkspace(options, async (ws) => {
+    been.push(ws);
+    const what = rounds[Math.min(been.length, rounds.length) - 1]!;
+    const brief = { startToCloseTimeout: '1 minute', heartbeatTimeout: heartbeat * 1000, retry: { initialInterval: '100 milliseconds', maximumAttempts: attempts } } as const;
+    const tools = ws.proxyActivities<Record<string, (request: { path: string }) => Promise<unknown>>>(brief);
+    switch (what) {
+      case 'return':
+        break;
+      case 'wait':
+        await condition(() => told);
+        break;
+      case 'linger': // has its own idea of a cancellation
+        await sleep('1 hour').catch(() => undefined);
+        break;
+      case 'lost':
+        throw ApplicationFailure.nonRetryable('gone', 'WorkspaceLost');
+      case 'fail':
+        throw ApplicationFailure.nonRetryable('on purpose', 'MyOwn');
+      case 'brief': // nobody may take it in time
+        await ws.proxyActivities<Record<'slow', (request: { path: string }) => Promise<unknown>>>({ ...brief, scheduleToStartTimeout: '1 second' }).slow({ path: ws.path });
+        break;
+      default:
+        await tools[what]!({ path: ws.path });
+    }
+    return been;
+  });
 }

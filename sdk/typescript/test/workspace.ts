@@ -89,12 +89,11 @@ describe('withWorkspace', () => {
     }
     await lost.kill();
     const cleanups = async (run: WorkflowHandle) => (await scheduled(run)).slice(1).map((a) => [a.queue.replace(/@.*/, '@'), a.outcome]);
-    await alone.signal('goOn');
+    await Promise.all([helped.signal('goOn'), alone.signal('goOn')]);
     assert.equal(await alone.result(), null);
     assert.deepEqual(await cleanups(alone), [['pair-queue@', 'timed out'], ['pair-queue', 'timed out']]);
 
     cordon.worker({ vertical: 'pair', serve: 'activities', cache: 'cache-left' });
-    await helped.signal('goOn');
     assert.ok(await helped.result());
     assert.deepEqual(await cleanups(helped), [['pair-queue@', 'timed out'], ['pair-queue', 'completed']]);
     await temporal.replay('', [helped, alone]);
