@@ -94,15 +94,19 @@ const keyDigits = 8
 // shortKeys returns for each entry the beginning of its key that the other entries
 // do not share.
 func shortKeys(entries []workspace.Entry) map[string]string {
+	all := map[string]bool{}
+	for _, e := range entries {
+		all[e.Key] = true
+	}
 	short := map[string]string{}
-	for n := keyDigits; len(short) < len(entries); n++ {
+	for n := keyDigits; len(short) < len(all); n++ {
 		seen := map[string]int{}
-		for _, e := range entries {
-			seen[shortKey(e.Key, n)]++
+		for key := range all {
+			seen[shortKey(key, n)]++
 		}
-		for _, e := range entries {
-			if _, ok := short[e.Key]; !ok && (seen[shortKey(e.Key, n)] == 1 || n > len(e.Key)) {
-				short[e.Key] = shortKey(e.Key, n)
+		for key := range all {
+			if _, ok := short[key]; !ok && (seen[shortKey(key, n)] == 1 || n > len(key)) {
+				short[key] = shortKey(key, n)
 			}
 		}
 	}

@@ -42,7 +42,7 @@ func TestMisuseIsOneLineAndExitCodeTwo(t *testing.T) {
 	}{
 		{"an unknown command names the nearest", []string{"targts"}, nil, []string{`no command "targts"`, `did you mean "targets"?`}},
 		{"an unknown command of a group too", []string{"workflows", "lst"}, nil, []string{`did you mean "list"?`}},
-		{"an unknown command far from all lists them", []string{"zzzzzz"}, nil, []string{"it has cache, cleanup, corpus, crashes, dev, doctor, get"}},
+		{"an unknown command far from all lists them", []string{"zzzzzz"}, nil, []string{"it has cache, cleanup, completion, config, corpus, crashes, dev, doctor, get"}},
 		{"an unknown flag", []string{"cache", "ls", "--bogus"}, nil, []string{"--bogus", "cordon cache ls --help"}},
 		{"a missing argument is named", []string{"targets", "put"}, nil, []string{"PATH is missing"}},
 		{"an argument too many is named", []string{"version", "x"}, nil, []string{`unexpected argument "x"`}},

@@ -32,7 +32,6 @@ SIGTERM and Ctrl-C stop it: what it works on is told at once, or when --drain ha
 goes on elsewhere. A second signal ends the draining, and the next one the process
 (docs/upgrade.md).
 
-
 The program cordon-worker is the same, small, without the embedded server (cordon-worker --help).`,
 		Example: `  cordon worker --vertical python --address temporal:7233
   S3_ENDPOINT=http://minio:9000 WORKER_VERTICAL=secrets cordon worker
