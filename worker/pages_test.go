@@ -105,7 +105,7 @@ func TestPagesShowARunFromFetchToCleanup(t *testing.T) {
 	}
 	query := "workflow=" + url.QueryEscape(r.GetID()) + "&run=" + r.GetRunID()
 	html := fetch(t, at+"/run?"+query, nil)
-	for _, want := range []string{"get_target", "scan_secrets", "report_findings", "cleanup_cache", "cleaned up by its run", "/result?workflow="} {
+	for _, want := range []string{"acquire_workspace", "scan_secrets", "report_findings", "cleanup_cache", "cleaned up by its run", "/result?workflow="} {
 		if !strings.Contains(html, want) {
 			t.Errorf("the run's page has no %q", want)
 		}

@@ -35,6 +35,7 @@ func help(command string) trial { return trial{line: command + " --help"} }
 // trials are the lines that are not simply run.
 var trials = map[string]trial{
 	"corpus": help("corpus"), "corpus get": help("corpus get"), "corpus versions": help("corpus versions"), "crashes": help("crashes"), "targets": help("targets"),
+	"cache explain": help("cache explain"), "cache explain --json": {line: "cache explain $key --json"}, "man": {line: "man pages"},
 	"get": help("get"), "run": help("run"), "run --isolation": {line: "run --help | grep -e --isolation"}, "targets put": help("targets put"),
 	"corpus list|get|put": help("corpus"), "crashes list|show|get|repro": help("crashes"), "workflows show --json": {line: "workflows show secret_detection --json"},
 	"corpus get … --version V DIR":          {line: "corpus get parser libfuzzer fuzz_xml --version $(cordon corpus versions parser libfuzzer fuzz_xml --json | grep -o '[^\"]*merged[^\"]*' | head -n 1) out"},
@@ -57,7 +58,11 @@ var trials = map[string]trial{
 	"dev":    {by: "TestDevPrintsEveryAddressAndKeepsItsState"},
 	"worker": {by: "TestAWorkerOfItsOwnServesAnotherVertical"},
 	"worker --vertical python --serve storage --socket /run/cordon/worker.sock &": {by: "TestAnotherWorkerUsesTheCacheOverTheSocket"},
-	"worker --socket PATH": {by: "TestAnotherWorkerUsesTheCacheOverTheSocket"},
+	// 4: no Temporal is there.
+	"worker --http HOST:PORT":                                              {line: "worker --vertical python --http 127.0.0.1:0 --address 127.0.0.1:1", codes: []int{4}},
+	"worker --vertical python --http 127.0.0.1:8234":                       {line: "worker --vertical python --http 127.0.0.1:0 --address 127.0.0.1:1", codes: []int{4}},
+	"worker --vertical python --deployment cordon-python --build-id 1.5.0": {line: "worker --vertical python --deployment cordon-python --build-id 1.5.0 --address 127.0.0.1:1", codes: []int{4}},
+	"worker --socket PATH":                                                 {by: "TestAnotherWorkerUsesTheCacheOverTheSocket"},
 	// A crash takes a fuzzer: without one there is none of that id.
 	"crashes show ID": {codes: []int{3}}, "crashes get ID -o FILE": {codes: []int{3}}, "crashes repro ID": {by: "TestEachEngineFindsItsPlantedBug"},
 	"crashes repro a497": {by: "TestEachEngineFindsItsPlantedBug"}, "crashes repro d2e2": {by: "TestEachEngineFindsItsPlantedBug"},

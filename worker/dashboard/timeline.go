@@ -74,6 +74,12 @@ func phaseOf(activity string) Phase {
 	return PhaseWork
 }
 
+// isStep reports whether an activity does something for the run. The others find a host, and
+// look whether it is still there.
+func isStep(activity string) bool {
+	return activity != activities.ChooseHostsName && activity != activities.WatchWorkspaceName
+}
+
 // mostHistory is how many events of a run are read: those of a thousand activities.
 const mostHistory = 4000
 
@@ -99,6 +105,9 @@ func readTimeline(ctx context.Context, c client.Client, e execution) (*timeline,
 		}
 		if a := event.GetActivityTaskScheduledEventAttributes(); a != nil {
 			name := a.GetActivityType().GetName()
+			if !isStep(name) {
+				continue
+			}
 			steps[event.GetEventId()] = &Step{
 				Activity: name, Phase: phaseOf(name), Asked: event.GetEventTime().AsTime(), State: "waiting", Queue: a.GetTaskQueue().GetName(), id: a.GetActivityId(),
 			}
@@ -162,6 +171,9 @@ func failureOf(f *failurepb.Failure) string {
 // not in the history yet, nor is what they tell by heartbeats.
 func (t *timeline) pending(all []*workflowpb.PendingActivityInfo) {
 	for _, p := range all {
+		if !isStep(p.GetActivityType().GetName()) {
+			continue
+		}
 		i := slices.IndexFunc(t.steps, func(s Step) bool { return s.id == p.GetActivityId() && s.Ended.IsZero() })
 		if i < 0 {
 			name := p.GetActivityType().GetName()
