@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -53,6 +54,12 @@ func (o *Overlay) differs() string {
 	return strings.Join(all, "; ")
 }
 
+// trialPatience is how long a trial waits for its own mount to be gone. Whoever makes a
+// mount namespace in that instant, for a tool or a container, has a copy of it for as
+// long as that lives or takes to throw it out; a wrong answer would hold for as long
+// as the worker does.
+const trialPatience = 5 * time.Second
+
 // try does it, and leaves nothing.
 func (o *Overlay) try(dir *os.Root) (err error) {
 	name := "." + strings.ToLower(rand.Text())
@@ -88,7 +95,7 @@ func (o *Overlay) try(dir *os.Root) (err error) {
 	if err := o.Check(trial, job.Name); !errors.Is(err, ErrDetached) {
 		return fmt.Errorf("an unmounted view is not seen to be one: %w", err)
 	}
-	if err := o.Restore(ctx, job); err != nil {
+	if err := o.restore(ctx, job, trialPatience); err != nil {
 		return err
 	}
 	return expect(trial, "view/file", "written")

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -42,6 +44,37 @@ func TestProbingOverlaySaysThatARightIsMissing(t *testing.T) {
 	if p.Driver != nil || cordon.KindOf(p.Err) != cordon.PermissionDenied || !strings.Contains(cordon.FixOf(p.Err), "--cap-add SYS_ADMIN") {
 		t.Errorf("%v", p.Err)
 	}
+}
+
+// Containers and sandboxes that begin beside it have a copy of each mount, for a while.
+func TestProbingOverlayWaitsForThoseWhoHaveItsMount(t *testing.T) {
+	s := overlayStage(t)
+	dir := s.path("trial")
+	s.must(os.Mkdir(dir, 0o755))
+	done := make(chan struct{})
+	var starting sync.WaitGroup
+	for range 4 {
+		starting.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+					if out, err := exec.Command("unshare", "-m", "--propagation", "private", "sleep", "0.3").CombinedOutput(); err != nil {
+						t.Errorf("%v: %s", err, out)
+						return
+					}
+				}
+			}
+		})
+	}
+	for range 10 {
+		if p := probeOverlay(t, dir); p.Err != nil {
+			t.Error(p.Err)
+		}
+	}
+	close(done)
+	starting.Wait()
 }
 
 func TestOverlayWithAllRightsHidesNothing(t *testing.T) {

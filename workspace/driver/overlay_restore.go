@@ -64,6 +64,11 @@ const busyPatience = 100 * time.Millisecond
 // point somebody wrote into while the mount was off is broken: its run has seen
 // two different trees, and no mount would show both.
 func (o *Overlay) Restore(ctx context.Context, job Job) error {
+	return o.restore(ctx, job, busyPatience)
+}
+
+// restore is Restore, and waits so long for a mount that the kernel calls busy.
+func (o *Overlay) restore(ctx context.Context, job Job, patience time.Duration) error {
 	n, err := check(job.Dir, job.Name)
 	if err == nil || !errors.Is(err, ErrDetached) {
 		return err
@@ -102,7 +107,7 @@ func (o *Overlay) Restore(ctx context.Context, job Job) error {
 		if err == nil {
 			return o.writeNote(home, base)
 		}
-		if !errors.Is(err, ErrBusy) || time.Since(begin) > busyPatience {
+		if !errors.Is(err, ErrBusy) || time.Since(begin) > patience {
 			return err
 		}
 	}
