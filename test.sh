@@ -1,7 +1,7 @@
 #!/bin/sh
 # test.sh sets up what the tests need on a bare Debian machine with Go and runs
-# all of them. It may be repeated at will; from cold, two cores take half an
-# hour, half of which is compiling.
+# all of them. It may be repeated at will; from cold, two cores take three
+# quarters of an hour.
 set -eu
 
 cd "$(dirname "$0")"
