@@ -224,28 +224,37 @@ func (c *Cache) altered(ctx context.Context, r *record, most int) (string, error
 	return why, err
 }
 
-func (c *Cache) look(ctx context.Context, r *record, most int) (string, error) {
-	at, err := c.changed(r.path())
-	if err != nil {
-		return "", err
-	}
-	if at != r.Changed {
-		return "it was changed at " + time.Unix(0, at).UTC().Format(time.RFC3339), nil
-	}
+func (c *Cache) look(ctx context.Context, r *record, most int) (why string, err error) {
 	if !r.Manifest {
-		return "", nil
+		at, err := c.changed(r.path())
+		return r.changedSince(at), err
 	}
-	f, done, err := c.openManifest(r)
-	if err != nil {
-		return "", errors.Join(errNoManifest, err)
+	err = c.root().Within(r.path(), func(tree int) error {
+		var st unix.Statx_t
+		if err := unix.Statx(tree, "", unix.AT_EMPTY_PATH, statxFields, &st); err != nil {
+			return &fs.PathError{Op: "statx", Path: c.abs(r.path()), Err: err}
+		}
+		if why = r.changedSince(ctime(&st)); why != "" {
+			return nil
+		}
+		f, done, err := c.openManifest(r)
+		if err != nil {
+			return errors.Join(errNoManifest, err)
+		}
+		defer done()
+		why, err = compare(ctx, f, tree, most)
+		return err
+	})
+	return why, err
+}
+
+// changedSince says that what r hands out was changed after it was published if at is
+// not the last change since then.
+func (r *record) changedSince(at int64) string {
+	if at == r.Changed {
+		return ""
 	}
-	defer done()
-	tree, err := openTree(c.root(), r.path())
-	if err != nil {
-		return "", err
-	}
-	defer tree.Close()
-	return compare(ctx, f, tree, most)
+	return "it was changed at " + time.Unix(0, at).UTC().Format(time.RFC3339)
 }
 
 // wholeManifest is how long a manifest may be, in bytes, to be read whole rather
@@ -271,7 +280,7 @@ func (c *Cache) openManifest(r *record) (f io.ReaderAt, done func(), err error) 
 }
 
 // compare compares the tree with the manifest in f, most entries of it or all.
-func compare(ctx context.Context, f io.ReaderAt, tree *os.File, most int) (string, error) {
+func compare(ctx context.Context, f io.ReaderAt, tree int, most int) (string, error) {
 	le := binary.LittleEndian
 	head := make([]byte, manifestHeader)
 	if _, err := f.ReadAt(head, 0); err != nil || !bytes.HasPrefix(head, []byte(manifestMagic)) {
@@ -300,7 +309,7 @@ func compare(ctx context.Context, f io.ReaderAt, tree *os.File, most int) (strin
 	return "", nil
 }
 
-func compareSome(f io.ReaderAt, tree *os.File, n, from, count int64) (string, error) {
+func compareSome(f io.ReaderAt, tree int, n, from, count int64) (string, error) {
 	le := binary.LittleEndian
 	entries := make([]byte, count*int64(manifestEntry))
 	if _, err := f.ReadAt(entries, int64(manifestHeader)+from*int64(manifestEntry)); err != nil {
@@ -322,7 +331,7 @@ func compareSome(f io.ReaderAt, tree *os.File, n, from, count int64) (string, er
 		}
 		name := string(paths[at : at+size])
 		var st unix.Statx_t
-		err := unix.Statx(int(tree.Fd()), name, unix.AT_SYMLINK_NOFOLLOW, statxFields, &st)
+		err := unix.Statx(tree, name, unix.AT_SYMLINK_NOFOLLOW, statxFields, &st)
 		if err != nil {
 			return "", &fs.PathError{Op: "statx", Path: strconv.Quote(name), Err: err}
 		}

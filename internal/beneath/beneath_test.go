@@ -71,6 +71,7 @@ func TestDoesWhatRootDoes(t *testing.T) {
 		},
 		"stat":       func(d root, name string) (any, error) { return described(d.Stat(name)) },
 		"lstat":      func(d root, name string) (any, error) { return described(d.Lstat(name)) },
+		"directory":  func(d root, name string) (any, error) { return within(d, name) == nil, nil },
 		"mkdir":      func(d root, name string) (any, error) { return nil, d.Mkdir(name, 0o750) },
 		"remove":     func(d root, name string) (any, error) { return nil, d.Remove(name) },
 		"link to":    func(d root, name string) (any, error) { return nil, d.Link("a/b/file", name) },
@@ -113,6 +114,28 @@ type root interface {
 	Remove(name string) error
 	Link(from, to string) error
 	Chtimes(name string, accessed, modified time.Time) error
+}
+
+// within finds out whether name is a directory, and which one.
+func within(d root, name string) error {
+	fast, ok := d.(*Dir)
+	if !ok {
+		f, err := d.OpenFile(name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+		if err == nil {
+			err = f.Close()
+		}
+		return err
+	}
+	return fast.Within(name, func(dir int) error {
+		var have, want unix.Stat_t
+		if err := errors.Join(unix.Fstat(dir, &have), unix.Fstatat(int(fast.top.Fd()), name, &want, 0)); err != nil {
+			return err
+		}
+		if have.Ino != want.Ino {
+			return fmt.Errorf("inode %d, want %d", have.Ino, want.Ino)
+		}
+		return nil
+	})
 }
 
 func content(f *os.File, err error) (any, error) {
