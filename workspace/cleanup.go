@@ -21,7 +21,7 @@ type Caller struct {
 // has reports whether h is the caller's to end: its own run's, or taken by an
 // execution of the same chain. An earlier one of the chain is closed by now.
 func (by Caller) has(h *hold) bool {
-	return by.names(h) || slices.ContainsFunc(h.owners(), by.Owner.sameChain)
+	return by.names(h) || h.any(by.Owner.sameChain)
 }
 
 // names reports whether the caller's run is the one that h is of by its name.
@@ -153,7 +153,7 @@ func (c *Cache) cleanupShared(ctx context.Context, k key, path string, by Caller
 // of a run of another name and others asked for it too. It reports whether it did:
 // otherwise the hold is the caller's alone.
 func (c *Cache) disown(ctx context.Context, name string, h *hold, by Caller) (bool, error) {
-	if by.names(h) || !slices.ContainsFunc(h.owners(), func(o Owner) bool { return !by.Owner.sameChain(o) }) {
+	if by.names(h) || !h.any(func(o Owner) bool { return !by.Owner.sameChain(o) }) {
 		return false, nil
 	}
 	l, err := c.leaseOn(ctx, name)
@@ -163,7 +163,7 @@ func (c *Cache) disown(ctx context.Context, name string, h *hold, by Caller) (bo
 	defer l.Release()
 	done := false
 	err = c.rewrite(ctx, name, l.f, func(now hold) (hold, bool) {
-		others := slices.DeleteFunc(now.owners(), by.Owner.sameChain)
+		others := slices.DeleteFunc(slices.Collect(now.owners()), by.Owner.sameChain)
 		if now.Run == unreadable || len(others) == 0 {
 			return now, false
 		}

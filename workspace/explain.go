@@ -161,20 +161,17 @@ func (s *sweep) holderStates(r *record) ([]HolderState, error) {
 // askOf asks what became of the runs of holds, all at once, and changes nothing.
 func (s *sweep) askOf(holds []*hold) {
 	s.asked = s.c.now()
-	var owners []Owner
+	var owners roll
 	for _, h := range holds {
-		for _, o := range h.owners() {
-			if h.Entry == "" && h.Kept == nil && s.c.known(o) && !slices.Contains(owners, o) {
-				owners = append(owners, o)
+		for o := range h.owners() {
+			if h.Entry == "" && h.Kept == nil && s.c.known(o) {
+				owners.add(o)
 			}
 		}
 	}
-	s.fates = map[Owner]Fate{}
-	if len(owners) == 0 {
-		return
-	}
-	for i, f := range s.c.states.Fates(s.ctx, owners) {
-		s.fates[owners[i]] = f
+	s.fates = fates{roll: owners}
+	if len(owners.all) > 0 {
+		s.fates.became = s.c.states.Fates(s.ctx, owners.all)
 	}
 }
 
@@ -189,7 +186,7 @@ func (s *sweep) holdWords(h *hold) string {
 	case h.Kept != nil:
 		return "its run " + h.Kept.Status + ", and wishes to keep what it had (keep_on_failure)"
 	}
-	open := slices.ContainsFunc(h.owners(), func(o Owner) bool { return s.fates[o].State == RunOpen })
+	open := h.any(s.fates.open)
 	words := ""
 	switch {
 	case h.live:
@@ -199,7 +196,7 @@ func (s *sweep) holdWords(h *hold) string {
 	case c.expired(h) && !open: // who is open is never too old
 		words = "it has expired; "
 	}
-	f, asked := s.fates[h.Owner]
+	f, asked := s.fates.of(h.Owner)
 	switch {
 	case h.Owner == (Owner{}):
 		return words + "no Temporal knows its run: it ends by cleanup or expiry"

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"iter"
 	"os"
 	"path"
 	"slices"
@@ -54,8 +55,24 @@ type hold struct {
 // may be open at once, and some more.
 const maxEarlier = 16
 
-// owners returns every execution that h is of.
-func (h *hold) owners() []Owner { return append([]Owner{h.Owner}, h.Earlier...) }
+// owners are the executions that h is of.
+func (h *hold) owners() iter.Seq[Owner] {
+	return func(yield func(Owner) bool) {
+		if !yield(h.Owner) {
+			return
+		}
+		for _, o := range h.Earlier {
+			if !yield(o) {
+				return
+			}
+		}
+	}
+}
+
+// any reports whether one of the executions that h is of is as asked for.
+func (h *hold) any(is func(Owner) bool) bool {
+	return is(h.Owner) || slices.ContainsFunc(h.Earlier, is)
+}
 
 // holdLife is how long a hold that no living process has counts when the cache
 // has no time to live (CONTRACT §8.2).
@@ -84,7 +101,7 @@ func (c *Cache) expired(h *hold) bool {
 // a sweep may say that it does not, for only a sweep asks: holds of open runs look
 // old when nobody has asked for long.
 func (c *Cache) counts(h *hold) bool {
-	return !c.expired(h) || h.Entry == "" && h.Kept == nil && slices.ContainsFunc(h.owners(), Owner.known)
+	return !c.expired(h) || h.Entry == "" && h.Kept == nil && h.any(Owner.known)
 }
 
 // hasView reports whether the view that h is for is being made, or is there.

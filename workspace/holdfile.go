@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/sys/unix"
 )
 
@@ -75,22 +77,15 @@ func readHold(d *os.File, name string, lazily bool) (*hold, error) {
 }
 
 // readAtOnce returns what is in the hold name in d, with the fewest system calls, or
-// nil where that takes more: it is long, being rewritten, or gone.
+// nil where that takes more: it is being rewritten, is none, or gone.
 func readAtOnce(d *os.File, name string) *hold {
 	asked := time.Now()
-	fd, err := unix.Openat(int(d.Fd()), name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil
-	}
-	defer unix.Close(fd)
 	var st unix.Stat_t
-	var b [2048]byte
-	if unix.Fstat(fd, &st) != nil || st.Size >= int64(len(b)) {
-		return nil
-	}
-	n, err := unix.Read(fd, b[:])
+	buf := scratch.Get().(*[]byte)
+	defer scratch.Put(buf)
+	b, err := readIn(d, name, mostHold, buf, &st)
 	h := &hold{renewed: time.Unix(st.Mtim.Unix()), stamp: stampOfStat(&st, asked)}
-	if err != nil || json.Unmarshal(b[:n], h) != nil {
+	if err != nil || jsonv2.Unmarshal(b, h) != nil {
 		return nil
 	}
 	return h
@@ -132,7 +127,7 @@ func decodeHold(f *os.File) (*hold, error) {
 		return nil, err
 	}
 	h := &hold{}
-	read := func() error { return json.NewDecoder(io.NewSectionReader(f, 0, mostHold)).Decode(h) }
+	read := func() error { return readHoldIn(f, h) }
 	if read() != nil {
 		unlock, err := lockContent(context.Background(), f)
 		if err != nil {
@@ -147,6 +142,11 @@ func decodeHold(f *os.File) (*hold, error) {
 	}
 	h.renewed = info.ModTime()
 	return h, nil
+}
+
+// readHoldIn reads what is in f into h. What a crash left behind it is ignored.
+func readHoldIn(f *os.File, h *hold) error {
+	return jsonv2.UnmarshalDecode(jsontext.NewDecoder(io.NewSectionReader(f, 0, mostHold)), h)
 }
 
 // lockContent excludes others from rewriting what is in the hold f. It is another
@@ -201,7 +201,7 @@ func (c *Cache) amend(ctx context.Context, name string, f *os.File, h hold) erro
 		h.Since, h.Bound = old.Since, old.Bound && h.Bound
 		h.Earlier = nil
 		if old.Run != unreadable {
-			h.Earlier = slices.DeleteFunc(old.owners(), func(o Owner) bool { return o == h.Owner })
+			h.Earlier = slices.DeleteFunc(slices.Collect(old.owners()), func(o Owner) bool { return o == h.Owner })
 		}
 		h.Earlier = h.Earlier[:min(len(h.Earlier), maxEarlier)]
 		return h, true
@@ -221,7 +221,7 @@ func (c *Cache) rewrite(ctx context.Context, name string, f *os.File, change fun
 	}
 	defer unlock()
 	old := hold{Run: unreadable}
-	if h := (hold{}); json.NewDecoder(io.NewSectionReader(f, 0, mostHold)).Decode(&h) == nil {
+	if h := (hold{}); readHoldIn(f, &h) == nil {
 		old = h
 	}
 	h, changed := change(old)

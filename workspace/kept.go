@@ -79,7 +79,7 @@ func (s *sweep) keep(name string, k key) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	fate := s.fates[h.Owner]
+	fate, _ := s.fates.of(h.Owner)
 	if s.over(h) == "" || !fate.Failed || !h.KeepOnFailure || !sameFile(f, lstat(c.root(), name)) {
 		return true, nil // it is another execution's by now, which this sweep knows nothing of
 	}

@@ -102,40 +102,67 @@ func (c *Cache) reattach(ctx context.Context, r *record) error {
 func (s *sweep) mounts() error {
 	c := s.c
 	real := c.realDir()
-	// Reading the table takes long where there are many mounts: once has to do.
-	table, err := mounts.Below(real)
-	if err != nil {
+	var table []mounts.Mount
+	var all []mountable
+	// Reading the table takes long where there are many mounts: once has to do, beside
+	// the other look. Whoever changes something meanwhile has a hold, or ends one, and
+	// whatever is done here looks again.
+	looks := []func() error{
+		func() (err error) { table, err = mounts.Below(real); return err },
+		func() (err error) { all, err = s.mountables(real); return err },
+	}
+	if err := abreast(len(looks), func(i int) error { return looks[i]() }); err != nil {
 		return err
 	}
-	records, err := c.written()
+	if !s.opts.DryRun {
+		mounted := make(map[string]bool, len(table))
+		for _, m := range table {
+			mounted[m.Point] = true
+		}
+		for _, m := range all {
+			there := mounted[m.point]
+			switch {
+			case !m.looked:
+			case m.needed && (m.Kind != KindShared || !there):
+				s.remount(m.record)
+			case !m.needed && there:
+				c.relax(m.record)
+			}
+		}
+	}
+	recorded := make(map[string]bool, len(all))
+	for _, m := range all {
+		recorded[m.point] = true
+	}
+	return s.strayMounts(slices.DeleteFunc(table, func(m mounts.Mount) bool { return recorded[m.Point] }))
+}
+
+// mountable is an entry, and where its mount would be.
+type mountable struct {
+	*record
+	point  string
+	looked bool // it is of those that have one
+	needed bool
+}
+
+// mountables returns all entries.
+func (s *sweep) mountables(real string) ([]mountable, error) {
+	records, err := s.c.written()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if s.opts.DryRun {
-		return s.strayMounts(table, records)
-	}
-	mounted := make(map[string]bool, len(table))
-	for _, m := range table {
-		mounted[m.Point] = true
-	}
-	for _, r := range records {
-		if r.State != complete || r.View == nil && r.Kind != KindShared || !s.inPlace(r) {
-			continue
+	all := make([]mountable, len(records))
+	for i, r := range records {
+		m := mountable{record: r, point: filepath.Join(real, r.path())}
+		if r.State == complete && (r.View != nil || r.Kind == KindShared) && s.inPlace(r) {
+			m.looked = true
+			if m.needed, err = s.needed(r.Key); err != nil {
+				return nil, err
+			}
 		}
-		needed, err := s.needed(r.Key)
-		if err != nil {
-			return err
-		}
-		// As the table was: whoever changes that meanwhile has a hold, or ends one.
-		there := mounted[filepath.Join(real, r.path())]
-		switch {
-		case needed && (r.Kind != KindShared || !there):
-			s.remount(r)
-		case !needed && there:
-			c.relax(r)
-		}
+		all[i] = m
 	}
-	return s.strayMounts(table, records)
+	return all, nil
 }
 
 // inPlace reports whether r's entry is in place, or was so when this sweep looked
@@ -173,21 +200,16 @@ func (s *sweep) remount(r *record) {
 	}
 }
 
-// strayMounts unmounts what of table the cache mounted and no record tells of: somebody
-// removed the cache's own directory, or a crash came between a mount and its
+// strayMounts unmounts those of stray, mounts that no record tells of, that the cache
+// made: somebody removed the cache's own directory, or a crash came between a mount and its
 // record. What is below the trash and staging directories goes with them. Mounts
 // that the cache did not make are left alone.
-func (s *sweep) strayMounts(table []mounts.Mount, records []*record) error {
+func (s *sweep) strayMounts(stray []mounts.Mount) error {
 	c := s.c
-	real := c.realDir()
-	recorded := make(map[string]bool, len(records))
-	for _, r := range records {
-		recorded[filepath.Join(real, r.path())] = true
-	}
-	stray := slices.DeleteFunc(table, func(m mounts.Mount) bool { return recorded[m.Point] })
 	if len(stray) == 0 {
 		return nil
 	}
+	real := c.realDir()
 	here, err := mounts.Of(real)
 	if err != nil {
 		return err

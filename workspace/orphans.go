@@ -2,7 +2,6 @@ package workspace
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 )
@@ -18,6 +17,46 @@ func (o Owner) known() bool { return o.Cluster != "" && o.Namespace != "" && o.R
 
 // known reports whether that Temporal can be asked.
 func (c *Cache) known(o Owner) bool { return c.states != nil && o.known() }
+
+// roll is a list of executions, each of them once.
+type roll struct {
+	all []Owner
+	at  map[Owner]int // in all
+}
+
+// add puts o on the list, if need be, and returns where it is.
+func (r *roll) add(o Owner) int {
+	if at, listed := r.at[o]; listed {
+		return at
+	}
+	if r.at == nil {
+		r.at = map[Owner]int{}
+	}
+	r.at[o] = len(r.all)
+	r.all = append(r.all, o)
+	return len(r.all) - 1
+}
+
+// fates are what became of the executions on a roll.
+type fates struct {
+	roll
+	became []Fate
+}
+
+// of returns what became of o's run, if that was asked.
+func (f *fates) of(o Owner) (fate Fate, asked bool) {
+	at, asked := f.at[o]
+	if !asked {
+		return Fate{}, false
+	}
+	return f.became[at], true
+}
+
+// open reports whether o's run is known to be open.
+func (f *fates) open(o Owner) bool {
+	fate, _ := f.of(o)
+	return fate.State == RunOpen
+}
 
 // renewShare is the part of a hold's life by which it may be too old: renewing every
 // hold at every sweep would be most of what a sweep writes.
@@ -36,28 +75,29 @@ func (s *sweep) ask() error {
 		return err
 	}
 	stale := s.asked.Add(-c.holdLife() / renewShare)
-	holders := map[Owner][]string{} // names of the holds that are to be renewed if it is open
-	var owners []Owner
+	owners := roll{at: make(map[Owner]int, len(g.holds))}
+	type old struct {
+		owner int
+		name  string
+	}
+	var olds []old // holds that are to be renewed if their owner's run is open
 	for _, all := range g.holds {
 		for name, h := range all {
 			if h.Entry != "" || h.Kept != nil {
 				continue
 			}
-			for _, o := range h.owners() {
+			for o := range h.owners() {
 				if !c.known(o) {
 					continue
 				}
-				if _, listed := holders[o]; !listed {
-					owners = append(owners, o)
-					holders[o] = nil
-				}
+				owner := owners.add(o)
 				if h.renewed.Before(stale) {
-					holders[o] = append(holders[o], name)
+					olds = append(olds, old{owner, name})
 				}
 			}
 		}
 	}
-	if len(owners) == 0 {
+	if len(owners.all) == 0 {
 		return nil
 	}
 	top, err := c.root().Open(holdsDir)
@@ -65,20 +105,19 @@ func (s *sweep) ask() error {
 		return err
 	}
 	defer top.Close()
-	fates := c.states.Fates(s.ctx, owners)
-	s.fates = make(map[Owner]Fate, len(owners))
+	s.fates = fates{owners, c.states.Fates(s.ctx, owners.all)}
 	unknown := 0
 	var why error
-	var open []string // names of holds of runs that are open
-	for i, o := range owners {
-		f := fates[i]
-		s.fates[o] = f
-		switch {
-		case f.State == RunUnknown:
+	for _, f := range s.fates.became {
+		if f.State == RunUnknown {
 			unknown++
 			why = f.Why
-		case f.State == RunOpen && !s.opts.DryRun:
-			open = append(open, holders[o]...)
+		}
+	}
+	var open []string // names of holds of runs that are open
+	for _, o := range olds {
+		if s.fates.became[o.owner].State == RunOpen && !s.opts.DryRun {
+			open = append(open, o.name)
 		}
 	}
 	err = abreast(len(open), func(i int) error {
@@ -98,13 +137,13 @@ func (s *sweep) over(h *hold) string {
 	if h.live || h.Entry != "" || h.Kept != nil || h.renewed.After(s.asked) {
 		return ""
 	}
-	for _, o := range h.owners() {
-		f := s.fates[o]
+	for o := range h.owners() {
+		f, _ := s.fates.of(o)
 		if f.State != RunClosed || !f.Closed.IsZero() && s.asked.Sub(f.Closed) < s.c.grace {
 			return ""
 		}
 	}
-	f := s.fates[h.Owner]
+	f, _ := s.fates.of(h.Owner)
 	if f.Closed.IsZero() {
 		return "its run is over (" + f.Status + ")"
 	}
@@ -117,8 +156,7 @@ func (s *sweep) counts(h *hold) bool {
 		return false
 	}
 	// Who is open is not to lose anything because nobody could tell for a while.
-	open := func(o Owner) bool { return s.fates[o].State == RunOpen }
-	return h.Kept == nil && h.Entry == "" && slices.ContainsFunc(h.owners(), open) || !s.c.expired(h)
+	return h.Kept == nil && h.Entry == "" && h.any(s.fates.open) || !s.c.expired(h)
 }
 
 // held reports whether a hold keeps k, and if none does, why one of them does not
@@ -137,7 +175,7 @@ func (s *sweep) held(k key) (held bool, over string, err error) {
 		}
 		if why := s.over(h); why != "" {
 			over = why
-			if h.KeepOnFailure && s.fates[h.Owner].Failed {
+			if f, _ := s.fates.of(h.Owner); h.KeepOnFailure && f.Failed {
 				ok, err := s.keep(name, k)
 				if ok || err != nil {
 					s.keeps[name] = ok

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -182,4 +183,50 @@ func allocation(info fs.FileInfo) (links, ino uint64, bytes int64) {
 		return 1, 0, info.Size()
 	}
 	return uint64(st.Nlink), st.Ino, st.Blocks * 512
+}
+
+// scratch has what files are read into that are decoded at once: a sweep reads tens of
+// thousands, and would leave as much garbage behind.
+var scratch = sync.Pool{New: func() any { b := make([]byte, 4096); return &b }}
+
+// readIn returns what is in the file name in d, of the cache's own, which is at most
+// so long, and describes it into st; it has the fewest system calls. What is returned
+// is good until buf, which it may be a part of, is used again. A longer one is EFBIG, and of one that is
+// rewritten meanwhile a part may be returned.
+func readIn(d *os.File, name string, most int64, buf *[]byte, st *unix.Stat_t) ([]byte, error) {
+	failed := func(op string, err error) error {
+		return &fs.PathError{Op: op, Path: path.Join(d.Name(), name), Err: err}
+	}
+	const flags = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
+	fd, err := unix.Openat(int(d.Fd()), name, flags, 0)
+	for errors.Is(err, unix.EINTR) {
+		fd, err = unix.Openat(int(d.Fd()), name, flags, 0)
+	}
+	if err != nil {
+		return nil, failed("open", err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Fstat(fd, st); err != nil {
+		return nil, failed("stat", err)
+	}
+	if st.Size > most {
+		return nil, failed("read", unix.EFBIG)
+	}
+	if st.Size > int64(len(*buf)) {
+		*buf = make([]byte, st.Size)
+	}
+	b := (*buf)[:st.Size]
+	for have := 0; have < len(b); {
+		n, err := unix.Read(fd, b[have:])
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return nil, failed("read", err)
+		case n == 0:
+			return b[:have], nil
+		default:
+			have += n
+		}
+	}
+	return b, nil
 }

@@ -7,6 +7,7 @@ import (
 	"path"
 	"time"
 
+	jsonv2 "github.com/go-json-experiment/json" // encoding/json takes a multiple of the time
 	"golang.org/x/sys/unix"
 
 	"github.com/cordonlabs/cordon"
@@ -139,6 +140,12 @@ const mostRecord = 1 << 20
 func (c *Cache) readRecord(k key) (*record, error) {
 	var st unix.Stat_t
 	b, err := c.root().ReadWhole(recordFile(k), mostRecord, &st)
+	return decodeRecord(k, b, &st, err)
+}
+
+// decodeRecord returns the record of k from what is in its file, which st describes,
+// or from the error of reading that, as readRecord does.
+func decodeRecord(k key, b []byte, st *unix.Stat_t, err error) (*record, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
@@ -148,7 +155,7 @@ func (c *Cache) readRecord(k key) (*record, error) {
 		return nil, err
 	}
 	r := &record{lastUsed: time.Unix(st.Mtim.Unix())}
-	if json.Unmarshal(b, r) != nil || r.Protocol != protocol || r.Key != k {
+	if jsonv2.Unmarshal(b, r) != nil || r.Protocol != protocol || r.Key != k {
 		return nil, errUnreadable
 	}
 	return r, nil

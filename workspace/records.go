@@ -199,16 +199,21 @@ func (c *Cache) lookAtRecord(d *os.File, n string, before cachedRecord) (lookedA
 		return lookedAt{}, nil
 	}
 	var st unix.Stat_t
-	switch err := unix.Fstatat(int(d.Fd()), n, &st, unix.AT_SYMLINK_NOFOLLOW); {
-	case errors.Is(err, fs.ErrNotExist):
-		return lookedAt{}, nil
-	case err != nil:
-		return lookedAt{}, &fs.PathError{Op: "stat", Path: path.Join(recordsDir, n), Err: err}
+	if before.record != nil {
+		switch err := unix.Fstatat(int(d.Fd()), n, &st, unix.AT_SYMLINK_NOFOLLOW); {
+		case errors.Is(err, fs.ErrNotExist):
+			return lookedAt{}, nil
+		case err != nil:
+			return lookedAt{}, &fs.PathError{Op: "stat", Path: path.Join(recordsDir, n), Err: err}
+		}
+		if before.inode == st.Ino && before.changed == st.Ctim {
+			return lookedAt{cachedRecord: before}, nil
+		}
 	}
-	if before.record != nil && before.inode == st.Ino && before.changed == st.Ctim {
-		return lookedAt{cachedRecord: before}, nil
-	}
-	r, err := c.readRecord(key(strings.TrimSuffix(n, ".json")))
+	buf := scratch.Get().(*[]byte)
+	defer scratch.Put(buf)
+	b, err := readIn(d, n, mostRecord, buf, &st)
+	r, err := decodeRecord(key(strings.TrimSuffix(n, ".json")), b, &st, err)
 	switch {
 	case errors.Is(err, errUnreadable):
 		return lookedAt{unreadable: true}, nil

@@ -127,17 +127,17 @@ func (s *sweep) settleRest() error {
 	if err != nil {
 		return err
 	}
-	names, err := c.list(settledDir)
+	names, err := s.names(settledDir)
 	if err != nil {
 		return err
 	}
-	settled := map[string]bool{}
+	settled := make(map[string]bool, len(names))
 	for _, n := range names {
 		settled[n] = true
 	}
 	var rest []*record
 	for _, r := range records {
-		if r.State == complete && r.settles() && r.Boot == c.boot && !settled[r.Staging] && c.now().Sub(r.Created) > settleDelay {
+		if r.State == complete && r.settles() && r.Boot == c.boot && !settled[r.Staging] && c.now().Sub(r.Created) > settleDelay && !c.settled(r) {
 			rest = append(rest, r)
 		}
 	}

@@ -64,10 +64,12 @@ type sweep struct {
 	first  *glance
 	stands map[string]bool // staging ids of entries that were in place when they were looked at first
 	gone   map[key]bool    // entries that were, or in a dry run would be, removed
-	fates  map[Owner]Fate
+	fates  fates
 	asked  time.Time       // when the fates were asked for: what was held again since then counts
 	keeps  map[string]bool // holds of failed runs that keep their workspace
 	saved  map[key]bool    // entries that a dry run takes as saved
+
+	listings listings
 
 	plan   *plan           // what alone may be removed; nil: everything
 	shrunk int64           // bytes that the cache is to shrink to
@@ -90,20 +92,20 @@ func (s *sweep) begin() (err error) {
 	return err
 }
 
-// parts returns what this sweep does, in its order: temporary files before holds,
+// parts returns what this sweep does, in its order: temporary holds before holds,
 // whose directories they keep, and holds after what dead processes were making, for
 // theirs count until that is gone; the trash before what is written, for which a
-// full disk has no room. What no dry run tells, such as
-// old lock files, is not done by a plan; what is in the trash is removed already.
+// full disk has no room. What no dry run tells, such as old lock files, is not done by
+// a plan; what is in the trash is removed already.
 func (s *sweep) parts() []func() error {
-	all := []func() error{s.ask, s.salvage, s.entries, s.tempFiles, s.deadStaging, s.strayHolds, s.mounts, s.tombstones, s.tampering, s.grown, s.shrink, s.quarantined, s.stalePins}
+	all := []func() error{s.ask, s.salvage, s.entries, s.tempHolds, s.deadStaging, s.strayHolds, s.mounts, s.tombstones, s.tampering, s.grown, s.shrink, s.quarantined, s.stalePins}
 	switch {
 	case s.plan != nil:
 		return append(all, s.unplanned, s.trash)
 	case s.opts.DryRun:
 		return append(all, s.writePlan)
 	}
-	return append(all, s.plans, s.lockFiles, s.notes, s.trash, s.settleRest)
+	return append(all, s.plans, s.ownFiles, s.trash, s.settleRest)
 }
 
 // did notes a removal and carries it out unless this is a dry run. do reports

@@ -4,8 +4,6 @@ import (
 	"path"
 	"slices"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/internal/flock"
 )
@@ -22,8 +20,8 @@ func (s *sweep) lostObjects() error {
 	err = abreast(len(records), func(i int) error {
 		r := records[i]
 		if r.State == complete && r.Content != objectName && r.spareObject() {
-			var st unix.Stat_t
-			lost[i] = gone(c.root().Look(path.Join(r.Place, objectName), &st))
+			_, err := c.idOf(path.Join(r.Place, objectName))
+			lost[i] = gone(err)
 		}
 		return nil
 	})

@@ -6,6 +6,7 @@ var (
 	sweeping   = by{pkg: "workspace", run: "^TestSweep$"}
 	cleaning   = by{pkg: "workspace", run: "^TestCleanup$"}
 	orphans    = by{pkg: "workspace", run: "^TestOrphans$"}
+	ownFiles   = test("workspace", "^TestASweepClearsTheCachesOwnFiles$")
 	remembered = test("workspace", "^TestASweepSeesHoldsThatOthersChangedSinceTheLastOne$")
 	failed     = by{pkg: "workspace", run: "^TestKeepOnFailure$"}
 	floor      = by{pkg: "workspace", run: "^TestMinFree$"}
@@ -104,7 +105,7 @@ var mutants = []mutant{
 	{
 		name: "a failed run's workspace is not kept",
 		file: "workspace/orphans.go", caught: failed,
-		old: "if h.KeepOnFailure && s.fates[h.Owner].Failed {", new: "if false && h.KeepOnFailure && s.fates[h.Owner].Failed {",
+		old: "h.KeepOnFailure && f.Failed {", new: "false && h.KeepOnFailure && f.Failed {",
 	},
 	{
 		name: "an open run does not renew its hold",
@@ -278,7 +279,24 @@ var mutants = []mutant{
 		old: "go func() { synced <- durable.SyncTree(root, \".\") }()", new: "go func() { _ = root; synced <- nil }()",
 	},
 
+	// The cache's own files go when nobody needs them.
+	{
+		name: "a sweep takes the locks of entries",
+		file: "workspace/own_files.go", caught: ownFiles,
+		old: "needed[l[0]], needed[l[1]] = true, true", new: "needed[l[0]] = true",
+	},
+	{
+		name: "a sweep takes a file from under who is about to rename it",
+		file: "workspace/own_files.go", caught: ownFiles,
+		old: "s.c.now().Sub(info.ModTime()) <= staleTemp", new: "false",
+	},
+
 	// Nobody sees another's writes.
+	{
+		name: "a change at the top of a tree is not looked for",
+		file: "workspace/manifest.go", caught: test("workspace", "^TestTampering$"),
+		old: "if why = r.changedSince(ctime(&st)); why != \"\" {", new: "if why = r.changedSince(r.Changed); why != \"\" {",
+	},
 	{
 		name: "no read-only mount",
 		file: "workspace/guard.go", caught: test("workspace", "^TestSharedTreeIsMountedReadOnly$"),
