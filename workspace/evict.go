@@ -98,12 +98,13 @@ func (c *Cache) reclaimable(records []*record) (sum amount, err error) {
 	if err != nil {
 		return amount{}, err
 	}
+	held, err := c.heldOf(byUse)
+	if err != nil {
+		return amount{}, err
+	}
 	for _, r := range byUse {
-		h, err := c.held(r.Key)
 		switch {
-		case err != nil:
-			return amount{}, err
-		case h == nil:
+		case !held[r.Key]:
 			sum = sum.plus(r.size())
 		case r.spareObject():
 			sum = sum.plus(amount{r.Object, 1})

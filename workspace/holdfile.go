@@ -187,6 +187,21 @@ func (c *Cache) held(k key) (*hold, error) {
 	return nil, nil
 }
 
+// heldOf returns which of records somebody holds.
+func (c *Cache) heldOf(records []*record) (map[key]bool, error) {
+	is := make([]bool, len(records))
+	err := abreast(len(records), func(i int) error {
+		h, err := c.held(records[i].Key)
+		is[i] = h != nil
+		return err
+	})
+	held := make(map[key]bool, len(records))
+	for i, r := range records {
+		held[r.Key] = is[i]
+	}
+	return held, err
+}
+
 // amend writes into f, the hold name, that h's owner asked for it too, if it was
 // another one so far. The run lives on if it was kept for having failed.
 func (c *Cache) amend(ctx context.Context, name string, f *os.File, h hold) error {

@@ -26,17 +26,17 @@ func (c *Cache) Entries() ([]Entry, error) {
 	if err != nil {
 		return nil, diskError("list cache", c.dir, err)
 	}
-	list := []Entry{}
-	for _, r := range records {
-		if r.State != complete || c.missing(r) != "" {
-			continue
+	list := make([]Entry, len(records))
+	err = abreast(len(records), func(i int) (err error) {
+		if r := records[i]; r.State == complete && c.missing(r) == "" {
+			list[i], err = c.entry(r, pins)
 		}
-		e, err := c.entry(r, pins)
-		if err != nil {
-			return nil, diskError("list cache", c.dir, err)
-		}
-		list = append(list, e)
+		return err
+	})
+	if err != nil {
+		return nil, diskError("list cache", c.dir, err)
 	}
+	list = slices.DeleteFunc(list, func(e Entry) bool { return e.Key == "" })
 	slices.SortFunc(list, func(a, b Entry) int { return strings.Compare(a.Path, b.Path) })
 	return list, nil
 }
@@ -164,6 +164,10 @@ func (c *Cache) usage(ctx context.Context) (Usage, error) {
 	if err != nil {
 		return Usage{}, err
 	}
+	held, err := c.heldOf(a.records)
+	if err != nil {
+		return Usage{}, err
+	}
 	reclaimable, err := c.reclaimable(a.records)
 	if err != nil {
 		return Usage{}, err
@@ -189,11 +193,7 @@ func (c *Cache) usage(ctx context.Context) (Usage, error) {
 			if r.Tampered != "" {
 				u.Tampered++
 			}
-			h, err := c.held(r.Key)
-			if err != nil {
-				return Usage{}, err
-			}
-			if h != nil {
+			if held[r.Key] {
 				u.Held += r.total()
 			}
 			u.Entries[r.Kind]++
