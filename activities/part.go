@@ -61,7 +61,7 @@ func (a *Activities) newPart(ctx context.Context, tool string, content partConte
 		return part, err
 	}
 	part.Result, part.Run, part.Ref = nil, nil, partID(activity.GetInfo(ctx), tool)
-	_, err = a.results.PutResult(ctx, part.Ref, "json", body)
+	_, err = a.PutResult(ctx, part.Ref, "json", body)
 	return part, err
 }
 

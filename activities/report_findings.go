@@ -117,7 +117,7 @@ func writeSARIF(run finding.SARIFRun) (json.RawMessage, error) {
 
 // store writes both files and returns the result as the workflow returns it.
 func (a *Activities) store(ctx context.Context, result Result, sarif sarifWriter) (Result, error) {
-	url, err := a.results.PutResult(ctx, result.WorkflowID, "sarif", result.SARIF)
+	url, err := a.PutResult(ctx, result.WorkflowID, "sarif", result.SARIF)
 	if err != nil {
 		return Result{}, err
 	}
@@ -132,7 +132,7 @@ func (a *Activities) store(ctx context.Context, result Result, sarif sarifWriter
 	if err := enc.Encode(result); err != nil {
 		return Result{}, err
 	}
-	if result.ResultsURL, err = a.results.PutResult(ctx, result.WorkflowID, "json", body.Bytes()); err != nil {
+	if result.ResultsURL, err = a.PutResult(ctx, result.WorkflowID, "json", body.Bytes()); err != nil {
 		return Result{}, err
 	}
 	return fit(result, maxReturned, sarif)

@@ -311,6 +311,9 @@ func (t *toolRun) run(ctx context.Context) (Part, error) {
 	if err != nil {
 		return Part{}, err
 	}
+	if err := t.a.runs.confirm(ctx, t.info); err != nil {
+		return Part{}, err
+	}
 	t.report(Progress{Stage: "reading the results"})
 	done, found := t.w.Tool.ExitCodes.Done(t.result.ExitCode)
 	if t.result.Limit != "" || !done {

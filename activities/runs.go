@@ -9,8 +9,6 @@ import (
 	"time"
 
 	commonpb "go.temporal.io/api/common/v1"
-	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/activity"
@@ -181,42 +179,4 @@ func (r *runs) memoMode(info *workflowpb.WorkflowExecutionInfo, key workspace.Ow
 			"workflow_id", key.WorkflowID, "run_id", key.RunID, "error", err)
 	}
 	return mode
-}
-
-// unwanted reports why the attempt described by info is no longer wanted:
-// context.Canceled if its run is closed or has cancelled it, errOvertaken if
-// the run goes on without it. It returns nil where it is wanted, and where the
-// server cannot be asked.
-func (r *runs) unwanted(ctx context.Context, info activity.Info) error {
-	if r.client == nil || info.WorkflowExecution.ID == "" {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	d, err := r.client.WorkflowService().DescribeWorkflowExecution(ctx, &workflowservice.DescribeWorkflowExecutionRequest{
-		Namespace: info.Namespace,
-		Execution: &commonpb.WorkflowExecution{WorkflowId: info.WorkflowExecution.ID, RunId: info.WorkflowExecution.RunID},
-	})
-	var gone *serviceerror.NotFound
-	if errors.As(err, &gone) {
-		return context.Canceled
-	}
-	if err != nil {
-		return nil // asked again later, or the attempt's deadline ends it
-	}
-	if d.GetWorkflowExecutionInfo().GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
-		return context.Canceled
-	}
-	for _, p := range d.GetPendingActivities() {
-		if p.GetActivityId() != info.ActivityID {
-			continue
-		}
-		if p.GetState() == enumspb.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED {
-			return context.Canceled
-		}
-		if p.GetAttempt() == info.Attempt && p.GetState() == enumspb.PENDING_ACTIVITY_STATE_STARTED {
-			return nil
-		}
-	}
-	return errOvertaken
 }

@@ -69,9 +69,12 @@ func (a *Activities) analyse(ctx context.Context, u use, unit string, by workspa
 	return result, err
 }
 
-// PutResult stores a result, and returns its URL: it is that of Options.Results, for
-// activities that are made of these.
+// PutResult stores a result of an attempt that still counts, and returns its URL: it is that
+// of Options.Results, for these activities and those that are made of them.
 func (a *Activities) PutResult(ctx context.Context, id, format string, body []byte) (url string, err error) {
+	if err := a.runs.confirm(ctx, activity.GetInfo(ctx)); err != nil {
+		return "", err
+	}
 	return a.results.PutResult(ctx, id, format, body)
 }
 

@@ -33,11 +33,16 @@ type fleet struct {
 	t      *testing.T
 	client client.Client
 	queue  string
-	store  *dir.Store
-	stored string // its directory
+	store  store
+	stored string // the directory of a directory store
 	cache  string // the path of every host's cache, where hosts are alike
 	env    []string
 	hosts  []*host
+}
+
+type store interface {
+	target.Store
+	target.Blobs
 }
 
 // newFleet is n hosts that are off. They wait for each other as long as the tests can.

@@ -54,10 +54,7 @@ func TestATargetThatAllWantIsFetchedOnceByAHost(t *testing.T) {
 	})
 	t.Cleanup(proxy.Close)
 	f := newFleet(t, 4, "S3_ENDPOINT="+proxy.URL, "S3_ACCESS_KEY="+s.AccessKey, "S3_SECRET_KEY="+s.SecretKey, "S3_BUCKET="+bucket, "MAX_CONCURRENT_ACTIVITIES=10")
-	const results = "results" // the one name that is fixed (CONTRACT §5)
-	if err := s.Client(t).MakeBucket(t.Context(), results, minio.MakeBucketOptions{}); err != nil && minio.ToErrorResponse(err).Code != minio.BucketAlreadyOwnedByYou {
-		t.Fatal(err)
-	}
+	makeResults(t, s)
 	object, err := os.Create(filepath.Join(t.TempDir(), "object"))
 	if err != nil {
 		t.Fatal(err)
@@ -95,6 +92,14 @@ func TestATargetThatAllWantIsFetchedOnceByAHost(t *testing.T) {
 		t.Errorf("%d downloads are %.2f times its bytes", fetched, times)
 	}
 	f.mustBeEmpty()
+}
+
+// makeResults makes the bucket of the one name that is fixed (CONTRACT §5).
+func makeResults(t *testing.T, s miniotest.Server) {
+	t.Helper()
+	if err := s.Client(t).MakeBucket(t.Context(), "results", minio.MakeBucketOptions{}); err != nil && minio.ToErrorResponse(err).Code != minio.BucketAlreadyOwnedByYou {
+		t.Fatal(err)
+	}
 }
 
 // Runs go to hosts that have their target, where there are some.
