@@ -39,7 +39,7 @@ func (a *Activities) ChooseHosts(ctx context.Context, targetID, runID, isolation
 	if holds.mode == cordon.Isolated {
 		return queues, nil
 	}
-	hosts, err := a.hosts.of(ctx, a.runs, info.Namespace, info.TaskQueue)
+	hosts, err := a.hosts.of(ctx, a.runs, info.Namespace, info.TaskQueue, hostsFor)
 	if err != nil {
 		log.Warn("cannot find out which hosts are there; any may make the workspace", "queue", info.TaskQueue, "error", err)
 		return queues, nil
@@ -53,6 +53,35 @@ func (a *Activities) ChooseHosts(ctx context.Context, targetID, runID, isolation
 	return queues, nil
 }
 
+// Others returns how many hosts beside this one have workers that take activities of a queue;
+// 0 for a queue that is one host's, and where Temporal does not say. That there are none is
+// never remembered: whoever asks is about to fail for it, and one may have come.
+func (a *Activities) Others(ctx context.Context, namespace, queue string) int {
+	if n := a.others(ctx, namespace, queue, hostsFor); n > 0 {
+		return n
+	}
+	return a.others(ctx, namespace, queue, 0)
+}
+
+// others is Others, as it was so long ago at most.
+func (a *Activities) others(ctx context.Context, namespace, queue string, age time.Duration) (n int) {
+	own := a.cache.HostID()
+	if queue == HostQueue(queue, own) {
+		return 0
+	}
+	all, err := a.hosts.of(ctx, a.runs, namespace, queue, age)
+	if err != nil {
+		a.log.Warn("cannot find out whether another host is there", "queue", queue, "error", err)
+		return 0
+	}
+	for _, id := range all {
+		if id != own {
+			n++
+		}
+	}
+	return n
+}
+
 // hosts remembers for a moment which hosts poll a queue. It is safe for concurrent use.
 type hosts struct {
 	mu    sync.Mutex
@@ -64,15 +93,16 @@ type knownHosts struct {
 	at  time.Time
 }
 
-// of returns the ids of the hosts whose workers take activities of a queue.
-func (h *hosts) of(ctx context.Context, r *runs, namespace, queue string) ([]string, error) {
+// of returns the ids of the hosts whose workers take activities of a queue, as they were so
+// long ago at most.
+func (h *hosts) of(ctx context.Context, r *runs, namespace, queue string, age time.Duration) ([]string, error) {
 	if r.client == nil {
 		return nil, nil
 	}
 	h.mu.Lock()
 	known, ok := h.known[queue]
 	h.mu.Unlock()
-	if ok && time.Since(known.at) < hostsFor {
+	if ok && time.Since(known.at) < age {
 		return known.ids, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)

@@ -9,6 +9,8 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
+
+	"github.com/cordonlabs/cordon"
 )
 
 const (
@@ -33,12 +35,12 @@ func (s *stay) acquire(ctx workflow.Context, round int) (ws Workspace, err error
 	base := workflow.ActivityOptions{
 		StartToCloseTimeout: cmp.Or(s.opts.Timeout, acquireTimeout),
 		HeartbeatTimeout:    acquireBeat,
-		RetryPolicy:         &temporal.RetryPolicy{MaximumAttempts: cmp.Or(s.opts.Attempts, acquireAttempts)},
 		WaitForCancellation: true, // one that came too late has made a workspace to clean up
 	}
-	on := func(queue string, wait time.Duration) workflow.Context {
+	on := func(queue string, wait time.Duration, final ...string) workflow.Context {
 		o := base
 		o.TaskQueue, o.ScheduleToStartTimeout = queue, wait
+		o.RetryPolicy = &temporal.RetryPolicy{MaximumAttempts: cmp.Or(s.opts.Attempts, acquireAttempts), NonRetryableErrorTypes: final}
 		return workflow.WithActivityOptions(ctx, o)
 	}
 	ended := func(error) {}
@@ -46,7 +48,7 @@ func (s *stay) acquire(ctx workflow.Context, round int) (ws Workspace, err error
 		ended = s.opts.Observe(ctx, AcquireWorkspaceName)
 	}
 	for _, queue := range s.choose(ctx, args) {
-		err = workflow.ExecuteActivity(on(queue, warmWait), AcquireWorkspaceName, args...).Get(ctx, &ws)
+		err = workflow.ExecuteActivity(on(queue, warmWait, string(cordon.NoSpace)), AcquireWorkspaceName, args...).Get(ctx, &ws)
 		if err == nil || ctx.Err() != nil || isFinal(err) {
 			ended(err)
 			return ws, err

@@ -26,11 +26,21 @@ func (w *Worker) newAdmission() *admission.Admission {
 		Disk: func(ctx context.Context) error {
 			return w.cache.Vacancy(ctx, admission.LeastBytes, admission.LeastInodes)
 		},
+		Others:   w.others,
 		Memory:   memory.Read,
 		Service:  func() workflowservice.WorkflowServiceClient { return w.client.WorkflowService() },
 		Identity: cmp.Or(w.opts.Temporal.Identity, "cordon/"+w.opts.Version),
 		Logger:   w.log,
 	})
+}
+
+// others is how many other hosts poll the queue that an activity came on. What needs room in
+// the object store finds as much of it anywhere.
+func (w *Worker) others(ctx context.Context, info activity.Info) int {
+	if info.ActivityType.Name == activities.UploadResultsName {
+		return 0
+	}
+	return w.activities.Others(ctx, info.Namespace, admission.QueueOf(info.TaskQueue))
 }
 
 // memoryLimit is what metadata lets the tools of the calling workflow have, or the tool

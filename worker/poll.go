@@ -26,15 +26,25 @@ func (w *Worker) poll(q Queue) error {
 		return err
 	}
 	for _, one := range []struct {
-		queue string
-		offer offer
-	}{{host, hosts}, {q.Name, full}} {
+		queue  string
+		offer  offer
+		shared bool
+	}{{host, hosts, false}, {q.Name, full, true}} {
 		if w.serve() != config.ServeStorage { // which has no tools
-			if err := w.pollOne(admission.WaitingQueue(one.queue), hosts, true); err != nil {
+			tuner, err := w.admission.WaitingTuner(one.shared)
+			if err != nil {
+				return err
+			}
+			// Each that is open when the last slot goes may have to hand a tool back.
+			if err := w.pollOne(admission.WaitingQueue(one.queue), hosts, tuner, 1); err != nil {
 				return err
 			}
 		}
-		if err := w.pollOne(one.queue, one.offer, false); err != nil {
+		tuner, err := w.admission.Tuner(one.shared)
+		if err != nil {
+			return err
+		}
+		if err := w.pollOne(one.queue, one.offer, tuner, 0); err != nil {
 			return err
 		}
 	}
@@ -43,18 +53,9 @@ func (w *Worker) poll(q Queue) error {
 	return nil
 }
 
-// pollOne starts to poll one queue for what is offered. waiting says that tools alone
-// come there. All queues share the slots.
-func (w *Worker) pollOne(queue string, offer offer, waiting bool) error {
-	tuner, err := w.admission.Tuner()
-	pollers := 0 // the SDK's default
-	if waiting {
-		tuner, err = w.admission.WaitingTuner()
-		pollers = 1 // each that is open when the last slot goes may have to hand a tool back
-	}
-	if err != nil {
-		return err
-	}
+// pollOne starts to poll one queue for what is offered, by so many pollers of activities;
+// 0: the SDK's default. All queues share the slots.
+func (w *Worker) pollOne(queue string, offer offer, tuner sdkworker.WorkerTuner, pollers int) error {
 	options := sdkworker.Options{
 		Identity:                         w.identity(offer).String(),
 		DisableWorkflowWorker:            len(offer.workflows) == 0,

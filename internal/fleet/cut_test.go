@@ -15,26 +15,6 @@ import (
 	"github.com/cordonlabs/cordon/target/s3"
 )
 
-// waiting is a workflow without code that works until somebody puts the file "go" into its
-// workspace, and keeps what is in that.
-const waiting = "WaitingWorkflow"
-
-func waitingTool(t *testing.T) (folder string) {
-	t.Helper()
-	folder = t.TempDir()
-	write(t, filepath.Join(folder, "waiting", "metadata.yaml"), `name: waiting
-workflow_class: `+waiting+`
-workspace_isolation: isolated
-run: [sh, "{workflow}/wait.sh", "{output}"]
-results: {json: said.json, keep: [said.json]}
-`)
-	write(t, filepath.Join(folder, "waiting", "wait.sh"), `set -e
-while ! test -e go; do echo x >> ticks; sleep 0.2; done
-cat go > "$1/said.json"
-`)
-	return folder
-}
-
 // at returns the file of that name in the run's workspace on h, "" while there is none.
 func (h *host) at(w work, name string) string {
 	h.t.Helper()
@@ -64,12 +44,12 @@ func (h *host) ticks(w work) int {
 func TestAHostIsCutOffAndComesBack(t *testing.T) {
 	t.Parallel()
 	sample := fuzzsample.Of("libfuzzer")
-	project, tools := t.TempDir(), waitingTool(t)
+	project := t.TempDir()
 	env := sample.Plant(t, project)
 	s := miniotest.Start(t)
 	bucket := s.MakeBucket(t)
 	makeResults(t, s)
-	f := newFleet(t, 2, append(env, "CORDON_WORKFLOWS="+tools,
+	f := newFleet(t, 2, append(env,
 		"S3_ENDPOINT="+s.Endpoint, "S3_ACCESS_KEY="+s.AccessKey, "S3_SECRET_KEY="+s.SecretKey, "S3_BUCKET="+bucket, "S3_FUZZING_BUCKET="+bucket+"-fuzzing")...)
 	var err error
 	if f.store, err = s3.Open(s3.Config{Endpoint: s.Endpoint, AccessKey: s.AccessKey, SecretKey: s.SecretKey, Bucket: bucket, BlobsBucket: bucket + "-fuzzing"}); err != nil {
@@ -125,7 +105,7 @@ func TestAHostIsCutOffAndComesBack(t *testing.T) {
 	// Now the host that was cut off has a result of one of them too, and a store for it.
 	toStore.mend()
 	write(t, cut.at(ends, "go"), `"the host that was cut off"`)
-	tool := filepath.Join(tools, "waiting")
+	tool := filepath.Join(f.tools, "waiting")
 	until(t, "what it has made waits", func() bool { return strings.Contains(cut.said(), "what was made waits to be stored") })
 	toTemporal.mend()
 	until(t, "no tool is left", func() bool { return len(fuzzsample.Processes(t, tool)) == 0 })

@@ -35,6 +35,7 @@ type fleet struct {
 	queue  string
 	store  store
 	stored string // the directory of a directory store
+	tools  string // the folder of the workflows without code
 	cache  string // the path of every host's cache, where hosts are alike
 	env    []string
 	hosts  []*host
@@ -56,9 +57,10 @@ func newFleet(t *testing.T, n int, env ...string) *fleet {
 	if err := os.Mkdir(f.cache, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	f.plantTools()
 	f.env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TEMPORAL_ADDRESS=" + server().GetFrontendHostPort(), "TEMPORAL_NAMESPACE=" + server().GetDefaultNamespace(),
-		"CORDON_STORE=" + f.stored, "WORKER_VERTICAL=native", "WORKER_TASK_QUEUE=" + f.queue, "CORDON_WORKFLOWS=" + f.tools(),
+		"CORDON_STORE=" + f.stored, "WORKER_VERTICAL=native", "WORKER_TASK_QUEUE=" + f.queue, "CORDON_WORKFLOWS=" + f.tools,
 		"WORKER_HOST_WAIT=3s", "CORDON_SWEEP_INTERVAL=2s", "CACHE_GRACE=1s", "CACHE_MIN_FREE=0", "MAX_CONCURRENT_ACTIVITIES=5",
 	}, env...)
 	for i := range n {
@@ -84,27 +86,39 @@ func (f *fleet) on() *fleet {
 	return f
 }
 
-// tools writes one workflow without code for each mode: it works for so many seconds, and
-// says what it has read. Where it may, it writes.
-func (f *fleet) tools() (folder string) {
+// plantTools writes one workflow without code for each mode: it works for so many seconds,
+// and says what it has read. Where it may, it writes. And one that works until somebody puts
+// a file "go" into its workspace, and keeps what is in that.
+func (f *fleet) plantTools() {
 	f.t.Helper()
-	folder = f.t.TempDir()
+	f.tools = f.t.TempDir()
 	for _, m := range modes {
-		write(f.t, filepath.Join(folder, m, "metadata.yaml"), `name: sum_`+strings.ReplaceAll(m, "-", "_")+`
+		write(f.t, filepath.Join(f.tools, m, "metadata.yaml"), `name: sum_`+strings.ReplaceAll(m, "-", "_")+`
 workflow_class: `+classOf(m)+`
 workspace_isolation: `+m+`
 run: [sh, "{workflow}/sum.sh", "{params.seconds}", "{output}"]
 results: {json: sum.json}
 parameters: {properties: {seconds: {type: integer, default: 0}}}
 `)
-		write(f.t, filepath.Join(folder, m, "sum.sh"), "set -e\n"+map[bool]string{true: "test ! -e done\necho x >> grown\n"}[m != "shared"]+
+		write(f.t, filepath.Join(f.tools, m, "sum.sh"), "set -e\n"+map[bool]string{true: "test ! -e done\necho x >> grown\n"}[m != "shared"]+
 			`sleep "$1"
 sum=$(cat a.txt dir/b.txt | sha256sum | cut -c1-6)
 printf '"%s"' "$sum" > "$2/sum.json"
 `)
 	}
-	return folder
+	write(f.t, filepath.Join(f.tools, "waiting", "metadata.yaml"), `name: waiting
+workflow_class: `+waiting+`
+workspace_isolation: isolated
+run: [sh, "{workflow}/wait.sh", "{output}"]
+results: {json: said.json, keep: [said.json]}
+`)
+	write(f.t, filepath.Join(f.tools, "waiting", "wait.sh"), `set -e
+while ! test -e go; do echo x >> ticks; sleep 0.2; done
+cat go > "$1/said.json"
+`)
 }
+
+const waiting = "WaitingWorkflow"
 
 var modes = []string{"isolated", "shared", "copy-on-write"}
 

@@ -25,6 +25,8 @@ type Options struct {
 	Need func(activity.Info) int64
 	// Disk says why the disk has no room for a tool more; nil where it has.
 	Disk func(context.Context) error
+	// Others is how many other hosts might do an activity for which this one has no room.
+	Others func(context.Context, activity.Info) int
 	// Memory is memory.Read outside of tests.
 	Memory func() (memory.State, error)
 
@@ -51,6 +53,7 @@ type Admission struct {
 	promised  int64 // the memory limits of the tools that run
 	next      ticket
 	alone     refused
+	aside     time.Time // until when other hosts have the queues that they poll too
 	knocked   time.Time // when a tool was asked for last though there is no room
 	disk      error     // as looked at last
 	memory    memory.State
@@ -165,9 +168,12 @@ func (a *Admission) wait(ctx context.Context) {
 }
 
 // Tuner returns what makes the SDK poll a queue while there is a slot for something on it.
-func (a *Admission) Tuner() (worker.WorkerTuner, error) { return tuner(slots{a, a.pollsAll}) }
+// shared says that other hosts may poll it too.
+func (a *Admission) Tuner(shared bool) (worker.WorkerTuner, error) {
+	return tuner(slots{a, a.pollsAll, shared})
+}
 
 // WaitingTuner is Tuner for the queue of tools that were handed on.
-func (a *Admission) WaitingTuner() (worker.WorkerTuner, error) {
-	return tuner(slots{a, a.pollsTools})
+func (a *Admission) WaitingTuner(shared bool) (worker.WorkerTuner, error) {
+	return tuner(slots{a, a.pollsTools, shared})
 }

@@ -54,6 +54,13 @@
 // all that there is. One whose limit did not fit has its memory kept for it until it comes
 // again, so that small ones do not starve it.
 //
+// What fails for want of room all the same (NoSpace), on a queue that other hosts poll too, is
+// passed on: it has one attempt more, is soon tried again, and the host that failed leaves
+// these queues to the others for some seconds, so that it does not get the same again. Its own
+// queue it goes on to poll. When each host of the queue has had its turns the caller's
+// attempts count, as they do where there is one host alone: then no room is to be had by
+// going elsewhere, and who waits longer may find some.
+//
 // CACHE_MAX_SIZE does not count here. It bounds fetches, which reserve what they need and
 // are refused by NoSpace with the numbers; tools work in what has been fetched. Were they
 // refused as well, a cache full of workspaces that wait for their tools would stay full.

@@ -37,8 +37,11 @@ const waitingSuffix = "-waiting"
 // WaitingQueue is where the tools of a queue wait for a slot; that of such a one is
 // itself.
 func WaitingQueue(queue string) string {
-	return strings.TrimSuffix(queue, waitingSuffix) + waitingSuffix
+	return QueueOf(queue) + waitingSuffix
 }
+
+// QueueOf is the queue whose tools wait on a queue; itself, where that is no such one.
+func QueueOf(queue string) string { return strings.TrimSuffix(queue, waitingSuffix) }
 
 // handOn gives an activity back to the server for whoever has room first, and returns
 // the error that this attempt has to end with; nil where the server cannot have it back.

@@ -47,7 +47,7 @@ func (i *inbound) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteAc
 	defer leave()
 	out, err := i.Next.ExecuteActivity(ctx, in)
 	i.a.forgive(info, err)
-	return out, err
+	return out, i.a.passOn(info, err)
 }
 
 // errStopping is what an activity ends with that comes when the worker is about to go.

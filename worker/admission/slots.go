@@ -10,13 +10,17 @@ import (
 // decided when the activity's type is known, because the polls of queues on which nothing
 // comes would hold all slots otherwise.
 type slots struct {
-	a     *Admission
-	polls func(eager bool) bool // whether something that comes now could begin
+	a      *Admission
+	polls  func(eager bool) bool // whether something that comes now could begin
+	shared bool                  // other hosts may poll the queue too
 }
+
+// open reports whether the queue is polled now.
+func (s slots) open(eager bool) bool { return !(s.shared && s.a.isAside()) && s.polls(eager) }
 
 // ReserveSlot implements worker.SlotSupplier.
 func (s slots) ReserveSlot(ctx context.Context, _ worker.SlotReservationInfo) (*worker.SlotPermit, error) {
-	for !s.polls(false) {
+	for !s.open(false) {
 		s.a.wait(ctx)
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -28,7 +32,7 @@ func (s slots) ReserveSlot(ctx context.Context, _ worker.SlotReservationInfo) (*
 // TryReserveSlot implements worker.SlotSupplier: for activities that a workflow of this
 // worker begins itself.
 func (s slots) TryReserveSlot(worker.SlotReservationInfo) *worker.SlotPermit {
-	if s.polls(true) {
+	if s.open(true) {
 		return &worker.SlotPermit{}
 	}
 	return nil
