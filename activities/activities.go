@@ -116,8 +116,11 @@ type Activities struct {
 	busy    sync.Map // path of a workspace, or what a command is of → channel, closed when that has ended
 	handed  handed
 	hosts   hosts
-	wait    time.Duration // Options.HostWait
-	stop    func()
+	awaited awaited
+
+	background sync.WaitGroup
+	wait       time.Duration // Options.HostWait
+	stop       func()
 }
 
 // New returns the activities that work on what opts says.
@@ -147,6 +150,10 @@ func New(opts Options) *Activities {
 // stop only when it has waited for its workflow tasks, which may take longer
 // than an activity may (CONTRACT §7, row 13).
 func (a *Activities) Stop() { a.stop() }
+
+// Wait returns when nothing goes on any more that an activity has left to be done after it.
+// It is called after Stop, when all activities are over.
+func (a *Activities) Wait() { a.background.Wait() }
 
 // RegisterTools registers the tools of the built-in workflows, and the one that runs
 // what metadata names.

@@ -28,6 +28,9 @@ func targetSignature(op string) arguments.Signature {
 // isolated; what holds is decided by CONTRACT §2).
 func (a *Activities) GetTarget(ctx context.Context, targetID, runID, isolation converter.RawValue) (string, error) {
 	ws, err := a.get(ctx, targetSignature(GetTargetName), targetID, runID, isolation)
+	if door := doorOf(ctx); err == nil && !door.called {
+		a.cleanUpAfter(door.info, ws.Path)
+	}
 	return ws.Path, err
 }
 

@@ -110,6 +110,7 @@ func (a *Activities) rebuild(ctx context.Context, u use, w whereabouts, shared b
 		_, err := a.cache.Cleanup(ctx, ws.Path, by)
 		return errors.Join(lostError(u.op, u.path, fmt.Sprintf("it is not on this host (%s), where it would be %s now", a.cache.HostID(), ws.Path)), err)
 	}
+	a.cleanUpAfter(u.info, ws.Path)
 	a.caller(u.info).Info("made the run's workspace on this host too: the activity was not sent to the one that has it", "path", ws.Path, "host", a.cache.HostID())
 	return nil
 }

@@ -91,6 +91,9 @@ func (w *Worker) Stop() {
 	w.socket.Close()
 	<-ended
 	watchers.Wait()
+	if w.activities != nil {
+		w.activities.Wait()
+	}
 	w.sweeping.Wait()
 	if w.client != nil {
 		w.client.Close()

@@ -139,6 +139,79 @@ func TestRow15_AnActivityMeetsAnotherHost(t *testing.T) {
 	f.mustBeEmpty() // the hosts that no cleanup has met learn that the runs are over
 }
 
+// roamingWorkflow reads its workspace wherever that is taken, again and again until it is told
+// to go on, and may clean it up in the end, wherever that is taken.
+func roamingWorkflow(ctx workflow.Context, queue, mode string, cleans bool) error {
+	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{TaskQueue: queue, StartToCloseTimeout: time.Minute})
+	var path string
+	if err := workflow.ExecuteActivity(ctx, activities.GetTargetName, "object", "", mode).Get(ctx, &path); err != nil {
+		return err
+	}
+	for enough := workflow.GetSignalChannel(ctx, "go"); !enough.ReceiveAsync(nil); {
+		if err := workflow.ExecuteActivity(ctx, activities.InventoryFilesName, activities.RunToolRequest{Path: path}).Get(ctx, nil); err != nil {
+			return err
+		}
+	}
+	if !cleans {
+		return nil
+	}
+	return workflow.ExecuteActivity(ctx, activities.CleanupCacheName, path).Get(ctx, nil)
+}
+
+// A cleanup_cache meets one host. The others that have something of the run let go of it when
+// the run is over, without waiting for their sweeps; what it has not cleaned up stays.
+func TestACleanupReachesAllHostsOfTheRun(t *testing.T) {
+	t.Parallel()
+	if !alike() {
+		t.Skip("only root can give each host the same cache directory")
+	}
+	f := newFleet(t, 2, "CORDON_SWEEP_INTERVAL=1h", "CACHE_GRACE=1h").on()
+	f.put("object", 5000)
+	until(t, "both hosts are known", func() bool { return len(f.known()) == 2 })
+	own := sdkworker.New(f.client, f.queue+" roaming", sdkworker.Options{LocalActivityWorkerOnly: true})
+	own.RegisterWorkflowWithOptions(roamingWorkflow, workflow.RegisterOptions{Name: "Roaming"})
+	if err := own.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(own.Stop)
+	// of counts the hosts that have the run's workspace.
+	of := func(run client.WorkflowRun) (n int) {
+		for _, h := range f.hosts {
+			if slices.ContainsFunc(h.workspaces(), func(p string) bool { return filepath.Base(filepath.Dir(p)) == run.GetRunID() }) {
+				n++
+			}
+		}
+		return n
+	}
+	var all []client.WorkflowRun
+	for _, cleans := range []bool{true, false} {
+		run, err := f.client.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{TaskQueue: f.queue + " roaming"}, "Roaming", f.queue, "isolated", cleans)
+		if err != nil {
+			t.Fatal(err)
+		}
+		until(t, "both hosts have the run's workspace", func() bool { return of(run) == 2 })
+		if err := f.client.SignalWorkflow(t.Context(), run.GetID(), "", "go", nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := run.Get(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, run)
+	}
+	began := time.Now()
+	until(t, "both hosts have let go of what is cleaned up", func() bool { return of(all[0]) == 0 })
+	t.Logf("cleaned up everywhere %v after the runs", time.Since(began).Round(time.Millisecond))
+	if n := of(all[1]); n != 2 {
+		t.Errorf("%d hosts have the workspace of the run that has not cleaned up, want 2", n)
+	}
+	for _, h := range f.hosts {
+		h.off(syscall.SIGTERM) // before anything else reads their logs
+	}
+	if n := strings.Count(f.hosts[0].said()+f.hosts[1].said(), "its cleanup met another host"); n != 1 {
+		t.Errorf("%d hosts say that the cleanup met another one, want 1", n)
+	}
+}
+
 // alone returns the queue of one host.
 func (f *fleet) alone(i int) string {
 	f.t.Helper()
