@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/worker/web"
 	"github.com/cordonlabs/cordon/workspace"
 )
 
@@ -50,9 +51,9 @@ func (d *Dashboard) change(path, page string, do changer) {
 		case page != "":
 			d.show(w, r, http.StatusOK, page, model)
 		case done == "removed": // and so is its page
-			http.Redirect(w, r, "/entries?did=removed", http.StatusSeeOther)
+			web.SeeOther(w, web.Root(r)+"entries?did=removed")
 		default:
-			http.Redirect(w, r, link("/entries/"+r.PathValue("key"), "did", done), http.StatusSeeOther)
+			web.SeeOther(w, web.Root(r)+link("entries/"+r.PathValue("key"), "did", done))
 		}
 	}))
 	d.mux.HandleFunc("POST "+api+path, serve(func(w http.ResponseWriter, _ *http.Request, model any, _ string, err error) { d.answer(w, model, err) }))

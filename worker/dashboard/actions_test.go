@@ -55,15 +55,15 @@ func TestWhoBearsTheTokenPinsAndCleansUp(t *testing.T) {
 			t.Errorf("%s: %s to %q: %.300s", path, w.Status, w.Header.Get("Location"), body)
 		}
 	}
-	post("/entries/"+key+"/pin", url.Values{"reason": {hostile}}, "/entries/"+key+"?did=pinned")
+	post("/entries/"+key+"/pin", url.Values{"reason": {hostile}}, "../../entries/"+key+"?did=pinned")
 	if e, err := s.cache.Find(key); err != nil || e.Pin == nil || e.Pin.Reason != hostile {
 		t.Errorf("pinned, it is %+v (%v)", e, err)
 	}
 	if _, page := s.fetch(http.MethodGet, "/entries/"+key+"?did=pinned", nil, bearer...); !strings.Contains(page, "Unpin") || !strings.Contains(page, "stays until somebody unpins it") {
 		t.Error("its page does not say that it is pinned")
 	}
-	post("/entries/"+key+"/cleanup", nil, "/entries/"+key+"?did=kept")
-	post("/entries/"+key+"/unpin", nil, "/entries/"+key+"?did=unpinned")
+	post("/entries/"+key+"/cleanup", nil, "../../entries/"+key+"?did=kept")
+	post("/entries/"+key+"/unpin", nil, "../../entries/"+key+"?did=unpinned")
 	key2 := s.get(id, "r3", cordon.Isolated)
 	e, err := s.cache.Find(key2)
 	if err != nil {

@@ -109,16 +109,16 @@ func TestTheKeyboardIsEnough(t *testing.T) {
 
 	p.Key("j")
 	p.Key("j")
-	p.Await(`document.activeElement.getAttribute("href") === "/entries/` + key + `"`)
+	p.Await(`document.activeElement.getAttribute("href") === "./entries/` + key + `"`)
 	var outline string
 	if p.Eval(`getComputedStyle(document.activeElement).outlineStyle`, &outline); outline == "none" {
 		t.Error("one does not see where one is")
 	}
 	p.Key("k")
-	p.Await(`document.activeElement.getAttribute("href") !== "/entries/` + key + `"`)
+	p.Await(`document.activeElement.getAttribute("href") !== "./entries/` + key + `"`)
 	p.Key("j")
 	p.Leaving(func() { p.Key("Enter") })
-	p.Await(`location.pathname === "/entries/` + key + `"`)
+	p.Await(`location.pathname === "` + mount + `/entries/` + key + `"`)
 
 	p.Key("?")
 	p.Await(`document.getElementById("help").open && document.getElementById("help").contains(document.activeElement)`)
@@ -150,7 +150,7 @@ func goTo(t *testing.T, p *chromium.Page, letter, path string) {
 		p.Key(letter)
 		for range 40 {
 			var there bool
-			p.Eval(`document.readyState === "complete" && location.pathname === "`+path+`" && document.querySelector("nav a[aria-current=page]")?.getAttribute("href") === "`+path+`"`, &there)
+			p.Eval(`document.readyState === "complete" && location.pathname === "`+mount+path+`" && document.querySelector("nav a[aria-current=page]")?.pathname === "`+mount+path+`"`, &there)
 			if there {
 				return true
 			}
@@ -188,7 +188,7 @@ func TestAnOpenPageShowsWhatHappens(t *testing.T) {
 	}
 	var fresh string
 	eventually(t, "the server tells of it", func() bool {
-		p.Eval(`fetch("/api/v1/overview").then((r) => r.text())`, &fresh)
+		p.Eval(`fetch("./api/v1/overview").then((r) => r.text())`, &fresh)
 		return strings.Contains(fresh, `"unpin"`)
 	})
 	var shown bool

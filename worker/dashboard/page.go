@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/worker/web"
 )
 
 // api is where the twins of the pages in JSON are.
@@ -105,17 +106,30 @@ func (d *Dashboard) show(w http.ResponseWriter, r *http.Request, status int, nam
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes()) // a browser that is gone needs no page
+	_, _ = w.Write(relative(b.Bytes(), web.Root(r))) // a browser that is gone needs no page
 }
 
-// renderLive renders the live part of a page, for whoever looks at it, and its twin.
+// addresses are how the templates begin those of other pages. What they are given has no '"'
+// that is not escaped, so that nothing else is like that.
+var addresses = [][]byte{[]byte(`href="/`), []byte(`action="/`), []byte(`src="/`)}
+
+// relative makes the addresses on a page, which begin with '/', lead from its root.
+func relative(page []byte, root string) []byte {
+	for _, a := range addresses {
+		page = bytes.ReplaceAll(page, a, append(a[:len(a)-1:len(a)-1], root...))
+	}
+	return page
+}
+
+// renderLive renders the live part of a page, for whoever looks at it, and its twin. All
+// that are live are at the root.
 func (d *Dashboard) renderLive(topic string, model any) (html, twin []byte, err error) {
 	var b bytes.Buffer
 	if err := pages[topic].ExecuteTemplate(&b, "live", view{Page: topic, Model: model, Site: d.site(), Query: url.Values{}}); err != nil {
 		return nil, nil, err
 	}
 	twin, err = json.Marshal(model)
-	return b.Bytes(), twin, err
+	return relative(b.Bytes(), "./"), twin, err
 }
 
 // answer writes a twin.

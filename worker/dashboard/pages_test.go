@@ -68,14 +68,61 @@ func couldAct(page string) string {
 			case "img", "style", "iframe", "object", "embed", "base":
 				return tag.String()
 			case "script":
-				if !strings.HasPrefix(address, "/assets/") {
+				if !strings.HasPrefix(strings.TrimLeft(address, "./"), "assets/") {
 					return tag.String()
 				}
 			}
-			own := strings.HasPrefix(address, "/") && !strings.HasPrefix(address, "//") || strings.HasPrefix(address, "#") || strings.HasPrefix(address, "http://temporal.test:8233/")
+			own := strings.HasPrefix(address, "./") || strings.HasPrefix(address, "../") || strings.HasPrefix(address, "#") || strings.HasPrefix(address, "http://temporal.test:8233/")
 			if address != "" && !own {
 				return tag.String()
 			}
+		}
+	}
+}
+
+// A proxy may have the pages at a path of its own: whatever they lead to is below that, and
+// there, also where a form has led, and from a page that is none.
+func TestPagesStayBelowThePathWhereAProxyHasThem(t *testing.T) {
+	s := newStand(t)
+	paths := append(s.fill(), "/nowhere/at/all")
+	key := s.get(s.put("pinned", "x"), "r9", cordon.Isolated)
+	w, _ := s.fetch(http.MethodPost, "/entries/"+key+"/pin", url.Values{"reason": {"to stay"}}, "Authorization", "Bearer "+token)
+	to, err := w.Location()
+	if err != nil || w.StatusCode != http.StatusSeeOther || to.Path != mount+"/entries/"+key || to.Query().Get("did") != "pinned" {
+		t.Errorf("the form leads to %v: %s, %v", to, w.Status, err)
+	}
+	seen := map[string]bool{}
+	for _, path := range paths {
+		base, err := url.Parse(mount + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, body := s.fetch(http.MethodGet, path, nil, "Authorization", "Bearer "+token)
+		z, addresses := html.NewTokenizer(strings.NewReader(body)), 0
+		for z.Next() != html.ErrorToken {
+			tag := z.Token()
+			for _, a := range tag.Attr {
+				if a.Key != "href" && a.Key != "src" && a.Key != "action" || strings.HasPrefix(a.Val, "http://temporal.test") {
+					continue
+				}
+				addresses++
+				ref, err := base.Parse(a.Val)
+				if err != nil || !strings.HasPrefix(ref.Path, mount+"/") {
+					t.Errorf("%s: %s leads to %v: %v", path, tag, ref, err)
+					continue
+				}
+				at := strings.TrimPrefix(ref.RequestURI(), mount)
+				known := seen[at] || a.Key == "action" && tag.Data == "form" || at == "/logout" || strings.HasPrefix(at, "/login") // the server's
+				if seen[at] = true; known {
+					continue
+				}
+				if w, _ := s.fetch(http.MethodGet, at, nil); w.StatusCode == http.StatusNotFound && !strings.Contains(at, "nowhere") {
+					t.Errorf("%s: %s leads to what is not there: %s", path, tag, w.Status)
+				}
+			}
+		}
+		if addresses < 10 {
+			t.Errorf("%s has %d addresses", path, addresses)
 		}
 	}
 }
@@ -189,7 +236,7 @@ func TestALongListIsShownByPages(t *testing.T) {
 		t.Errorf("%d are held by nobody", p.Paging.Total)
 	}
 	_, body := s.fetch(http.MethodGet, "/entries?page=2&sort=target", nil)
-	if len(body) > 100_000 || !strings.Contains(body, `rel="prev"`) || !strings.Contains(body, `rel="next" href="/entries?page=3&amp;sort=target"`) {
+	if len(body) > 100_000 || !strings.Contains(body, `rel="prev"`) || !strings.Contains(body, `rel="next" href="./entries?page=3&amp;sort=target"`) {
 		t.Errorf("page 2 has %d bytes, or does not lead on", len(body))
 	}
 }

@@ -34,6 +34,9 @@ var entries = flag.Int("entries", 120, "how many entries the cache of the test o
 
 const token = "a token of some length"
 
+// mount is where a proxy has the pages of a stand.
+const mount = "/workers/one"
+
 // stand is a dashboard on a real cache and a real store, without Temporal.
 type stand struct {
 	t     testing.TB
@@ -74,7 +77,8 @@ func newStand(t testing.TB) *stand {
 		Temporal: func() client.Client { s.asked.Add(1); return nil },
 		Logger:   slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
-	s.Server = httptest.NewServer(pages)
+	s.Server = httptest.NewServer(http.StripPrefix(mount, pages))
+	s.URL += mount
 	t.Cleanup(func() {
 		s.CloseClientConnections() // pages that are told what changes are never done
 		s.Close()

@@ -113,7 +113,7 @@ func (g *gate) right(token string) bool {
 // ask answers who may not, and could with the token.
 func (g *gate) ask(w http.ResponseWriter, r *http.Request) {
 	if reads(r) && strings.Contains(r.Header.Get("Accept"), "text/html") {
-		http.Redirect(w, r, "/login?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
+		SeeOther(w, Root(r)+"login?next="+url.QueryEscape(r.URL.RequestURI()))
 		return
 	}
 	w.Header().Set("WWW-Authenticate", `Bearer realm="cordon"`)

@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -43,7 +44,7 @@ var formPage = template.Must(template.New("login").Parse(`<!doctype html>
 <meta name="color-scheme" content="light dark"><title>Cordon: log in</title>
 <h1>Cordon</h1>
 {{if .Wrong}}<p role="alert"><strong>That is not the token.</strong></p>{{end}}
-<form method="post" action="/login">
+<form method="post" action="login">
 <input type="hidden" name="next" value="{{.Next}}">
 <p><label for="token">The worker's token (<code>WORKER_HTTP_TOKEN</code>)</label></p>
 <p><input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
@@ -82,26 +83,28 @@ func (g *gate) login(w http.ResponseWriter, r *http.Request) {
 	until := time.Now().Add(sessionTime)
 	text := strconv.FormatInt(until.Unix(), 10)
 	set(w, text+"."+g.sign(text), until)
-	http.Redirect(w, r, next, http.StatusSeeOther)
+	SeeOther(w, Root(r)+strings.TrimPrefix(next, "/"))
 }
 
 // logout takes the cookie away.
 func (g *gate) logout(w http.ResponseWriter, r *http.Request) {
 	set(w, "", time.Unix(1, 0))
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	SeeOther(w, Root(r))
 }
 
 // set sets the cookie. It is not Secure: the server speaks HTTP, and a proxy with TLS in
-// front of it may leave a part of the way without.
+// front of it may leave a part of the way without. It names no path, and so is that of the
+// pages of this worker, wherever a proxy has them: a browser takes the form's own folder.
 func set(w http.ResponseWriter, value string, until time.Time) {
-	http.SetCookie(w, &http.Cookie{Name: cookie, Value: value, Path: "/", Expires: until, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	http.SetCookie(w, &http.Cookie{Name: cookie, Value: value, Expires: until, HttpOnly: true, SameSite: http.SameSiteStrictMode})
 }
 
 // inside returns where a login leads: next where it is a path of this server, never
 // another server's.
 func inside(next string) string {
 	u, err := url.Parse(next)
-	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || !strings.HasPrefix(u.Path, "/") || strings.HasPrefix(next, "//") || strings.Contains(next, `\`) {
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || !strings.HasPrefix(u.Path, "/") || strings.HasPrefix(next, "//") || strings.Contains(next, `\`) ||
+		slices.Contains(strings.Split(u.Path, "/"), "..") {
 		return "/"
 	}
 	return u.RequestURI()

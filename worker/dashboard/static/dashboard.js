@@ -2,7 +2,8 @@
 // listens to keys. What arrives was escaped by the server, as the page itself was.
 "use strict";
 (() => {
-  const places = { o: "/", e: "/entries", r: "/runs", f: "/fuzzing", c: "/crashes", i: "/findings", h: "/hosts", s: "/store" };
+  const root = new URL("..", document.currentScript.src).pathname; // a proxy may have the pages at a path of its own
+  const places = { o: "", e: "entries", r: "runs", f: "fuzzing", c: "crashes", i: "findings", h: "hosts", s: "store" };
   const byId = (id) => document.getElementById(id);
 
   // morph makes an element's content that of another one, and leaves alone what is the
@@ -53,7 +54,7 @@
   function connect() {
     if (source || held || document.hidden) return;
     const topic = live.dataset.live;
-    source = new EventSource("/events?topic=" + encodeURIComponent(topic));
+    source = new EventSource(root + "events?topic=" + encodeURIComponent(topic));
     source.onopen = () => say("live");
     source.onerror = () => say("not connected", true);
     source.addEventListener(topic, (e) => {
@@ -103,9 +104,9 @@
       if (e.key === "Escape" && e.target.closest("input")) e.target.blur();
       return;
     }
-    if (going && Date.now() - going < 3000 && places[e.key]) {
+    if (going && Date.now() - going < 3000 && e.key in places) {
       going = 0;
-      location.href = places[e.key];
+      location.href = root + places[e.key];
       return;
     }
     going = 0;
