@@ -80,7 +80,7 @@ func (s *Sandbox) Start(ctx context.Context, c Command) (*Process, error) {
 	}
 	p, err := s.begin(ctx, s.report.Tier, c)
 	if err == nil && s.watch != nil {
-		ended := s.watch(p.plan.report.Tier)
+		ended := s.watch(ctx, p.plan.report.Tier)
 		go func() {
 			<-p.done
 			ended(p.result)

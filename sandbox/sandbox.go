@@ -32,9 +32,9 @@ type Options struct {
 
 	Logger *slog.Logger // nil: discarded
 
-	// Observe, if not nil, is told that a command begins to run in a tier, and what it
-	// returns how that ended. Both must return at once.
-	Observe func(Tier) (ended func(Result))
+	// Observe, if not nil, is told that a command begins to run in a tier, in the context
+	// that Start got, and what it returns how that ended. Both must return at once.
+	Observe func(context.Context, Tier) (ended func(Result))
 
 	only Tier // for tests: this one and none other
 }
@@ -42,7 +42,7 @@ type Options struct {
 // Sandbox runs commands confined as well as this host can. It is safe for concurrent use.
 type Sandbox struct {
 	min    Tier
-	watch  func(Tier) func(Result) // or nil
+	watch  func(context.Context, Tier) func(Result) // or nil
 	log    *slog.Logger
 	report Report
 

@@ -88,7 +88,7 @@ func (c *Cache) ownEntry(ctx context.Context, req Request) (*Workspace, error) {
 	case !r.ReadOnly && shared:
 		return nil, nil
 	case r.Mode != req.Mode:
-		c.log.Warn("the run has a workspace of this target already, made in another mode", "path", c.abs(r.path()), "mode", r.Mode, "asked", req.Mode)
+		c.log.Warn("the run has a workspace of this target already, made in another mode", "path", c.abs(r.path()), "target_id", r.Target, "run_id", r.Run, "workflow_id", req.Owner.WorkflowID, "mode", r.Mode, "asked", req.Mode)
 	}
 	if err := c.refuse(ctx, r); err != nil {
 		return nil, err
@@ -134,6 +134,6 @@ func (c *Cache) revisit(ctx context.Context, k key) (lost string, err error) {
 		}
 		lost = err.Error()
 	}
-	c.log.Warn("a run's workspace is lost and made anew", "path", c.abs(r.path()), "target", r.Target, "run", r.Run, "reason", lost)
+	c.log.Warn("a run's workspace is lost and made anew", "path", c.abs(r.path()), "target_id", r.Target, "run_id", r.Run, "reason", lost)
 	return lost, c.remove(r, Lost, lost)
 }

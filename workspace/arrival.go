@@ -42,7 +42,7 @@ var errUnwanted = errors.New("the rest of the object is not needed")
 // caller closes what it returns.
 func (c *Cache) receive(ctx context.Context, s *staging, info target.Info, st *step) (*arrival, error) {
 	st.begin("downloading", info.Size)
-	ctx, told := c.observer.Begin(ctx, Work{Kind: WorkFetch, Target: info.ID})
+	ctx, told := c.observer.Begin(ctx, Work{Kind: WorkDownload, Target: info.ID})
 	body, got, err := c.store.Open(ctx, info.ID, info.ETag)
 	if err != nil {
 		told(Done{Err: err})

@@ -146,10 +146,9 @@ var errClosed = errors.New("the cache was closed")
 // an InvalidArgument (not a directory, a network file system, a newer protocol),
 // PermissionDenied or NoSpace *cordon.Error.
 func Open(opts Options) (*Cache, error) {
-	dir, err := filepath.Abs(opts.Dir)
-	if opts.Dir == "" || err != nil {
-		return nil, &cordon.Error{Kind: cordon.InvalidArgument, Op: "open cache",
-			Err: fmt.Errorf("no directory was named"), Fix: "set CACHE_DIR"}
+	dir, err := cacheDir(opts.Dir)
+	if err != nil {
+		return nil, err
 	}
 	root, err := openRoot(dir, opts.AllowNetworkFS)
 	if err != nil {
@@ -187,6 +186,33 @@ func Open(opts Options) (*Cache, error) {
 	c.contents = flight.New[made](stopping, linger)
 	c.stopDeleting, c.giveUp = context.WithCancel(context.Background())
 	return c, nil
+}
+
+// HostID returns the persistent name of the host that the cache in dir belongs to, for
+// who has to know it before Open. It makes the cache if it is not there; its errors are
+// Open's.
+func HostID(dir string) (string, error) {
+	dir, err := cacheDir(dir)
+	if err != nil {
+		return "", err
+	}
+	root, err := openRoot(dir, false)
+	if err != nil {
+		return "", err
+	}
+	defer root.Close()
+	id, err := readHostID(root)
+	return id, diskError("open cache", dir, err)
+}
+
+// cacheDir returns dir as an absolute path.
+func cacheDir(dir string) (string, error) {
+	abs, err := filepath.Abs(dir)
+	if dir == "" || err != nil {
+		return "", &cordon.Error{Kind: cordon.InvalidArgument, Op: "open cache",
+			Err: fmt.Errorf("no directory was named"), Fix: "set CACHE_DIR"}
+	}
+	return abs, nil
 }
 
 // Dir returns the cache directory as an absolute path.

@@ -45,6 +45,13 @@ func (o Owner) sameChain(w Owner) bool {
 // The error is a defect of the disk. That path is wrong, unknown or gone is none:
 // Cleaned says so.
 func (c *Cache) Cleanup(ctx context.Context, path string, by Caller) (Cleaned, error) {
+	ctx, done := c.observer.Begin(ctx, Work{Kind: WorkCleanup, Run: by.Run, Workflow: by.Owner.WorkflowID, Path: path})
+	res, err := c.cleanupTold(ctx, path, by)
+	done(Done{Err: err, Bytes: res.Bytes, Outcome: res.Outcome})
+	return res, err
+}
+
+func (c *Cache) cleanupTold(ctx context.Context, path string, by Caller) (Cleaned, error) {
 	if ctx.Err() != nil {
 		return Cleaned{Outcome: Unknown, Path: path, Reason: "cancelled"}, ctx.Err()
 	}
@@ -67,7 +74,7 @@ func (c *Cache) cleanup(ctx context.Context, path string, by Caller) (Cleaned, e
 	if shared {
 		return c.cleanupShared(ctx, k, path, by)
 	}
-	return c.cleanupRun(k, path)
+	return c.cleanupRun(k, path, by)
 }
 
 func (c *Cache) unknown(path, why string) Cleaned {
@@ -142,7 +149,7 @@ func (c *Cache) cleanupShared(ctx context.Context, k key, path string, by Caller
 	if dropped > 0 {
 		c.relax(r) // where this was the last hold
 	}
-	c.log.Info("Skipping cleanup for shared workspace", "path", c.abs(r.path()), "run", by.Run, "holds_ended", dropped, "holds_left", len(all)-dropped)
+	c.log.Info("Skipping cleanup for shared workspace", "path", c.abs(r.path()), "target_id", r.Target, "run_id", by.Run, "workflow_id", by.Owner.WorkflowID, "holds_ended", dropped, "holds_left", len(all)-dropped)
 	if dropped == 0 {
 		return Cleaned{Outcome: Kept, Reason: "it is shared, and the caller held nothing of it"}, nil
 	}
@@ -173,8 +180,8 @@ func (c *Cache) disown(ctx context.Context, name string, h *hold, by Caller) (bo
 	return done, err
 }
 
-func (c *Cache) cleanupRun(k key, path string) (Cleaned, error) {
-	res, err := c.tryCleanupRun(k, path)
+func (c *Cache) cleanupRun(k key, path string, by Caller) (Cleaned, error) {
+	res, err := c.tryCleanupRun(k, path, by)
 	if res != nil || err != nil {
 		return orZero(res), err
 	}
@@ -183,7 +190,7 @@ func (c *Cache) cleanupRun(k key, path string) (Cleaned, error) {
 		return Cleaned{}, err
 	}
 	// Whoever had the lock may have let go before it could see the stone.
-	if res, err = c.tryCleanupRun(k, path); res != nil || err != nil {
+	if res, err = c.tryCleanupRun(k, path, by); res != nil || err != nil {
 		c.unbury(k)
 		return orZero(res), err
 	}
@@ -191,7 +198,7 @@ func (c *Cache) cleanupRun(k key, path string) (Cleaned, error) {
 }
 
 // tryCleanupRun removes the run's entry, or returns nil if somebody has its lock.
-func (c *Cache) tryCleanupRun(k key, path string) (*Cleaned, error) {
+func (c *Cache) tryCleanupRun(k key, path string, by Caller) (*Cleaned, error) {
 	lock, err := flock.Try(c.root(), runLock(k), flock.Exclusive)
 	if lock == nil || err != nil {
 		return nil, err
@@ -210,10 +217,10 @@ func (c *Cache) tryCleanupRun(k key, path string) (*Cleaned, error) {
 		return nil, err
 	}
 	if pin != nil {
-		c.log.Info("a workspace stays after its cleanup", "path", c.abs(r.path()), "target", r.Target, "run", r.Run, "why", pin.words())
+		c.log.Info("a workspace stays after its cleanup", "path", c.abs(r.path()), "target_id", r.Target, "run_id", r.Run, "workflow_id", by.Owner.WorkflowID, "why", pin.words())
 		return &Cleaned{Outcome: Kept, Reason: "the run's hold ended; its directory stays, " + pin.words()}, nil
 	}
-	c.log.Info("removed workspace", "path", c.abs(r.path()), "target", r.Target, "run", r.Run, "bytes", r.total())
+	c.log.Info("removed workspace", "path", c.abs(r.path()), "target_id", r.Target, "run_id", r.Run, "workflow_id", by.Owner.WorkflowID, "bytes", r.total())
 	return &Cleaned{Outcome: Removed, Reason: "the run's directory is gone", Bytes: r.total()}, nil
 }
 

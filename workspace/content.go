@@ -240,7 +240,7 @@ func (c *Cache) obtain(ctx context.Context, s *staging, req Request, info conten
 	case info.stale:
 		err = errStoreDown(req)
 	default:
-		if m, err = c.fetch(ctx, s, info.Info, req.Extract, st); err == nil {
+		if m, err = c.fetch(ctx, s, info.Info, req, st); err == nil {
 			err = s.root.Chmod(objectName, 0o444)
 		}
 	}

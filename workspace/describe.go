@@ -40,7 +40,7 @@ func (c *Cache) describe(ctx context.Context, req Request) (contentInfo, error) 
 	if r == nil || cerr != nil {
 		return contentInfo{}, errors.Join(err, cerr)
 	}
-	c.log.Warn("the object store cannot be reached; serving what the cache has", "target", req.Target, "etag", r.ETag, "error", err)
+	c.log.Warn("the object store cannot be reached; serving what the cache has", "target_id", req.Target, "run_id", req.Run, "workflow_id", req.Owner.WorkflowID, "etag", r.ETag, "error", err)
 	return contentInfo{target.Info{ID: req.Target, ETag: r.ETag}, r.version(), true}, nil
 }
 

@@ -135,7 +135,7 @@ func (c *Cache) evictEntry(r *record, cause Cause, why string) (freed amount) {
 		if err := c.remove(now, cause, why); err != nil {
 			return amount{}, err
 		}
-		c.log.Info("Evicted from cache", "path", c.abs(now.path()), "target", now.Target, "bytes", now.total(), "reason", why)
+		c.log.Info("Evicted from cache", "path", c.abs(now.path()), "target_id", now.Target, "bytes", now.total(), "reason", why)
 		return now.size(), nil
 	})
 }
@@ -177,7 +177,7 @@ func (c *Cache) dropObject(now *record, cause Cause, why string) (amount, error)
 	}
 	c.event(event{Action: "evict object", Key: now.Key, Path: name, Bytes: size.bytes, Reason: why})
 	c.observer.Gone(Gone{Kind: KindObject, Cause: cause, Bytes: size.bytes})
-	c.log.Info("Evicted from cache", "path", c.abs(name), "target", now.Target, "bytes", size.bytes, "reason", why)
+	c.log.Info("Evicted from cache", "path", c.abs(name), "target_id", now.Target, "bytes", size.bytes, "reason", why)
 	return size, nil
 }
 

@@ -35,19 +35,22 @@ func (m made) into(r *record) *record {
 func blocks(size int64) int64 { return (size + 4095) / 4096 * 4096 }
 
 // fetch downloads exactly the version that info describes into s, and extracts
-// it there while it arrives if it is an archive.
-func (c *Cache) fetch(ctx context.Context, s *staging, info target.Info, policy archive.Policy, st *step) (made, error) {
+// it there while it arrives if it is an archive. It is for the run of req, whoever else
+// wants the same.
+func (c *Cache) fetch(ctx context.Context, s *staging, info target.Info, req Request, st *step) (m made, err error) {
+	ctx, told := c.observer.Begin(ctx, Work{Kind: WorkFetch, Target: info.ID, Run: req.Run.String()})
+	defer func() { told(Done{Err: err, Bytes: m.bytes}) }()
 	st.begin("waiting for room in the cache", 0)
 	if err := s.needObject(ctx, info.Size); err != nil {
 		return made{}, err
 	}
-	c.log.Info("Cache MISS", "target", info.ID, "etag", info.ETag, "bytes", info.Size)
+	c.log.Info("Cache MISS", "target_id", info.ID, "run_id", req.Run, "workflow_id", req.Owner.WorkflowID, "etag", info.ETag, "bytes", info.Size)
 	object, err := c.receive(ctx, s, info, st)
 	if err != nil {
 		return made{}, err
 	}
 	defer object.close()
-	m, err := c.unpack(ctx, s, object, policy, st)
+	m, err = c.unpack(ctx, s, object, req.Extract, st)
 	// An archive that is refused may have been damaged on its way: that it is what
 	// was uploaded has to be known, where it can be, before its uploader is told.
 	// Other errors need no more bytes.
@@ -110,7 +113,7 @@ func (c *Cache) extract(ctx context.Context, s *staging, object *arrival, policy
 		return made{}, err
 	}
 	if rep.OmittedCount > 0 {
-		c.log.Warn("left out of the workspace: links that lead outside", "target", object.info.ID, "count", rep.OmittedCount)
+		c.log.Warn("left out of the workspace: links that lead outside", "target_id", object.info.ID, "count", rep.OmittedCount)
 	}
 	return made{
 		content: treeName, bytes: rep.DiskBytes + blocks(1), object: blocks(object.info.Size), inodes: rep.Inodes + 1, // the tree's own directory

@@ -35,7 +35,7 @@ func (c *Cache) weigh(ctx context.Context, name string) (tell func(err *error)) 
 		if *err != nil {
 			return
 		}
-		c.log.Info("deleted a run's workspace", "path", c.abs(r.path()), "target", r.Target, "run", r.Run, "bytes", e.total(), "inodes", e.inodes)
+		c.log.Info("deleted a run's workspace", "path", c.abs(r.path()), "target_id", r.Target, "run_id", r.Run, "bytes", e.total(), "inodes", e.inodes)
 		c.event(event{Action: "deleted", Key: r.Key, Path: r.path(), Bytes: e.total(),
 			Reason: "the record said " + cordon.FormatBytes(r.total())})
 	}

@@ -35,7 +35,7 @@ var errThrashing = &cordon.Error{Kind: cordon.Busy, Op: "use cached target",
 //
 // Errors are *cordon.Error of every kind in CONTRACT §1.3, or wrap ctx's error.
 func (c *Cache) Get(ctx context.Context, req Request) (Workspace, error) {
-	ctx, done := c.observer.Begin(ctx, Work{Kind: WorkGet, Target: req.Target, Run: req.Run.String(), Mode: cmp.Or(req.Mode, cordon.Isolated)})
+	ctx, done := c.observer.Begin(ctx, Work{Kind: WorkGet, Target: req.Target, Run: req.Run.String(), Workflow: req.Owner.WorkflowID, Mode: cmp.Or(req.Mode, cordon.Isolated)})
 	ws, err := c.getTold(ctx, req)
 	done(Done{Err: err, Bytes: ws.Bytes, Hit: ws.Hit, Driver: ws.Driver})
 	return ws, err
@@ -56,7 +56,7 @@ func (c *Cache) getTold(ctx context.Context, req Request) (Workspace, error) {
 		return Workspace{}, &cordon.Error{Kind: cordon.KindOf(err), Op: "get target", Name: fmt.Sprintf("%q", req.Target.String()), Err: err}
 	}
 	if ws.Hit {
-		c.log.Info("Cache HIT", "target", ws.Target, "run", ws.Run, "mode", ws.Mode, "path", ws.Path)
+		c.log.Info("Cache HIT", "target_id", ws.Target, "run_id", ws.Run, "workflow_id", req.Owner.WorkflowID, "mode", ws.Mode, "path", ws.Path)
 	}
 	return ws, nil
 }

@@ -113,7 +113,7 @@ func (c *Cache) markKept(ctx context.Context, name string, f *os.File, r *record
 	if err != nil || until.IsZero() {
 		return time.Time{}, err
 	}
-	c.log.Warn("the workspace of a failed run is kept", "path", c.abs(r.path()), "target", r.Target, "run", r.Run,
+	c.log.Warn("the workspace of a failed run is kept", "path", c.abs(r.path()), "target_id", r.Target, "run_id", r.Run,
 		"workflow_id", workflow, "status", status, "until", until.UTC().Format(time.RFC3339),
 		"fix", "to remove it earlier: cordon cleanup "+c.abs(r.path()))
 	c.event(event{Action: "keep", Key: r.Key, Path: path.Join(r.Place, r.Content), Bytes: r.total(), Reason: "its run " + status + " (keep_on_failure)"})

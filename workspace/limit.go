@@ -81,7 +81,7 @@ func (c *Cache) refuse(ctx context.Context, r *record) error {
 // tellLimit says that r's entry is over its limit now, or no longer.
 func (c *Cache) tellLimit(r *record) {
 	e := event{Action: "over limit", Key: r.Key, Path: r.path(), Bytes: r.total(), Reason: "it may take " + cordon.FormatBytes(r.Limit)}
-	args := []any{"path", c.abs(r.path()), "target", r.Target, "run", r.Run, "bytes", r.total(), "limit", r.Limit}
+	args := []any{"path", c.abs(r.path()), "target_id", r.Target, "run_id", r.Run, "bytes", r.total(), "limit", r.Limit}
 	if r.Growth.Over {
 		c.log.Warn("a run's workspace is over its limit ("+limitNames+")", args...)
 	} else {

@@ -91,7 +91,7 @@ func (c *Cache) reattach(ctx context.Context, r *record) error {
 			Fix: "let one container use the volume, share its mounts, or set CACHE_COW_DRIVER=copy or reflink"}
 	}
 	if err == nil {
-		c.log.Info("mounted a workspace again", "path", c.abs(r.path()), "target", r.Target, "run", r.Run)
+		c.log.Info("mounted a workspace again", "path", c.abs(r.path()), "target_id", r.Target, "run_id", r.Run)
 	}
 	return err
 }

@@ -21,32 +21,37 @@ type Observer interface {
 
 // Work is a piece of a cache's work that takes time.
 type Work struct {
-	Kind   WorkKind
-	Target cordon.TargetID // zero in a sweep
-	Run    string          // of WorkGet
-	Mode   cordon.Mode     // of WorkGet
-	Driver string          // of WorkView
+	Kind     WorkKind
+	Target   cordon.TargetID // zero in a sweep and a cleanup
+	Run      string          // of WorkGet, WorkFetch (the one that asked first), WorkView and WorkCleanup
+	Workflow string          // of WorkGet and WorkCleanup: the id of the workflow that called; "" where none did
+	Mode     cordon.Mode     // of WorkGet
+	Driver   string          // of WorkView
+	Path     string          // of WorkCleanup, as the caller says it
 }
 
 // WorkKind says what is done.
 type WorkKind string
 
-// The kinds of work. Extracting and downloading of one object overlap, and both are
-// parts of a get.
+// The kinds of work. Downloading and extracting of one object overlap, and both are
+// parts of a fetch, which is a part of the get that asked first.
 const (
-	WorkGet     WorkKind = "get"     // one call of Get
-	WorkFetch   WorkKind = "fetch"   // a download, from the request to the last byte
-	WorkExtract WorkKind = "extract" // an archive becomes a tree
-	WorkView    WorkKind = "view"    // a driver makes a run's view of a base
-	WorkSweep   WorkKind = "sweep"   // one Sweep that was not another process's
+	WorkGet      WorkKind = "get"      // one call of Get
+	WorkFetch    WorkKind = "fetch"    // a target is brought from the store into the cache
+	WorkDownload WorkKind = "download" // from the request for its object to the last byte
+	WorkExtract  WorkKind = "extract"  // an archive becomes a tree
+	WorkView     WorkKind = "view"     // a driver makes a run's view of a base
+	WorkCleanup  WorkKind = "cleanup"  // one call of Cleanup
+	WorkSweep    WorkKind = "sweep"    // one Sweep that was not another process's
 )
 
 // Done is what came of a piece of work.
 type Done struct {
-	Err    error
-	Bytes  int64  // fetch: that arrived; extract and view: of the disk
-	Hit    bool   // of a get: nothing was downloaded for it
-	Driver string // of a get: how its view was made, "" where there is none
+	Err     error
+	Bytes   int64   // download: that arrived; cleanup and sweep: that were freed; others: of the disk
+	Hit     bool    // of a get: nothing was downloaded for it
+	Driver  string  // of a get: how its view was made, "" where there is none
+	Outcome Outcome // of a cleanup
 }
 
 // Gone is an entry, or the object kept beside one, that went.

@@ -87,8 +87,7 @@ func TestAnObserverIsToldWhatIsDone(t *testing.T) {
 	b.get("T", "R1", cordon.Shared)
 	got := w.told()
 	slices.Sort(got) // the download may end before the extraction, or after it
-	want := []string{"get target=T run=R1 mode=shared", "get/fetch target=T run= mode=", "get/fetch target=T run= mode="}
-	want[2] = "get/extract target=T run= mode="
+	want := []string{"get target=T run=R1 mode=shared", "get/fetch target=T run=R1 mode=", "get/fetch/download target=T run= mode=", "get/fetch/extract target=T run= mode="}
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
 		t.Errorf("a first get is told as %q, want %q", got, want)
@@ -101,7 +100,7 @@ func TestAnObserverIsToldWhatIsDone(t *testing.T) {
 	b.getErr("missing", "R3", cordon.Isolated)
 	mustBe("get target=missing run=R3 mode=isolated TargetNotFound")
 	ws := b.get("T", "R4", cordon.CopyOnWrite)
-	mustBe("get/view target=T run= mode= driver", "get target=T run=R4 mode=copy-on-write driver hit")
+	mustBe("get/view target=T run=R4 mode= driver", "get target=T run=R4 mode=copy-on-write driver hit")
 
 	b.cleanup(ws.Path, "R4")
 	b.cleanup(b.path("T/workspace"), "R1")
@@ -109,7 +108,7 @@ func TestAnObserverIsToldWhatIsDone(t *testing.T) {
 	b.mustBeTidy() // the view holds its base until it is unmounted
 	b.pass(3 * time.Hour)
 	b.sweep()
-	mustBe("sweep target= run= mode=")
+	mustBe("cleanup target= run=R4 mode=", "cleanup target= run=R1 mode=", "cleanup target= run=R2 mode=", "sweep target= run= mode=")
 	causes := map[string]int{}
 	for _, g := range w.gone {
 		causes[string(g.Kind)+" "+string(g.Cause)]++

@@ -105,7 +105,7 @@ func (c *Cache) tryRun(ctx context.Context, req Request, st *step) (Workspace, e
 
 	var m made
 	if req.Mode == cordon.Isolated {
-		m, err = c.fetch(ctx, s, info.Info, req.Extract, st)
+		m, err = c.fetch(ctx, s, info.Info, req, st)
 	} else {
 		m, err = c.viewOfBase(ctx, s, req, info, st)
 	}

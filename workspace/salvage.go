@@ -128,7 +128,7 @@ func (c *Cache) salvage(ctx context.Context, r *record, note []byte) error {
 	if err := c.save(ctx, e, note); err != nil {
 		return fmt.Errorf("save what the run found: %w", err)
 	}
-	c.log.Info("saved what a run found before its workspace goes", "path", e.Path, "target", r.Target, "run", r.Run)
+	c.log.Info("saved what a run found before its workspace goes", "path", e.Path, "target_id", r.Target, "run_id", r.Run)
 	c.event(event{Action: "salvage", Key: r.Key, Path: r.path(), Reason: "what its run found is saved"})
 	return c.endSalvage(r.Key)
 }
@@ -211,7 +211,7 @@ func (s *sweep) salvageOne(r *record) error {
 	ok, err := s.saveIdle(r)
 	switch {
 	case err != nil:
-		c.log.Warn("cannot save what a run found; its workspace stays, and the next sweep tries again", "path", c.abs(r.path()), "run", r.Run, "error", err)
+		c.log.Warn("cannot save what a run found; its workspace stays, and the next sweep tries again", "path", c.abs(r.path()), "target_id", r.Target, "run_id", r.Run, "error", err)
 		why += ": " + err.Error()
 		fallthrough
 	case !ok:

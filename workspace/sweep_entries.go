@@ -196,7 +196,7 @@ func (s *sweep) removeIfStill(r *record) (bool, error) {
 		if err := s.c.remove(now, cause, why); err != nil {
 			return false, err
 		}
-		s.c.log.Info("Evicted from cache", "path", s.c.abs(now.path()), "target", now.Target, "bytes", now.total(), "reason", why)
+		s.c.log.Info("Evicted from cache", "path", s.c.abs(now.path()), "target_id", now.Target, "bytes", now.total(), "reason", why)
 		return true, nil
 	}
 	return true, s.c.remove(now, Interrupted, "its publishing was interrupted")

@@ -50,7 +50,7 @@ func (c *Cache) convict(r *record, bad string) (gone bool, err error) {
 		return false, err
 	}
 	if r.Tampered == "" {
-		c.log.Warn("a tree in the cache was tampered with", "path", c.abs(r.path()), "target", r.Target, "found", bad, "held", h != nil)
+		c.log.Warn("a tree in the cache was tampered with", "path", c.abs(r.path()), "target_id", r.Target, "found", bad, "held", h != nil)
 		c.event(event{Action: "tampered", Key: r.Key, Path: r.path(), Bytes: r.total(), Reason: bad})
 	}
 	c.suspects.Delete(r.Staging)

@@ -36,7 +36,7 @@ func (c *Cache) view(ctx context.Context, s *staging, base *record, req Request,
 			return made{}, err
 		}
 		next := usable[i+1].Name()
-		c.log.Warn("copy-on-write falls back to another driver", "driver", d.Name(), "to", next, "target", req.Target, "run", req.Run, "reason", err)
+		c.log.Warn("copy-on-write falls back to another driver", "driver", d.Name(), "to", next, "target_id", req.Target, "run_id", req.Run, "workflow_id", req.Owner.WorkflowID, "reason", err)
 		notes = append(notes, "made by "+next+" instead of "+d.Name()+": "+err.Error())
 		if err := s.clear(); err != nil {
 			return made{}, err
@@ -48,7 +48,7 @@ func (c *Cache) view(ctx context.Context, s *staging, base *record, req Request,
 // viewBy makes a view by d. Where that needs its base, the run holds the base
 // first: a crash then leaves a hold too many, which a sweep ends.
 func (c *Cache) viewBy(ctx context.Context, d driver.Driver, s *staging, base *record, req Request, st *step) (m made, err error) {
-	ctx, told := c.observer.Begin(ctx, Work{Kind: WorkView, Target: req.Target, Driver: d.Name()})
+	ctx, told := c.observer.Begin(ctx, Work{Kind: WorkView, Target: req.Target, Run: req.Run.String(), Driver: d.Name()})
 	defer func() { told(Done{Err: err, Bytes: m.bytes}) }()
 	place, tree, err := c.openTrees(base)
 	if err != nil {

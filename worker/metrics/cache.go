@@ -91,7 +91,7 @@ func (m *Metrics) Observer() workspace.Observer { return &m.cache }
 // Begin implements workspace.Observer.
 func (c *cacheMetrics) Begin(ctx context.Context, w workspace.Work) (context.Context, func(workspace.Done)) {
 	began := time.Now()
-	if w.Kind == workspace.WorkFetch {
+	if w.Kind == workspace.WorkDownload {
 		c.fetching.Inc()
 	}
 	return ctx, func(d workspace.Done) {
@@ -99,7 +99,7 @@ func (c *cacheMetrics) Begin(ctx context.Context, w workspace.Work) (context.Con
 		switch w.Kind {
 		case workspace.WorkGet:
 			c.got(w, d, took)
-		case workspace.WorkFetch:
+		case workspace.WorkDownload:
 			c.fetching.Dec()
 			c.fetches.WithLabelValues(resultOf(d.Err)).Observe(took)
 		case workspace.WorkExtract:

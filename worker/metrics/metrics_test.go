@@ -64,7 +64,7 @@ func TestWhatACacheTellsIsCounted(t *testing.T) {
 	work(workspace.Work{Kind: workspace.WorkGet, Mode: "made up"}, workspace.Done{Err: &cordon.Error{Kind: cordon.NoSpace}})
 	work(workspace.Work{Kind: workspace.WorkGet, Mode: cordon.Shared}, workspace.Done{Err: fmt.Errorf("get: %w", context.Canceled)})
 	work(workspace.Work{Kind: workspace.WorkGet, Mode: cordon.Shared}, workspace.Done{Err: errors.New("the disk")})
-	_, fetched := o.Begin(t.Context(), workspace.Work{Kind: workspace.WorkFetch})
+	_, fetched := o.Begin(t.Context(), workspace.Work{Kind: workspace.WorkDownload})
 	o.Arrived(1000)
 	o.Gone(workspace.Gone{Kind: workspace.KindShared, Cause: workspace.ForLimit, Bytes: 500})
 	mustSay(t, m,
@@ -107,10 +107,10 @@ func TestWhatIsInACacheIsToldAndNotCountedAtEachScrape(t *testing.T) {
 
 func TestToolsAndFuzzersAreCounted(t *testing.T) {
 	m := open()
-	ended := m.Tool(sandbox.Full)
+	ended := m.Tool(t.Context(), sandbox.Full)
 	mustSay(t, m, `cordon_sandboxes_in_progress 1`)
 	ended(sandbox.Result{Limit: "memory", CPU: 1500 * time.Millisecond})
-	m.Tool(sandbox.Full)(sandbox.Result{ExitCode: 1})
+	m.Tool(t.Context(), sandbox.Full)(sandbox.Result{ExitCode: 1})
 	mustSay(t, m, `cordon_sandboxes_in_progress 0`, `cordon_sandboxes_total{result="memory",tier="full"} 1`, `cordon_sandboxes_total{result="failed",tier="full"} 1`, `cordon_sandbox_cpu_seconds_total 1.5`)
 
 	m.FuzzEngine("go")

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"context"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -73,7 +74,7 @@ func (m *Metrics) Sandbox(tier sandbox.Tier) {
 }
 
 // Tool counts a command that begins; it is for sandbox.Options.
-func (m *Metrics) Tool(tier sandbox.Tier) (ended func(sandbox.Result)) {
+func (m *Metrics) Tool(_ context.Context, tier sandbox.Tier) (ended func(sandbox.Result)) {
 	t := &m.tools
 	t.running.Inc()
 	return func(r sandbox.Result) {
