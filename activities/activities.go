@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
+	"github.com/cordonlabs/cordon"
 	"github.com/cordonlabs/cordon/metadata"
 	"github.com/cordonlabs/cordon/target"
 	"github.com/cordonlabs/cordon/workspace"
@@ -173,5 +175,22 @@ func register(r worker.ActivityRegistry, name string, fn any) {
 
 // caller returns a logger that says on whose behalf the activity runs.
 func (a *Activities) caller(info activity.Info) *slog.Logger {
-	return a.log.With("activity", info.ActivityType.Name, "workflow_id", info.WorkflowExecution.ID, "attempt", info.Attempt)
+	return a.callerAs(info, info.WorkflowExecution.RunID)
+}
+
+// callerAs is caller, for a run that may go by another id than Temporal's.
+func (a *Activities) callerAs(info activity.Info, run string) *slog.Logger {
+	return a.log.With("activity", info.ActivityType.Name, "workflow_id", info.WorkflowExecution.ID, "run_id", run, "attempt", info.Attempt)
+}
+
+// callerOn is caller, and says of which target path is a workspace, where it is one by
+// its looks.
+func (a *Activities) callerOn(info activity.Info, path string) *slog.Logger {
+	log := a.caller(info)
+	rel, below := strings.CutPrefix(path, a.cache.Dir()+"/")
+	id, _, _ := strings.Cut(rel, "/")
+	if target, err := cordon.ParseTargetID(id); below && err == nil {
+		log = log.With("target_id", target)
+	}
+	return log
 }

@@ -75,6 +75,7 @@ func (a *Activities) cleanup(ctx context.Context, log *slog.Logger, info activit
 		log.Warn("cleanup_cache was called with a wrong argument; nothing was deleted", "error", err)
 		return "invalid", ""
 	}
+	log = a.callerOn(info, path)
 	if err := a.cache.Salvage(ctx, path); err != nil {
 		log.Error("what the run found is not in the store yet: its workspace stays, and sweeps try again", "path", path, "error", err)
 	}

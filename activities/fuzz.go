@@ -96,7 +96,7 @@ func (a *Activities) Fuzz(ctx context.Context, name string, req FuzzRequest, the
 		err = then(life, found, outcomes)
 	}
 	if err != nil {
-		a.caller(info).Warn(name+" failed", "path", req.Path, "engine", req.Engine, "error", err)
+		a.callerOn(info, req.Path).Warn(name+" failed", "path", req.Path, "engine", req.Engine, "error", err)
 	}
 	return failure(life, name, err)
 }
@@ -137,7 +137,7 @@ func (a *Activities) fuzz(ctx context.Context, name string, info activity.Info, 
 	watched, enough := a.cache.Watch(ctx, req.Path)
 	defer enough()
 
-	f := &fuzzing{a: a, req: req, engine: engine, beat: beat, log: a.caller(info), deadline: info.Deadline}
+	f := &fuzzing{a: a, req: req, engine: engine, beat: beat, log: a.callerOn(info, req.Path), deadline: info.Deadline}
 	runner := a.runner(info, req.Path, lease)
 	f.runner, f.jobs = runner, jobs(engine.Name(), runner.Limits)
 	if f.origin, err = a.origin(info, run, req, engine); err != nil {

@@ -40,7 +40,7 @@ func (a *Activities) origin(info activity.Info, run run, req FuzzRequest, engine
 // and with the network that its metadata says.
 func (a *Activities) runner(info activity.Info, path string, lease *workspace.Lease) *confined.Runner {
 	r := &confined.Runner{Sandbox: a.sandbox, Workspace: path, Hold: lease.File(), Env: a.fuzzing.BuildEnv}
-	w, ok := lookup(a.catalog, a.caller(info), class(info))
+	w, ok := lookup(a.catalog, a.callerOn(info, path), class(info))
 	if !ok {
 		return r
 	}

@@ -47,12 +47,11 @@ func (a *Activities) get(ctx context.Context, sig arguments.Signature, targetID,
 
 func (a *Activities) getTarget(ctx context.Context, report func(Progress), sig arguments.Signature, targetID, runID, isolation converter.RawValue) (none workspace.Workspace, err error) {
 	info := infoOf(ctx)
-	log := a.caller(info)
 	req, arg, err := getTargetRequest(info, sig, targetID, runID, isolation)
 	if err != nil {
 		return none, err
 	}
-	log = log.With("target_id", req.Target, "run_id", req.Run)
+	log := a.callerAs(info, req.Run.String()).With("target_id", req.Target)
 
 	caller := a.runs.of(ctx, info)
 	holds := resolve(a.catalog, log, class(info), caller.mode, arg)

@@ -42,7 +42,7 @@ func (a *Activities) settle(ctx context.Context, u use) error {
 	w, err := a.whereabouts(ctx, u.info, u.path)
 	switch {
 	case err != nil && here:
-		a.caller(u.info).Warn("cannot read the run's history: if another host has a newer state of the workspace, nobody notices", "path", u.path, "error", err)
+		a.callerOn(u.info, u.path).Warn("cannot read the run's history: if another host has a newer state of the workspace, nobody notices", "path", u.path, "error", err)
 		return nil
 	case err != nil:
 		return &cordon.Error{Kind: cordon.StorageUnavailable, Op: u.op, Name: u.path,
@@ -111,7 +111,7 @@ func (a *Activities) rebuild(ctx context.Context, u use, w whereabouts, shared b
 		return errors.Join(lostError(u.op, u.path, fmt.Sprintf("it is not on this host (%s), where it would be %s now", a.cache.HostID(), ws.Path)), err)
 	}
 	a.cleanUpAfter(u.info, ws.Path)
-	a.caller(u.info).Info("made the run's workspace on this host too: the activity was not sent to the one that has it", "path", ws.Path, "host", a.cache.HostID())
+	a.callerOn(u.info, u.path).Info("made the run's workspace on this host too: the activity was not sent to the one that has it", "path", ws.Path)
 	return nil
 }
 

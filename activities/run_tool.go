@@ -65,7 +65,7 @@ func (a *Activities) RunTool(ctx context.Context, argument converter.RawValue) (
 	info := activity.GetInfo(ctx)
 	part, err := a.runProgram(life, info, req, report)
 	if err != nil {
-		a.caller(info).Warn(RunToolName+" failed", "path", req.Path, "error", err)
+		a.callerOn(info, req.Path).Warn(RunToolName+" failed", "path", req.Path, "error", err)
 	}
 	return part, failure(life, RunToolName, err)
 }

@@ -42,7 +42,7 @@ func (a *Activities) Analyse(ctx context.Context, name, unit, path string, analy
 		err = then(life, result)
 	}
 	if err != nil {
-		a.caller(info).Warn(name+" failed", "path", path, "error", err)
+		a.callerOn(info, path).Warn(name+" failed", "path", path, "error", err)
 	}
 	return failure(life, name, err)
 }

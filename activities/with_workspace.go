@@ -102,7 +102,7 @@ func WithWorkspace(ctx workflow.Context, opts WorkspaceOptions, fn func(workflow
 			s.cleanup(ctx, ws, lost != nil, failed)
 			return err
 		}
-		workflow.GetLogger(ctx).Warn("the workspace is lost; the run's step begins again elsewhere", "path", ws.Path, "host", ws.Host, "error", lost)
+		workflow.GetLogger(ctx).Warn("the workspace is lost; the run's step begins again elsewhere", "path", ws.Path, "lost_host", ws.Host, "error", lost)
 		s.lost = append(s.lost, ws)
 		if opts.Lost != nil {
 			opts.Lost(ws, lost)

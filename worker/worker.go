@@ -133,6 +133,11 @@ func New(opts Options) (_ *Worker, err error) {
 	if w.queues, err = queues(opts); err != nil {
 		return nil, err
 	}
+	host, err := workspace.HostID(opts.Config.CacheDir)
+	if err != nil {
+		return nil, err
+	}
+	w.log = onHost(w.log, host)
 	if w.store, err = OpenStore(opts.Config, w.log); err != nil {
 		return nil, err
 	}
