@@ -161,6 +161,12 @@ func TestWhoMayDoWhat(t *testing.T) {
 			{method: "GET", path: "/debug/pprof/heap", status: 401},
 			{method: "GET", path: "/debug/pprof/heap?debug=1", header: bearer, status: 200, words: "heap profile"},
 			{method: "GET", path: "/debug/pprof/", header: bearer, status: 200, words: "goroutine"},
+			{method: "GET", path: "/debug/pprof/heap?gc=1", header: bearer, status: 200, words: "\x1f\x8b"}, // gzip
+			{method: "GET", path: "/debug/pprof/profile?seconds=0.1", header: bearer, status: 200, words: "\x1f\x8b"},
+			{method: "GET", path: "/debug/pprof/trace?seconds=0.1", header: bearer, status: 200, words: "go 1."},
+			{method: "GET", path: "/debug/pprof/cmdline", header: bearer, status: 200, words: ".test"},
+			{method: "GET", path: "/debug/pprof/none", header: bearer, status: 404},
+			{method: "GET", path: "/debug/pprof/profile", status: 401},
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
