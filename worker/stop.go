@@ -98,6 +98,7 @@ func (w *Worker) Stop() {
 	if w.client != nil {
 		w.client.Close()
 	}
+	w.traces.Stop()
 	if err := w.cache.Close(); err != nil {
 		w.log.Warn("closing the cache failed; nothing is lost by it", "error", err)
 	}

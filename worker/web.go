@@ -3,10 +3,8 @@ package worker
 import (
 	"time"
 
-	"github.com/cordonlabs/cordon/sandbox"
 	"github.com/cordonlabs/cordon/worker/metrics"
 	"github.com/cordonlabs/cordon/worker/web"
-	"github.com/cordonlabs/cordon/workspace"
 )
 
 // ErrHTTPInUse is in the error of New where another program has the address of the pages.
@@ -29,22 +27,6 @@ func (w *Worker) openWeb() (err error) {
 func (w *Worker) ready() bool {
 	h := w.webHealth()
 	return h.Live && h.Started && len(h.Problems) == 0
-}
-
-// observer returns what the cache tells what it does, or nil.
-func (w *Worker) observer() workspace.Observer {
-	if w.metrics == nil {
-		return nil
-	}
-	return w.metrics.Observer()
-}
-
-func (w *Worker) sandboxOptions() sandbox.Options {
-	o := sandbox.Options{MinTier: w.opts.Config.MinIsolation, Logger: w.log}
-	if w.metrics != nil {
-		o.Observe = w.metrics.Tool
-	}
-	return o
 }
 
 // serveWeb begins to answer.

@@ -27,6 +27,7 @@ import (
 	"github.com/cordonlabs/cordon/worker/admission"
 	"github.com/cordonlabs/cordon/worker/metrics"
 	"github.com/cordonlabs/cordon/worker/socket"
+	"github.com/cordonlabs/cordon/worker/traces"
 	"github.com/cordonlabs/cordon/worker/web"
 	"github.com/cordonlabs/cordon/workflows"
 	"github.com/cordonlabs/cordon/workspace"
@@ -88,6 +89,7 @@ type Worker struct {
 	stopping func() (ended <-chan struct{}) // ends the workers' polling; once for all
 	socket   *socket.Server                 // nil: none is served
 	metrics  *metrics.Metrics               // nil: likewise
+	traces   *traces.Traces                 // nil: likewise
 	web      *web.Server                    // nil: likewise
 	draining atomic.Bool
 	failed   chan error
@@ -144,6 +146,7 @@ func New(opts Options) (_ *Worker, err error) {
 	if err := w.openWeb(); err != nil {
 		return nil, err
 	}
+	w.openTraces(host)
 	defer func() {
 		if err != nil {
 			w.web.Close()

@@ -69,6 +69,7 @@ func TestExitCodes(t *testing.T) {
 		{"no vertical", nil, good[1:], 2, "", "WORKER_VERTICAL"},
 		{"no store", nil, good[:2], 2, "", "S3_ENDPOINT"},
 		{"a health file that cannot be written", []string{"--health-file", filepath.Join(dir, "missing", "health.json")}, good, 2, "", "WORKER_HEALTH_FILE"},
+		{"a sampler that is none", nil, append([]string{"OTEL_TRACES_SAMPLER=some", "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318"}, good...), 2, "", "OTEL_TRACES_SAMPLER"},
 		{"pages for everybody", []string{"--http", "0.0.0.0:0"}, good, 2, "", "WORKER_HTTP_TOKEN"},
 		{"metrics nowhere", []string{"--metrics", "9090"}, good, 2, "", "host:port"},
 		{"the health of nobody", []string{"health", "--health-file", filepath.Join(dir, "health.json")}, nil, 1, "", "no worker has written it"},

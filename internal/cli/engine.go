@@ -13,6 +13,7 @@ import (
 	"github.com/cordonlabs/cordon/internal/config"
 	"github.com/cordonlabs/cordon/internal/dev"
 	"github.com/cordonlabs/cordon/worker"
+	"github.com/cordonlabs/cordon/worker/traces"
 	"github.com/cordonlabs/cordon/workflows"
 )
 
@@ -54,7 +55,9 @@ func (a *app) startEngine(ctx context.Context, j *job) (*engine, error) {
 		opts, err = a.embed(ctx, j, e)
 	}
 	if err == nil {
-		e.client, err = connect(ctx, opts)
+		t := traces.New(traces.Options{Config: j.cfg.Traces, Service: "cordon", Version: a.version.Version, Logger: a.logger(a.level(j.cfg, slog.LevelError), false)})
+		e.stops = append(e.stops, t.Stop)
+		e.client, err = connect(ctx, t.Client(opts))
 	}
 	if err != nil {
 		e.stop()

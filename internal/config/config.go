@@ -139,6 +139,7 @@ type Worker struct {
 	WorkflowDirs []string      // CORDON_WORKFLOWS: colon-separated; absolute, in the order given
 	SweepEvery   time.Duration // CORDON_SWEEP_INTERVAL
 	MinIsolation sandbox.Tier  // CORDON_MIN_ISOLATION: the least that tools are run with
+	Traces       Traces        // OTEL_*
 }
 
 // S3 says how the object store is reached. What is empty is left to the usual
@@ -222,6 +223,7 @@ func (e *env) worker() Worker {
 		ResultRetention:         read(e, "CORDON_RESULT_RETENTION", "0", cordon.ParseDuration),
 		SweepEvery:              read(e, "CORDON_SWEEP_INTERVAL", DefaultSweepEvery.String(), parseSweepEvery),
 		MinIsolation:            read(e, "CORDON_MIN_ISOLATION", string(sandbox.None), sandbox.ParseTier),
+		Traces:                  e.traces(),
 	}
 	if (w.S3.AccessKey == "") != (w.S3.SecretKey == "") {
 		set, unset := "S3_ACCESS_KEY", "S3_SECRET_KEY"

@@ -145,10 +145,17 @@ func TestAValueThatCannotBeReadIsNamedWithItsForms(t *testing.T) {
 		"an address of no page":      {"CORDON_TEMPORAL_UI", "temporal:8233", "http://host"},
 		"an address with a password": {"WORKER_HTTP_URL", "http://a:b@host", "https://host:port/path"},
 		"profiles, perhaps":          {"WORKER_PPROF", "perhaps", "true, false"},
+		"a switch for traces":        {"OTEL_SDK_DISABLED", "perhaps", "true, false"},
+		"traces to the terminal":     {"OTEL_TRACES_EXPORTER", "console", "otlp, none"},
+		"traces by gRPC":             {"OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "4318/v1/traces"},
+		"their own protocol":         {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json", "http/protobuf"},
+		"a sampler of another SDK":   {"OTEL_TRACES_SAMPLER", "xray", "traceidratio"},
+		"attributes without names":   {"OTEL_RESOURCE_ATTRIBUTES", "=prod", "name=value,name=value"},
 		"a vertical with a space":    {"WORKER_VERTICAL", "my vertical", "letters, digits"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w, err := config.FromEnv(func(k string) string { return map[string]string{c.name: c.value}[k] })
+			env := map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318", c.name: c.value}
+			w, err := config.FromEnv(func(k string) string { return env[k] })
 			if err == nil {
 				t.Fatalf("accepted: %+v", w)
 			}
@@ -165,12 +172,13 @@ func TestAValueThatCannotBeReadIsNamedWithItsForms(t *testing.T) {
 }
 
 func TestAllBadVariablesAreReportedAtOnceAndNoSecret(t *testing.T) {
-	vars := map[string]string{"CACHE_TTL": "x", "LOG_LEVEL": "y", "S3_ACCESS_KEY": "AKIDEADBEEF"}
+	vars := map[string]string{"CACHE_TTL": "x", "LOG_LEVEL": "y", "S3_ACCESS_KEY": "AKIDEADBEEF",
+		"OTEL_EXPORTER_OTLP_ENDPOINT": "http://AKIDEADBEEF@c:4318", "OTEL_EXPORTER_OTLP_HEADERS": "AKIDEADBEEF"}
 	_, err := config.FromEnv(func(k string) string { return vars[k] })
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, want := range []string{"CACHE_TTL", "LOG_LEVEL", "S3_SECRET_KEY: is not set although S3_ACCESS_KEY is; set both"} {
+	for _, want := range []string{"CACHE_TTL", "LOG_LEVEL", "S3_SECRET_KEY: is not set although S3_ACCESS_KEY is; set both", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%v\nshould say %s", err, want)
 		}

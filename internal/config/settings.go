@@ -108,6 +108,9 @@ func (l *listing) derive(w Worker) {
 	if s := l.settings["WORKER_TASK_QUEUE"]; s.Origin == FromDefault {
 		s.Value = w.TaskQueue
 	}
+	for _, name := range []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"} {
+		l.settings[name].Value = withoutUser(l.settings[name].Value)
+	}
 	endpoint := l.settings["S3_ENDPOINT"]
 	endpoint.Value = withoutUser(endpoint.Value)
 	region := l.settings["S3_REGION"]

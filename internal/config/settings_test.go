@@ -28,6 +28,7 @@ func TestASettingIsShownWithWhoSaysIt(t *testing.T) {
 	}
 	settings := config.Settings(map[string]string{"cache-dir": "/flag", "profile": "prod"}, []string{
 		"CACHE_DIR=/variable", "CACHE_TTL=36h", "CACHE_GRACE=", "S3_ENDPOINT=https://u:hunter2@s3.eu-west-3.amazonaws.com", "S3_ACCESS_KEY=hunter2", "S3_SECRET_KEY=hunter2",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://u:hunter2@c:4318", "OTEL_EXPORTER_OTLP_HEADERS=a=hunter2", "OTEL_EXPORTER_OTLP_TRACES_HEADERS=hunter2",
 		"WORKER_VERTICAL=go", "CORDON_WORKFLOWS=a::/b", "CORDON_GOSEC=gosec2",
 		"TEMPORAL_CONFIG_FILE=" + file, "TEMPORAL_NAMESPACE=ns", "TEMPORAL_GRPC_META_X_KEY=hunter2", "TEMPORAL_TLS_CLIENT_KEY_DATA=hunter2",
 	})
@@ -47,6 +48,8 @@ func TestASettingIsShownWithWhoSaysIt(t *testing.T) {
 		{Name: "WORKER_TASK_QUEUE", Value: "go-queue", Origin: config.FromDefault},
 		{Name: "CORDON_WORKFLOWS", Value: filepath.Join(here, "a") + ":/b", Origin: config.FromVariable, Source: "CORDON_WORKFLOWS"},
 		{Name: "CORDON_GOSEC", Value: "gosec2", Origin: config.FromVariable, Source: "CORDON_GOSEC"},
+		{Name: "OTEL_EXPORTER_OTLP_ENDPOINT", Value: "http://[redacted]@c:4318", Origin: config.FromVariable, Source: "OTEL_EXPORTER_OTLP_ENDPOINT"},
+		{Name: "OTEL_EXPORTER_OTLP_HEADERS", Value: "[redacted]", Origin: config.FromVariable, Source: "OTEL_EXPORTER_OTLP_HEADERS"},
 		{Name: "TEMPORAL_PROFILE", Value: "prod", Origin: config.FromFlag, Source: "--profile"},
 		{Name: "TEMPORAL_ADDRESS", Value: "prod:7233", Origin: config.FromProfile, Source: fromFile},
 		{Name: "TEMPORAL_NAMESPACE", Value: "ns", Origin: config.FromVariable, Source: "TEMPORAL_NAMESPACE"},
