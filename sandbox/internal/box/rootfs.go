@@ -180,7 +180,10 @@ func pivot(root int) error {
 	if err := unix.Stat("tmp", &own); err != nil {
 		return doing("look at /tmp", err)
 	}
-	if err := unix.PivotRoot(".", "tmp"); err != nil {
+	switch err := unix.PivotRoot(".", "tmp"); {
+	case errors.Is(err, unix.EPERM):
+		return cover(root)
+	case err != nil:
 		return doing("pivot_root", err)
 	}
 	if err := os.Chdir("/"); err != nil {
