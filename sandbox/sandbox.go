@@ -17,9 +17,6 @@ import (
 // self is the program that is run again as the init.
 const self = "/proc/self/exe"
 
-// defaultStateDir is where the lock of the users' pool is, for all sandboxes of a host.
-const defaultStateDir = "/run/cordon"
-
 // Options say what New is to use.
 type Options struct {
 	// MinTier is the least that will do (CORDON_MIN_ISOLATION); "" is None. It holds
@@ -27,7 +24,8 @@ type Options struct {
 	MinTier Tier
 
 	// StateDir is a directory for the lock by which users are leased. All that run
-	// tools on one host should name the same. "": /run/cordon.
+	// tools on one host should name the same. "": /run/cordon, or where that cannot be
+	// made (in a container with a read-only root) cordon-run in the directory for temporary files.
 	StateDir string
 
 	Logger *slog.Logger // nil: discarded
@@ -93,7 +91,7 @@ func (s *Sandbox) probe(o Options, why *[]string) Tier {
 	s.groups = findControllers()
 	if os.Geteuid() == 0 {
 		var err error
-		if s.users, err = openUsers(cmp.Or(o.StateDir, defaultStateDir)); err != nil {
+		if s.users, err = openUsers(o.StateDir); err != nil {
 			*why = append(*why, fmt.Sprintf("no user for a run: %v", err))
 		}
 	} else {
@@ -122,6 +120,8 @@ func (s *Sandbox) probe(o Options, why *[]string) Tier {
 		// Only another user than the owner of the files is kept from changing their
 		// modes, times and attributes by Landlock.
 		*why = append(*why, "tier landlock needs a user for the run that is not the cache's owner")
+		return None
+	case !works(Landlock):
 		return None
 	}
 	return Landlock

@@ -1,8 +1,10 @@
 package sandbox
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -27,17 +29,58 @@ type users struct {
 	pool pool
 }
 
-// openUsers finds a pool that this user namespace has, in the directory dir.
+// defaultStateDir is where the lock of the users' pool is, for all sandboxes of a host.
+const defaultStateDir = "/run/cordon"
+
+// openUsers finds a pool that this user namespace has. The lock is in the directory dir; if
+// that is "", in the default one, or among the temporary files where that cannot be written
+// to: a container's root may be read-only.
 func openUsers(dir string) (*users, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	file, err := lockFile(cmp.Or(dir, defaultStateDir))
+	if err != nil && dir == "" {
+		var other error
+		if file, other = temporaryLock(); other != nil {
+			return nil, errors.Join(err, other)
+		}
+	} else if err != nil {
 		return nil, err
 	}
 	for _, p := range pools {
 		if hasID("/proc/self/uid_map", p) && hasID("/proc/self/gid_map", p) {
-			return &users{file: filepath.Join(dir, "users"), pool: p}, nil
+			return &users{file: file, pool: p}, nil
 		}
 	}
 	return nil, errors.New("this user namespace maps no users for runs")
+}
+
+// lockFile makes the file of the locks in dir.
+func lockFile(dir string) (string, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "users")
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return "", err
+	}
+	return path, f.Close()
+}
+
+// temporaryLock makes it where everybody may write: in a directory that is this user's
+// alone, or nowhere.
+func temporaryLock() (string, error) {
+	dir := filepath.Join(os.TempDir(), "cordon-run")
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", err
+	}
+	var st unix.Stat_t
+	if err := unix.Lstat(dir, &st); err != nil {
+		return "", &os.PathError{Op: "stat", Path: dir, Err: err}
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR || st.Mode&0o077 != 0 || int(st.Uid) != os.Geteuid() {
+		return "", fmt.Errorf("%s is not a directory of this user alone", dir)
+	}
+	return lockFile(dir)
 }
 
 // hasID reports whether the mappings in file cover the pool.

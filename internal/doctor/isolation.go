@@ -2,22 +2,16 @@ package doctor
 
 import (
 	"context"
-	"os"
 	"strings"
 
 	"github.com/cordonlabs/cordon/sandbox"
 )
 
 // isolation looks how well tools can be confined, by confining something: as the
-// workers of this configuration would, with a lock of its own.
+// workers of this configuration would, with their lock.
 func isolation(_ context.Context, s *site) Result {
 	const see = "docs/confinement.md says what each tier needs"
-	state, err := os.MkdirTemp("", "cordon-doctor-")
-	if err != nil {
-		return fail("let this user write to its directory for temporary files", "%v", err)
-	}
-	defer os.RemoveAll(state)
-	box, err := sandbox.New(sandbox.Options{MinTier: s.Config.MinIsolation, StateDir: state, Logger: s.Logger})
+	box, err := sandbox.New(sandbox.Options{MinTier: s.Config.MinIsolation, Logger: s.Logger})
 	if err != nil {
 		return because(Fail, err, see)
 	}
