@@ -116,6 +116,9 @@ func checkComposeWorker(t *testing.T, s types.ServiceConfig) {
 	if got := slices.Contains(s.CapAdd, "SYS_ADMIN"); got != mounts {
 		t.Errorf("%s: CAP_SYS_ADMIN %v, driver %q", s.Name, got, env["CACHE_COW_DRIVER"])
 	}
+	if mounts {
+		checkCapabilities(t, s.Name, s.CapAdd)
+	}
 	if mounts && (s.User != "0:0" || !slices.Contains(s.SecurityOpt, "apparmor=unconfined")) {
 		t.Errorf("%s: user %q, %v: it could not mount", s.Name, s.User, s.SecurityOpt)
 	}

@@ -182,6 +182,9 @@ func checkWorker(t *testing.T, pod corev1.PodSpec, c corev1.Container) {
 	if mounts := strings.HasPrefix(env["CACHE_COW_DRIVER"], "overlay"); admin != mounts {
 		t.Errorf("CAP_SYS_ADMIN %v, driver %q", admin, env["CACHE_COW_DRIVER"])
 	}
+	if admin {
+		checkCapabilities(t, c.Name, s.Capabilities.Add)
+	}
 	if s.AllowPrivilegeEscalation == nil || *s.AllowPrivilegeEscalation != admin {
 		t.Error("allowPrivilegeEscalation has to be true with SYS_ADMIN (the API refuses false), and false without")
 	}

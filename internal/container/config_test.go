@@ -15,10 +15,15 @@ var dockerCapabilities = []string{
 	"CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE",
 }
 
-const sysAdmin = "CAP_SYS_ADMIN"
+const (
+	sysAdmin  = "CAP_SYS_ADMIN"
+	sysChroot = "CAP_SYS_CHROOT"
+)
 
 // snippetCapabilities are all that the overlay snippets in deploy/ leave.
-var snippetCapabilities = []string{sysAdmin, "CAP_DAC_OVERRIDE", "CAP_CHOWN", "CAP_FOWNER"}
+var snippetCapabilities = []string{
+	sysAdmin, "CAP_DAC_OVERRIDE", "CAP_CHOWN", "CAP_FOWNER", "CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_KILL", sysChroot,
+}
 
 // firstMapped is the host's user that root is in a user namespace here.
 const firstMapped = 100000
@@ -53,7 +58,7 @@ type object map[string]any
 
 // mountCalls are refused by the default seccomp profiles of Docker and containerd
 // unless the container has CAP_SYS_ADMIN. What those profiles say of other calls
-// is nothing to the cache.
+// is nothing to the cache, nor, but for pivot_root and chroot, to the sandbox.
 var mountCalls = []string{
 	"fsconfig", "fsmount", "fsopen", "fspick", "mount", "mount_setattr", "move_mount", "open_tree", "setns", "umount", "umount2", "unshare",
 }
@@ -64,19 +69,34 @@ var namespaceFlags = []int{0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000,
 const enosys = 38 // what those profiles answer to clone3, so that the C library falls back to clone
 
 func (s settings) seccompProfile() object {
-	if s.unconfined || slices.Contains(s.capabilities(), sysAdmin) {
+	if s.unconfined {
 		return nil
 	}
-	rules := []object{
-		{"names": mountCalls, "action": "SCMP_ACT_ERRNO"},
-		{"names": []string{"clone3"}, "action": "SCMP_ACT_ERRNO", "errnoRet": enosys},
+	refused := []string{"pivot_root"} // to everybody
+	if !slices.Contains(s.capabilities(), sysChroot) {
+		refused = append(refused, "chroot")
 	}
-	for _, f := range namespaceFlags {
-		rules = append(rules, object{"names": []string{"clone"}, "action": "SCMP_ACT_ERRNO",
-			"args": []object{{"index": 0, "value": f, "valueTwo": f, "op": "SCMP_CMP_MASKED_EQ"}}})
+	rules := []object{{"names": refused, "action": "SCMP_ACT_ERRNO"}}
+	if !slices.Contains(s.capabilities(), sysAdmin) {
+		rules = append(rules, object{"names": mountCalls, "action": "SCMP_ACT_ERRNO"},
+			object{"names": []string{"clone3"}, "action": "SCMP_ACT_ERRNO", "errnoRet": enosys})
+		for _, f := range namespaceFlags {
+			rules = append(rules, object{"names": []string{"clone"}, "action": "SCMP_ACT_ERRNO",
+				"args": []object{{"index": 0, "value": f, "valueTwo": f, "op": "SCMP_CMP_MASKED_EQ"}}})
+		}
 	}
 	return object{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules}
 }
+
+// What engines hide of /proc, and what they let nobody write to there. Who makes a user
+// namespace below a /proc of which something is hidden may mount none in it: no tier rootless.
+var (
+	maskedPaths = []string{
+		"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi",
+		"/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware",
+	}
+	readonlyPaths = []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
+)
 
 // writeConfig writes the config.json of a bundle: root is the container's root,
 // store and binary are the host's.
@@ -109,7 +129,7 @@ func (s settings) writeConfig(t *testing.T, bundle, root, store, binary string) 
 	if !s.network {
 		namespaces = append(namespaces, object{"type": "network"})
 	}
-	linux := object{"rootfsPropagation": "rprivate"}
+	linux := object{"rootfsPropagation": "rprivate", "maskedPaths": maskedPaths, "readonlyPaths": readonlyPaths}
 	switch s.propagation { // engines do so: a mount propagates no further than the root it hangs below
 	case "rshared":
 		linux["rootfsPropagation"] = "shared"

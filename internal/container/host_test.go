@@ -42,7 +42,7 @@ func newHost(t *testing.T) *host {
 	}
 	h.store = filepath.Join(h.dir, "store")
 	project := filepath.Join(h.dir, "project")
-	if err := errors.Join(os.MkdirAll(filepath.Join(project, "src"), 0o755), os.WriteFile(filepath.Join(project, "src", "a.txt"), []byte("base\n"), 0o644)); err != nil {
+	if err := errors.Join(os.Mkdir(h.workflows(), 0o755), os.MkdirAll(filepath.Join(project, "src"), 0o755), os.WriteFile(filepath.Join(project, "src", "a.txt"), []byte("base\n"), 0o644)); err != nil {
 		t.Fatal(err)
 	}
 	put := exec.CommandContext(t.Context(), binary(t), "targets", "put", project, "--id", "t1", "--store", h.store)
@@ -57,6 +57,9 @@ func newHost(t *testing.T) *host {
 	}
 	return h
 }
+
+// workflows is a folder of workflows for those who start runs.
+func (h *host) workflows() string { return filepath.Join(h.dir, "workflows") }
 
 // pass opens the folders on the way to path, as far as they are the test's.
 func pass(t *testing.T, path string) {

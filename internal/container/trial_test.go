@@ -60,27 +60,30 @@ func TestWhatAContainerGets(t *testing.T) {
 		driver   string // that is used
 		readOnly bool   // shared trees are mounts that not even root writes through
 		overlay  string // why overlay does not work: part of doctor's finding or advice; "" where it does
+		tier     string // by which tools are confined
 	}
 	for _, tt := range []trial{
-		{"Docker's defaults on ext4", settings{}, "ext4", "copy", false, "CAP_SYS_ADMIN"},
-		{"Docker's defaults on XFS", settings{}, "xfs", "reflink", false, "CAP_SYS_ADMIN"},
-		{"Docker's defaults on btrfs", settings{}, "btrfs", "snapshot", false, "CAP_SYS_ADMIN"},
-		{"no capability, no root, on ext4", settings{only: []string{}, user: 10001}, "ext4", "copy", false, "CAP_SYS_ADMIN"},
-		{"no capability, no root, on XFS", settings{only: []string{}, user: 10001}, "xfs", "reflink", false, "CAP_SYS_ADMIN"},
-		{"no capability, no root, with fsGroup", settings{only: []string{}, user: 10001}, "ext4, with fsGroup", "copy", false, "CAP_SYS_ADMIN"},
-		{"no capability, no root, on btrfs", settings{only: []string{}, user: 10001}, "btrfs", "snapshot", false, "CAP_SYS_ADMIN"},
-		{"no seccomp profile, no capability", settings{unconfined: true}, "ext4", "copy", false, "CAP_SYS_ADMIN"},
-		{"SYS_ADMIN on ext4", settings{add: []string{sysAdmin}}, "ext4", "overlay", true, ""},
-		{"SYS_ADMIN on XFS", settings{add: []string{sysAdmin}}, "xfs", "overlay", true, ""},
-		{"SYS_ADMIN on btrfs", settings{add: []string{sysAdmin}}, "btrfs", "overlay", true, ""},
-		{"SYS_ADMIN on tmpfs", settings{add: []string{sysAdmin}}, "tmpfs", "overlay", true, ""},
-		{"SYS_ADMIN and nothing else", settings{only: []string{sysAdmin}}, "ext4", "copy", true, "permission denied"},
-		{"SYS_ADMIN and DAC_OVERRIDE", settings{only: []string{sysAdmin, "CAP_DAC_OVERRIDE"}}, "ext4", "overlay", true, ""},
-		{"SYS_ADMIN on the container's own layer", settings{add: []string{sysAdmin}}, "the container layer", "copy", true, "volume"},
-		{"SYS_ADMIN for somebody who is not root", settings{add: []string{sysAdmin}, user: 10001}, "ext4", "copy", false, "CAP_SYS_ADMIN"},
-		{"SYS_ADMIN in a user namespace", settings{add: []string{sysAdmin}, userns: true}, "ext4", "overlay", true, ""},
-		{"SYS_ADMIN in a user namespace, as Kubernetes makes it", settings{add: []string{sysAdmin}, userns: true}, "ext4, id-mapped", "overlay", true, ""},
-		{"a user namespace without SYS_ADMIN", settings{userns: true}, "xfs", "reflink", false, "CAP_SYS_ADMIN"},
+		{"Docker's defaults on ext4", settings{}, "ext4", "copy", false, "CAP_SYS_ADMIN", "landlock"},
+		{"Docker's defaults on XFS", settings{}, "xfs", "reflink", false, "CAP_SYS_ADMIN", "landlock"},
+		{"Docker's defaults on btrfs", settings{}, "btrfs", "snapshot", false, "CAP_SYS_ADMIN", "landlock"},
+		{"no capability, no root, on ext4", settings{only: []string{}, user: 10001}, "ext4", "copy", false, "CAP_SYS_ADMIN", "none"},
+		{"no capability, no root, on XFS", settings{only: []string{}, user: 10001}, "xfs", "reflink", false, "CAP_SYS_ADMIN", "none"},
+		{"no capability, no root, with fsGroup", settings{only: []string{}, user: 10001}, "ext4, with fsGroup", "copy", false, "CAP_SYS_ADMIN", "none"},
+		{"no capability, no root, on btrfs", settings{only: []string{}, user: 10001}, "btrfs", "snapshot", false, "CAP_SYS_ADMIN", "none"},
+		{"no seccomp profile, no capability", settings{unconfined: true}, "ext4", "copy", false, "CAP_SYS_ADMIN", "landlock"},
+		{"SYS_ADMIN on ext4", settings{add: []string{sysAdmin}}, "ext4", "overlay", true, "", "full"},
+		{"SYS_ADMIN on XFS", settings{add: []string{sysAdmin}}, "xfs", "overlay", true, "", "full"},
+		{"SYS_ADMIN on btrfs", settings{add: []string{sysAdmin}}, "btrfs", "overlay", true, "", "full"},
+		{"SYS_ADMIN on tmpfs", settings{add: []string{sysAdmin}}, "tmpfs", "overlay", true, "", "full"},
+		{"what the overlay snippets leave", settings{only: snippetCapabilities}, "ext4", "overlay", true, "", "full"},
+		{"what the overlay snippets leave, in a user namespace", settings{only: snippetCapabilities, userns: true}, "ext4, id-mapped", "overlay", true, "", "full"},
+		{"SYS_ADMIN and nothing else", settings{only: []string{sysAdmin}}, "ext4", "copy", true, "permission denied", "none"},
+		{"SYS_ADMIN and DAC_OVERRIDE", settings{only: []string{sysAdmin, "CAP_DAC_OVERRIDE"}}, "ext4", "overlay", true, "", "none"},
+		{"SYS_ADMIN on the container's own layer", settings{add: []string{sysAdmin}}, "the container layer", "copy", true, "volume", "full"},
+		{"SYS_ADMIN for somebody who is not root", settings{add: []string{sysAdmin}, user: 10001}, "ext4", "copy", false, "CAP_SYS_ADMIN", "none"},
+		{"SYS_ADMIN in a user namespace", settings{add: []string{sysAdmin}, userns: true}, "ext4", "overlay", true, "", "full"},
+		{"SYS_ADMIN in a user namespace, as Kubernetes makes it", settings{add: []string{sysAdmin}, userns: true}, "ext4, id-mapped", "overlay", true, "", "full"},
+		{"a user namespace without SYS_ADMIN", settings{userns: true}, "xfs", "reflink", false, "CAP_SYS_ADMIN", "landlock"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -110,9 +113,35 @@ func TestWhatAContainerGets(t *testing.T) {
 			if f := found["read-only trees"]; (f.Status == "ok") != tt.readOnly {
 				t.Errorf("read-only trees: %+v, want a mount: %v", f, tt.readOnly)
 			}
+			if f := found["isolation"]; !strings.HasPrefix(f.Found, "tier "+tt.tier+";") {
+				t.Errorf("isolation: %+v, want tier %s", f, tt.tier)
+			}
 
 			b.worksWith(t, tt.driver, tt.readOnly)
 		})
+	}
+}
+
+// The root of a container is read-only: the locks of the tools' users are among the temporary
+// files, where somebody else may have come before.
+func TestADirectoryOfSomebodyElseIsNotTakenForTheLocks(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	b := h.start(t, settings{only: snippetCapabilities}.at(h.on(t, "ext4", 0), ""))
+	const dir = "/tmp/cordon-run"
+	for what, make := range map[string]string{
+		"another user's directory": "mkdir -m 700 " + dir + " && chown 10001 " + dir,
+		"one that is open to all":  "mkdir " + dir + " && chmod 777 " + dir,
+		"a link":                   "mkdir -m 700 /tmp/other && ln -s other " + dir,
+	} {
+		b.must(t, "sh", "-c", make)
+		if f := b.doctor(t)["isolation"]; !strings.HasPrefix(f.Found, "tier none;") || !strings.Contains(f.Found, dir+" is not a directory of this user alone") {
+			t.Errorf("%s: %+v", what, f)
+		}
+		b.must(t, "rm", "-r", dir)
+	}
+	if f := b.doctor(t)["isolation"]; !strings.HasPrefix(f.Found, "tier full;") {
+		t.Errorf("with a directory of its own: %+v", f)
 	}
 }
 

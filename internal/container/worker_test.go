@@ -90,7 +90,8 @@ func TestAWorkerInAContainerRunsAWorkflowInAMountedWorkspace(t *testing.T) {
 	b := h.start(t, settings{
 		only: snippetCapabilities, cache: volume, network: true,
 		command: []string{"cordon", "worker", "--address", address, "--namespace", namespace, "--vertical", "secrets"},
-		env:     []string{"CACHE_COW_DRIVER=overlay!", "CACHE_MAX_SIZE=100MB"},
+		env:     []string{"CACHE_COW_DRIVER=overlay!", "CACHE_MAX_SIZE=100MB", "CORDON_MIN_ISOLATION=full", "CORDON_WORKFLOWS=/workflows"},
+		layer:   func(t *testing.T, root string) { addWorkflow(t, filepath.Join(root, "workflows"), whoami) },
 	})
 
 	h.findsTheKey(t, b, address, "--isolation", "copy-on-write")
@@ -99,6 +100,7 @@ func TestAWorkerInAContainerRunsAWorkflowInAMountedWorkspace(t *testing.T) {
 			t.Errorf("the worker does not say %q:\n%s", words, b.said(t))
 		}
 	}
+	h.toolsAreConfined(t, b, address)
 	if got, code := b.exec(t, "grep", " /cache/", "/proc/self/mountinfo"); code == 0 {
 		t.Errorf("mounts are left:\n%s", got)
 	}
@@ -120,29 +122,61 @@ func TestAWorkerInAContainerRunsAWorkflowInAMountedWorkspace(t *testing.T) {
 // key in it, by the worker in b.
 func (h *host) findsTheKey(t *testing.T, b *box, address string, more ...string) {
 	t.Helper()
+	result := h.run(t, b, address, "secret_detection", more...)
+	if result.Status != "completed" || len(result.Findings) != 1 || result.Findings[0].Path != "key.pem" {
+		t.Errorf("the workflow says %+v", result)
+	}
+}
+
+// whoami is a workflow with a tool that tells its user.
+const whoami = `{name: whoami, vertical: secrets, workspace_isolation: shared, run: [id, -u], results: {stdout: user, json: user}, limits: {bytes: 1MB, inodes: 10}}`
+
+func addWorkflow(t *testing.T, dir, metadata string) {
+	t.Helper()
+	dir = filepath.Join(dir, "whoami")
+	if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, "metadata.yaml"), []byte(metadata), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// toolsAreConfined runs whoami by the worker in b.
+func (h *host) toolsAreConfined(t *testing.T, b *box, address string) {
+	t.Helper()
+	addWorkflow(t, h.workflows(), whoami)
+	result := h.run(t, b, address, "whoami")
+	if result.Status != "completed" || result.Summary.Sandbox.Tier != "full" || result.Tool.Data < 60_000 {
+		t.Errorf("a tool that tells its user, who is to be nobody else's: %+v", result)
+	}
+}
+
+// outcome is what cordon run --json says.
+type outcome struct {
+	Status   string
+	Findings []struct {
+		Path string `json:"file_path"`
+	}
+	Summary struct{ Sandbox struct{ Tier string } }
+	Tool    struct{ Data int }
+}
+
+// run runs a workflow on the project of the test.
+func (h *host) run(t *testing.T, b *box, address, workflow string, more ...string) (result outcome) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	run := exec.CommandContext(ctx, binary(t), append([]string{"run", "secret_detection", filepath.Join(h.dir, "project"),
+	run := exec.CommandContext(ctx, binary(t), append([]string{"run", workflow, filepath.Join(h.dir, "project"),
 		"--address", address, "--namespace", namespace, "--store", h.store, "--json"}, more...)...)
-	run.Env = []string{"HOME=" + h.dir, "PATH=" + os.Getenv("PATH")}
+	run.Env = []string{"HOME=" + h.dir, "PATH=" + os.Getenv("PATH"), "CORDON_WORKFLOWS=" + h.workflows()}
 	var talk strings.Builder
 	run.Stderr = &talk
 	out, err := run.Output()
 	if err != nil {
 		t.Fatalf("cordon run: %v\n%s\nthe worker:\n%s", err, talk.String(), b.said(t))
 	}
-	var result struct {
-		Status   string
-		Findings []struct {
-			Path string `json:"file_path"`
-		}
-	}
 	if err := json.Unmarshal(out, &result); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if result.Status != "completed" || len(result.Findings) != 1 || result.Findings[0].Path != "key.pem" {
-		t.Errorf("the workflow says %+v", result)
-	}
+	return result
 }
 
 func (b *box) stopped(t *testing.T) bool {

@@ -63,6 +63,11 @@ capabilities:
     - DAC_OVERRIDE # overlayfs closes a directory of its own to everybody
     - CHOWN # a cache that another user began
     - FOWNER
+    - SETUID # tools have a user of their own each (tier full)
+    - SETGID
+    - SETPCAP # and no capability, nor a way to one
+    - KILL # who is another user, and is to end
+    - SYS_CHROOT # seccomp profiles of engines refuse pivot_root
 {{- else -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
