@@ -53,7 +53,7 @@ func TestABillListsWhatIsInTheProgram(t *testing.T) {
 	if m.Name != "cordon-worker" || m.Version != "v1.2.3" || m.Hashes[0].Content != "d1ge57" || len(m.Properties) != 2 || d.Metadata.Timestamp != "2023-11-14T22:13:20Z" {
 		t.Errorf("%+v", d.Metadata)
 	}
-	// As the schema of CycloneDX 1.6 has it.
+	// As the schema of CycloneDX 1.6 has it; deploy/check holds a bill against all of it.
 	if !regexp.MustCompile(`^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`).MatchString(d.SerialNumber) {
 		t.Errorf("serial number %s", d.SerialNumber)
 	}
