@@ -57,17 +57,22 @@ umask 022
 LC_ALL=C TZ=UTC
 export LC_ALL TZ
 
-# What the caller has set must not be in the programs; what is named here beats `go env -w`.
-unset GOEXPERIMENT GODEBUG GOWORK
+# What the caller has set, in the environment or by `go env -w`, must not be in the programs:
+# of that, only where modules come from and what has been compiled is kept.
+for name in GOPROXY GOSUMDB GOPRIVATE GONOPROXY GONOSUMDB GOINSECURE GOAUTH GOMODCACHE GOCACHE; do
+	value=$(go env "$name")
+	export "$name=$value"
+done
+unset GOEXPERIMENT GODEBUG GOWORK GOFIPS140
+GOENV=off
 GOFLAGS=-trimpath
 GOAMD64=v1
 GOARM64=v8.0
 CGO_ENABLED=0
 GOOS=linux
 GOTOOLCHAIN=local
-export GOFLAGS GOAMD64 GOARM64 CGO_ENABLED GOOS GOTOOLCHAIN
+export GOENV GOFLAGS GOAMD64 GOARM64 CGO_ENABLED GOOS GOTOOLCHAIN
 host=$(go env GOHOSTARCH)
-modules=$(go env GOMODCACHE)
 
 # build SOURCE OUT builds everything from a checkout.
 build() (
@@ -89,7 +94,7 @@ build() (
 		root=$2.root/$name
 		mkdir -p "$root/bin" "$root/share/man/man1" "$root/completions" "$root/systemd"
 		cp "$2/$arch/cordon" "$2/$arch/cordon-worker" "$root/bin/"
-		"$teller" man "$root/share/man/man1" 2>/dev/null
+		"$teller" man "$root/share/man/man1" 2>/dev/null || die "the manual pages cannot be written"
 		"$teller" completion bash >"$root/completions/cordon.bash"
 		"$teller" completion zsh >"$root/completions/_cordon"
 		"$teller" completion fish >"$root/completions/cordon.fish"
@@ -116,7 +121,9 @@ checkout() {
 }
 
 work=$(mktemp -d)
-trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
 say "Building $version ($commit)"
 checkout "$work/src"
 build "$work/src" "$work/dist"
@@ -127,8 +134,8 @@ if [ -n "$check" ]; then
 	mkdir -p "$elsewhere"
 	checkout "$elsewhere/cordon"
 	(
-		GOCACHE=$work/cache HOME=$elsewhere GOMODCACHE=$modules
-		export GOCACHE HOME GOMODCACHE
+		GOCACHE=$work/cache HOME=$elsewhere
+		export GOCACHE HOME
 		build "$elsewhere/cordon" "$elsewhere/dist"
 	)
 	diff -u "$work/dist/SHA256SUMS" "$elsewhere/dist/SHA256SUMS" || die "the two builds differ"
