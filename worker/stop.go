@@ -23,20 +23,23 @@ func (w *Worker) Wait(ctx context.Context) error {
 
 // Drain ends the polling at once, and lets the activities under way go on: until all have
 // ended, until Config.Drain has passed, or until Options.Hurry is closed. The worker
-// sweeps and says that it is well meanwhile. Stop ends what is left.
+// sweeps and says that it is well meanwhile. Stop ends what is left. It is called once.
 func (w *Worker) Drain() {
 	most := w.opts.Config.Drain
 	if most <= 0 {
 		return
 	}
+	began := time.Now()
+	w.until = began.Add(most)
 	w.draining.Store(true)
 	w.admission.Drain()
+	close(w.drains)
 	if w.health != nil {
 		w.health.Look()
 	}
-	began, now := time.Now(), w.admission.Stats()
+	now := w.admission.Stats()
 	w.log.Info("worker drains: it takes nothing more, and lets go on what it works on", "tools", now.Tools, "storage_activities", now.Storage,
-		"at_most", most, "until", began.Add(most).UTC().Format(time.RFC3339))
+		"at_most", most, "until", w.until.UTC().Format(time.RFC3339))
 	why := ""
 	over := time.NewTimer(most)
 	defer over.Stop()

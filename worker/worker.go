@@ -92,6 +92,8 @@ type Worker struct {
 	traces   *traces.Traces                 // nil: likewise
 	web      *web.Server                    // nil: likewise
 	draining atomic.Bool
+	drains   chan struct{} // closed when it begins to
+	until    time.Time     // by when it has ended; set before that
 	failed   chan error
 	sweeping sync.WaitGroup // and looking at the queues
 	expires  time.Time      // when the store is next looked through; of the sweeping goroutine
@@ -130,7 +132,7 @@ func Run(ctx context.Context, opts Options) error {
 
 // New opens the store, the cache and the catalog. It talks to nobody yet.
 func New(opts Options) (_ *Worker, err error) {
-	w := &Worker{opts: opts, log: cmp.Or(opts.Logger, slog.Default()), failed: make(chan error, 1), stop: func() {}}
+	w := &Worker{opts: opts, log: cmp.Or(opts.Logger, slog.Default()), failed: make(chan error, 1), drains: make(chan struct{}), stop: func() {}}
 	w.stopping, w.polls = sync.OnceValue(w.stopPolling), newPolls()
 	if w.queues, err = queues(opts); err != nil {
 		return nil, err

@@ -239,7 +239,8 @@ func TestAFuzzerIsHandedOver(t *testing.T) {
 	}
 }
 
-// A second signal ends the draining of a worker, and it ends as well as by one.
+// A second signal ends the draining of a worker, and it ends as well as by one. Its service
+// manager is told, asked for time, and has no reason to take it for hung.
 func TestASecondSignalEndsTheDraining(t *testing.T) {
 	t.Parallel()
 	u := newUser(t)
@@ -247,7 +248,8 @@ func TestASecondSignalEndsTheDraining(t *testing.T) {
 	them := connect(t, d)
 	bridge := filepath.Join(u.home, "bridge.yaml")
 	writeFile(t, bridge, "activities:\n  endless: {run: [sleep, \"3600\"], workspace: none}\n")
-	w, _ := u.with("CORDON_TOOL_BRIDGE="+bridge).start(t, "worker", "--serve", "activities", "--vertical", "python", "--task-queue", "drained", "--drain", "1h",
+	manager := newManager(t)
+	w, _ := u.with("CORDON_TOOL_BRIDGE="+bridge, "NOTIFY_SOCKET="+manager.socket, "WATCHDOG_USEC=3000000").start(t, "worker", "--serve", "activities", "--vertical", "python", "--task-queue", "drained", "--drain", "1h",
 		"--address", d.Temporal, "--store", d.Store, "--cache-dir", filepath.Join(u.home, "drained"))
 	w.waitLog(t, "worker polls")
 	them.poll(t, "drained", worker.Options{LocalActivityWorkerOnly: true}, func(w worker.Worker) {
@@ -273,10 +275,15 @@ func TestASecondSignalEndsTheDraining(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.waitLog(t, "worker drains: ")
+	manager.hears(t, "STOPPING=1", "STATUS=drains until ", ", tools: 1,", "EXTEND_TIMEOUT_USEC=60000000")
+	for range 4 { // for longer than its watchdog has patience
+		manager.hears(t, "WATCHDOG=1", "STATUS=drains until ", "EXTEND_TIMEOUT_USEC=60000000")
+	}
 	if code := w.stop(t); code != 0 { // the second one
 		t.Errorf("it ended with %d:\n%s", code, w.log())
 	}
 	if !strings.Contains(w.log(), "told to stop at once") {
 		t.Errorf("the log:\n%s", w.log())
 	}
+	manager.hears(t, "STOPPING=1", "STATUS=stops")
 }
