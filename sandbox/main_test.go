@@ -21,6 +21,11 @@ func TestMain(m *testing.M) {
 	if role := os.Getenv(roleVar); role != "" {
 		os.Exit(roles[role]())
 	}
+	if os.Getenv(refusedVar) != "" {
+		if err := refusePivotRoot(); err != nil {
+			panic(err)
+		}
+	}
 	flag.Parse()
 	// Most of a sandbox's start is waiting for the kernel.
 	if err := flag.Set("test.parallel", "8"); err != nil {
