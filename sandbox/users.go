@@ -36,6 +36,9 @@ const defaultStateDir = "/run/cordon"
 // that is "", in the default one, or among the temporary files where that cannot be written
 // to: a container's root may be read-only.
 func openUsers(dir string) (*users, error) {
+	if !mayKill() {
+		return nil, errors.New("without CAP_KILL nobody could end what another user runs")
+	}
 	file, err := lockFile(cmp.Or(dir, defaultStateDir))
 	if err != nil && dir == "" {
 		var other error
@@ -51,6 +54,13 @@ func openUsers(dir string) (*users, error) {
 		}
 	}
 	return nil, errors.New("this user namespace maps no users for runs")
+}
+
+// mayKill reports whether this process may signal other users' processes.
+func mayKill() bool {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var have [2]unix.CapUserData
+	return unix.Capget(&header, &have[0]) == nil && have[0].Effective&(1<<unix.CAP_KILL) != 0
 }
 
 // lockFile makes the file of the locks in dir.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,6 +52,11 @@ func (h *host) on(t *testing.T, fs string, user int) string {
 	return dir
 }
 
+// without is what the overlay snippets leave, less one.
+func without(capability string) []string {
+	return slices.DeleteFunc(slices.Clone(snippetCapabilities), func(c string) bool { return c == capability })
+}
+
 // What docs/containers.md says in its first table, line by line.
 func TestWhatAContainerGets(t *testing.T) {
 	type trial struct {
@@ -77,6 +83,8 @@ func TestWhatAContainerGets(t *testing.T) {
 		{"SYS_ADMIN on tmpfs", settings{add: []string{sysAdmin}}, "tmpfs", "overlay", true, "", "full"},
 		{"what the overlay snippets leave", settings{only: snippetCapabilities}, "ext4", "overlay", true, "", "full"},
 		{"what the overlay snippets leave, in a user namespace", settings{only: snippetCapabilities, userns: true}, "ext4, id-mapped", "overlay", true, "", "full"},
+		{"that without KILL", settings{only: without("CAP_KILL")}, "ext4", "overlay", true, "", "none"},
+		{"that without SYS_CHROOT", settings{only: without(sysChroot)}, "ext4", "overlay", true, "", "landlock"},
 		{"SYS_ADMIN and nothing else", settings{only: []string{sysAdmin}}, "ext4", "copy", true, "permission denied", "none"},
 		{"SYS_ADMIN and DAC_OVERRIDE", settings{only: []string{sysAdmin, "CAP_DAC_OVERRIDE"}}, "ext4", "overlay", true, "", "none"},
 		{"SYS_ADMIN on the container's own layer", settings{add: []string{sysAdmin}}, "the container layer", "copy", true, "volume", "full"},
