@@ -108,7 +108,7 @@ func environ(goDir, home, build string, modules bool) []string {
 	env := []string{
 		"PATH=" + goDir, "HOME=" + home, "TMPDIR=" + filepath.Join(home, "tmp"), "LC_ALL=C",
 		"GOCACHE=" + build, "GOMODCACHE=" + filepath.Join(home, "mod"), "GOPATH=" + filepath.Join(home, "go"),
-		"GOENV=off", "GOFLAGS=-buildvcs=false", "GOWORK=off", "GOTOOLCHAIN=local", "GOTELEMETRY=off",
+		"GOENV=off", "GOFLAGS=-buildvcs=false", "GOWORK=off", "GOTOOLCHAIN=local",
 		"GOPROXY=off", "GOSUMDB=off", "GOVCS=*:off", "CGO_ENABLED=0", "GIT_CONFIG_NOSYSTEM=1",
 	}
 	if !modules {

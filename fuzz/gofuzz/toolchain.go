@@ -98,7 +98,7 @@ func environment(home string) []string {
 	return []string{
 		"HOME=" + home, "TMPDIR=" + home + "/tmp",
 		"GOCACHE=" + home + "/build", "GOMODCACHE=" + home + "/mod", "GOPATH=" + home + "/path",
-		"GOENV=off", "GOTELEMETRY=off", "GOTOOLCHAIN=local",
+		"GOENV=off", "GOTOOLCHAIN=local",
 		// A tree that came as an archive has no usable history, and modules in the
 		// cache must not be in the way of whoever removes the workspace.
 		"GOFLAGS=-buildvcs=false -modcacherw",
