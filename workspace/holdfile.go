@@ -15,6 +15,8 @@ import (
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/sys/unix"
+
+	"github.com/cordonlabs/cordon/internal/beneath"
 )
 
 // holds returns who holds k. A hold that cannot be read counts as one of an
@@ -83,7 +85,7 @@ func readAtOnce(d *os.File, name string) *hold {
 	var st unix.Stat_t
 	buf := scratch.Get().(*[]byte)
 	defer scratch.Put(buf)
-	b, err := readIn(d, name, mostHold, buf, &st)
+	b, err := beneath.ReadIn(d, name, mostHold, buf, &st)
 	h := &hold{renewed: time.Unix(st.Mtim.Unix()), stamp: stampOfStat(&st, asked)}
 	if err != nil || jsonv2.Unmarshal(b, h) != nil {
 		return nil

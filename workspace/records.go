@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/cordonlabs/cordon/internal/beneath"
 	"github.com/cordonlabs/cordon/internal/notice"
 )
 
@@ -212,7 +213,7 @@ func (c *Cache) lookAtRecord(d *os.File, n string, before cachedRecord) (lookedA
 	}
 	buf := scratch.Get().(*[]byte)
 	defer scratch.Put(buf)
-	b, err := readIn(d, n, mostRecord, buf, &st)
+	b, err := beneath.ReadIn(d, n, mostRecord, buf, &st)
 	r, err := decodeRecord(key(strings.TrimSuffix(n, ".json")), b, &st, err)
 	switch {
 	case errors.Is(err, errUnreadable):

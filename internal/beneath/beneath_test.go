@@ -217,6 +217,35 @@ func TestLookAndReadWhole(t *testing.T) {
 	})
 }
 
+func TestReadInUsesItsBuffer(t *testing.T) {
+	dir, _ := open(t)
+	inner, err := os.Open(filepath.Join(dir, "a/b"))
+	must(t, err)
+	defer inner.Close()
+	must(t, os.WriteFile(filepath.Join(dir, "a/b/short"), []byte("in"), 0o644))
+	var st unix.Stat_t
+	buf := make([]byte, 3)
+	first := &buf[0]
+	if b, err := ReadIn(inner, "short", 6, &buf, &st); err != nil || string(b) != "in" || st.Size != 2 || &b[0] != first {
+		t.Errorf("a short one: %q, %v, %d bytes, in the buffer: %v", b, err, st.Size, &b[0] == first)
+	}
+	if b, err := ReadIn(inner, "file", 6, &buf, &st); err != nil || string(b) != "inside" || len(buf) < 6 {
+		t.Errorf("one that is longer than the buffer: %q, %v; that has %d bytes now", b, err, len(buf))
+	}
+	if b, err := ReadIn(inner, "short", 6, &buf, &st); err != nil || string(b) != "in" {
+		t.Errorf("a short one after a long one: %q, %v", b, err)
+	}
+	if _, err := ReadIn(inner, "file", 5, &buf, &st); !errors.Is(err, unix.EFBIG) {
+		t.Errorf("one that is too long: %v", err)
+	}
+	if _, err := ReadIn(inner, "link", 100, &buf, &st); !errors.Is(err, unix.ELOOP) {
+		t.Errorf("a link: %v", err)
+	}
+	if _, err := ReadIn(inner, "none", 100, &buf, &st); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("none: %v", err)
+	}
+}
+
 // A descriptor may be somebody else's by the time that a late caller comes.
 func TestClosedStaysClosed(t *testing.T) {
 	_, d := open(t)

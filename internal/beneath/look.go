@@ -2,6 +2,7 @@ package beneath
 
 import (
 	"io/fs"
+	"os"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
@@ -71,7 +72,27 @@ func (d *Dir) ReadWhole(name string, most int64, st *unix.Stat_t) ([]byte, error
 		return nil, &fs.PathError{Op: "openat", Path: name, Err: err}
 	}
 	defer unix.Close(fd)
-	b, err := readAll(fd, most, st)
+	b, err := readAll(fd, most, nil, st)
+	return b, named("read", name, err)
+}
+
+// ReadIn is ReadWhole for a file in the open directory dir, where nobody puts links: it
+// has the fewest system calls. It reads into buf, which it makes longer if need be: what
+// it returns is good until that is used again.
+func ReadIn(dir *os.File, name string, most int64, buf *[]byte, st *unix.Stat_t) ([]byte, error) {
+	const flags = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
+	fd, err := unix.Openat(int(dir.Fd()), name, flags, 0)
+	for err == unix.EINTR {
+		fd, err = unix.Openat(int(dir.Fd()), name, flags, 0)
+	}
+	if err != nil {
+		return nil, &fs.PathError{Op: "openat", Path: name, Err: err}
+	}
+	defer unix.Close(fd)
+	b, err := readAll(fd, most, *buf, st)
+	if cap(b) > cap(*buf) {
+		*buf = b[:cap(b)]
+	}
 	return b, named("read", name, err)
 }
 
@@ -81,19 +102,22 @@ func (d *Dir) readSlowly(name string, most int64, st *unix.Stat_t) ([]byte, erro
 		return nil, err
 	}
 	defer f.Close()
-	b, err := readAll(int(f.Fd()), most, st)
+	b, err := readAll(int(f.Fd()), most, nil, st)
 	return b, named("read", name, err)
 }
 
-// readAll reads as much from fd as it has now.
-func readAll(fd int, most int64, st *unix.Stat_t) ([]byte, error) {
+// readAll reads as much from fd as it has now, into b if that is long enough.
+func readAll(fd int, most int64, b []byte, st *unix.Stat_t) ([]byte, error) {
 	if err := unix.Fstat(fd, st); err != nil {
 		return nil, err
 	}
 	if st.Size > most {
 		return nil, unix.EFBIG
 	}
-	b := make([]byte, st.Size)
+	if int64(cap(b)) < st.Size {
+		b = make([]byte, st.Size)
+	}
+	b = b[:st.Size]
 	have := 0
 	for have < len(b) {
 		n, err := unix.Read(fd, b[have:])
