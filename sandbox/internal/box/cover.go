@@ -3,10 +3,10 @@ package box
 import (
 	"errors"
 	"os"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/cordonlabs/cordon/internal/mounts"
 )
 
 // cover makes root the root where pivot_root is refused, as the seccomp profiles of
@@ -53,22 +53,40 @@ func cover(root int) error {
 	return doing("enter the root", os.Chdir("/"))
 }
 
-// belowRoot returns the mount points whose mounts hang on that of the root itself.
-func belowRoot() (points []string, err error) {
-	table, err := mounts.Table()
+// belowRoot returns the mount points whose mounts hang on that of the root itself. It
+// reads the table by itself: what this package imports costs each start of a tool.
+func belowRoot() ([]string, error) {
+	table, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return nil, err
 	}
-	root := 0
-	for _, m := range table {
-		if m.Point == "/" {
-			root = m.ID
+	root := ""
+	for line := range strings.Lines(string(table)) {
+		if f := strings.Fields(line); len(f) > 4 && f[4] == "/" {
+			root = f[0]
 		}
 	}
-	for _, m := range table {
-		if m.Parent == root {
-			points = append(points, m.Point)
+	var points []string
+	for line := range strings.Lines(string(table)) {
+		if f := strings.Fields(line); len(f) > 4 && f[1] == root {
+			points = append(points, plain(f[4]))
 		}
 	}
 	return points, nil
+}
+
+// plain undoes the escapes of the table: three octal digits for what separates.
+func plain(s string) string {
+	var b []byte
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+3 < len(s) {
+			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
+				b = append(b, byte(n))
+				i += 3
+				continue
+			}
+		}
+		b = append(b, s[i])
+	}
+	return string(b)
 }
