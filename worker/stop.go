@@ -83,14 +83,20 @@ func (w *Worker) Stop() {
 	}
 	w.stop()
 	w.admission.Stop()
-	if w.activities != nil {
-		w.activities.Stop()
-	}
 	var watchers sync.WaitGroup
 	for _, sdk := range w.watchers {
 		watchers.Go(sdk.Stop)
 	}
 	ended := w.stopping()
+	// What is told to end goes back to the server, which hands it to whoever polls: that
+	// must not be this worker, for the server loses what meets a poll that it is ending.
+	select {
+	case <-w.polls.ended():
+	case <-time.After(lastPolls):
+	}
+	if w.activities != nil {
+		w.activities.Stop()
+	}
 	w.socket.Close()
 	<-ended
 	watchers.Wait()

@@ -77,7 +77,7 @@ type Worker struct {
 	sandbox    *sandbox.Sandbox
 	health     *health.Keeper // nil: nobody asks
 	pulse      health.Pulse   // of the client
-	polls      polls          // likewise
+	polls      *polls         // likewise
 	queues     []Queue
 	activities *activities.Activities
 	admission  *admission.Admission
