@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,14 +17,20 @@ import (
 // worker that has just begun, would be waited for until it ends by itself.
 const lastPolls = time.Second
 
+// freshPoll is how long a poll may take to be given what waits on its queue already. The
+// server loses what it is about to give to a poll that it is asked to end, and counts the
+// attempt: such a one is not ended.
+const freshPoll = 250 * time.Millisecond
+
 // polls knows a client's polls, and ends them.
 type polls struct {
 	ctx context.Context
 	cut context.CancelFunc
 
-	mu   sync.Mutex
-	open int
-	none chan struct{} // closed when none is open; nil: nobody waits for that
+	mu     sync.Mutex
+	open   int
+	newest time.Time     // when the last one for activities began
+	none   chan struct{} // closed when none is open; nil: nobody waits for that
 }
 
 func newPolls() *polls {
@@ -31,14 +38,35 @@ func newPolls() *polls {
 	return &polls{ctx: ctx, cut: cut}
 }
 
-// add counts a poll that begins (1) or ends (-1).
-func (p *polls) add(n int) {
+// begin notes that a poll begins, and returns what notes that it has ended.
+func (p *polls) begin(method string) (end func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.open += n
-	if p.open == 0 && p.none != nil {
-		close(p.none)
-		p.none = nil
+	p.open++
+	if strings.HasSuffix(method, "/PollActivityTaskQueue") {
+		p.newest = time.Now()
+	}
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.open--; p.open == 0 && p.none != nil {
+			close(p.none)
+			p.none = nil
+		}
+	}
+}
+
+// settle returns when no poll for activities is fresh any more, or after lastPolls. Whoever
+// calls it has seen to it that no others begin. Workflow tasks have attempts without end.
+func (p *polls) settle() {
+	for began := time.Now(); time.Since(began) < lastPolls; {
+		p.mu.Lock()
+		left := freshPoll - time.Since(p.newest)
+		p.mu.Unlock()
+		if left <= 0 {
+			return
+		}
+		time.Sleep(left)
 	}
 }
 
@@ -65,8 +93,7 @@ func (p *polls) until(ctx context.Context, method string, req, reply any, cc *gr
 		ctx, end = context.WithCancel(ctx)
 		defer end()
 		defer context.AfterFunc(p.ctx, end)()
-		p.add(1)
-		defer p.add(-1)
+		defer p.begin(method)()
 	}
 	return invoke(ctx, method, req, reply, cc, opts...)
 }

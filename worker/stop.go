@@ -57,8 +57,9 @@ func (w *Worker) Drain() {
 }
 
 // stopPolling ends the polling, and returns what is closed when nothing is under way
-// any more.
+// any more. The admission opens no polls any more.
 func (w *Worker) stopPolling() <-chan struct{} {
+	w.polls.settle()
 	ended := make(chan struct{})
 	var all sync.WaitGroup
 	for _, sdk := range w.workers {

@@ -102,7 +102,8 @@ func (a *Admission) Stats() Stats {
 	}
 }
 
-// Drain makes the worker begin no tool more: those that still come are handed on.
+// Drain makes the worker begin no tool more, those that still come are handed on, and open
+// no poll more.
 func (a *Admission) Drain() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -118,6 +119,7 @@ func (a *Admission) Stop() {
 	if !a.ended {
 		a.ended, a.noMore = true, true
 		close(a.stopping)
+		a.change()
 	}
 }
 
@@ -162,7 +164,6 @@ func (a *Admission) wait(ctx context.Context) {
 	select {
 	case <-changed:
 	case <-timer.C:
-	case <-a.stopping:
 	case <-ctx.Done():
 	}
 }

@@ -174,11 +174,11 @@ func TestABigToolIsNotStarvedBySmallOnes(t *testing.T) {
 	})
 }
 
-func TestAWorkerThatDrainsBeginsNoTool(t *testing.T) {
+func TestAWorkerThatDrainsBeginsNothing(t *testing.T) {
 	h := newHost(t, 5)
 	h.Drain()
 	h.mustWait("a", 0, "stopping")
-	h.mustPoll(true, false)
+	h.mustPoll(false, false)
 	if !h.Stats().Draining {
 		t.Error("it does not say that it drains")
 	}

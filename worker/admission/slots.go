@@ -53,7 +53,7 @@ func (s slots) MaxSlots() int { return 0 }
 func (a *Admission) pollsAll(eager bool) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.storage+a.parked < a.opts.Storage && (!eager || a.opens())
+	return !a.noMore && a.storage+a.parked < a.opts.Storage && (!eager || a.opens())
 }
 
 // pollsTools reports whether a queue with tools alone is polled.
