@@ -2,11 +2,15 @@ package config
 
 import (
 	"cmp"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Traces says where spans go and which, in the words that OpenTelemetry has for all
@@ -18,6 +22,9 @@ type Traces struct {
 	Service  string            // OTEL_SERVICE_NAME; "": the program's own name
 	Resource map[string]string // OTEL_RESOURCE_ATTRIBUTES
 	Sampler  Sampler
+	Timeout  time.Duration // for an answer
+	Gzip     bool          // whether what is sent is compressed
+	TLS      *tls.Config   // nil: Go's own
 }
 
 // Sampler says which traces are recorded.
@@ -47,19 +54,14 @@ func (e *env) traces() Traces {
 	if of := e.headers("OTEL_EXPORTER_OTLP_TRACES_HEADERS"); of != nil {
 		headers = of
 	}
-	general, tracesOwn := e.note("OTEL_EXPORTER_OTLP_PROTOCOL", protocolHTTP, false), e.note("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "", false)
-	if p := cmp.Or(tracesOwn, general, protocolHTTP); p != protocolHTTP {
-		name := "OTEL_EXPORTER_OTLP_PROTOCOL"
-		if tracesOwn != "" {
-			name = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"
-		}
-		e.fail(name, fmt.Errorf("%q is not spoken here; accepted: %s", p, protocolHTTP),
+	if p := e.exporting("PROTOCOL", protocolHTTP); p.value != protocolHTTP {
+		e.fail(p.name, fmt.Errorf("%q is not spoken here; accepted: %s", p.value, protocolHTTP),
 			"set OTEL_EXPORTER_OTLP_TRACES_PROTOCOL="+protocolHTTP+" and OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://COLLECTOR:4318"+tracesPath)
 	}
 	t := Traces{
 		Endpoint: own, Headers: headers, Service: e.text("OTEL_SERVICE_NAME"),
 		Resource: read(e, "OTEL_RESOURCE_ATTRIBUTES", "", parsePairs),
-		Sampler:  e.sampler(),
+		Sampler:  e.sampler(), Timeout: e.exportTimeout(), Gzip: e.compression(), TLS: e.collectorTLS(),
 	}
 	if own == "" && base != "" {
 		t.Endpoint = strings.TrimRight(base, "/") + tracesPath
@@ -73,6 +75,69 @@ func (e *env) traces() Traces {
 
 // protocolHTTP is the one protocol of OTLP's that is spoken.
 const protocolHTTP = "http/protobuf"
+
+// exported is a variable of OTLP's exporters, and what it says.
+type exported struct{ name, value string }
+
+// exporting reads a variable that there is for all that is exported and for traces alone.
+func (e *env) exporting(what, def string) exported {
+	all, traces := "OTEL_EXPORTER_OTLP_"+what, "OTEL_EXPORTER_OTLP_TRACES_"+what
+	general := exported{all, strings.TrimSpace(cmp.Or(e.note(all, def, false), def))}
+	if own := strings.TrimSpace(e.note(traces, "", false)); own != "" {
+		return exported{traces, own}
+	}
+	return general
+}
+
+// exportTimeout reads what OTLP's specification has in milliseconds.
+func (e *env) exportTimeout() time.Duration {
+	const most = 10 * time.Minute
+	t := e.exporting("TIMEOUT", "10000")
+	ms, err := strconv.ParseInt(t.value, 10, 64)
+	if err != nil || ms < 1 || ms > most.Milliseconds() {
+		e.fail(t.name, fmt.Errorf("%q is not a number of milliseconds; accepted: 1 to %d", t.value, most.Milliseconds()), "")
+		return 0
+	}
+	return time.Duration(ms) * time.Millisecond
+}
+
+func (e *env) compression() bool {
+	c := e.exporting("COMPRESSION", "none")
+	if c.value != "none" && c.value != "gzip" {
+		e.fail(c.name, fmt.Errorf("%q is not a compression; accepted: gzip, none", c.value), "")
+	}
+	return c.value == "gzip"
+}
+
+// collectorTLS reads whom spans are sent to, and who sends them, where that is not what
+// the whole host trusts.
+func (e *env) collectorTLS() *tls.Config {
+	ca, cert, key := e.exporting("CERTIFICATE", ""), e.exporting("CLIENT_CERTIFICATE", ""), e.exporting("CLIENT_KEY", "")
+	if ca.value == "" && cert.value == "" && key.value == "" {
+		return nil
+	}
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if ca.value != "" {
+		pem, err := os.ReadFile(ca.value)
+		c.RootCAs = x509.NewCertPool()
+		if err = errors.Unwrap(err); err == nil && !c.RootCAs.AppendCertsFromPEM(pem) { // without the path
+			err = errors.New("there is no certificate in PEM in it")
+		}
+		if err != nil {
+			e.fail(ca.name, fmt.Errorf("%q: %w", ca.value, err), "name a file with the certificates of whoever signed the collector's")
+		}
+	}
+	switch pair, err := tls.LoadX509KeyPair(cert.value, key.value); {
+	case cert.value == "" && key.value == "":
+	case cert.value == "" || key.value == "":
+		e.fail(cert.name, fmt.Errorf("%q, and the key is %q", cert.value, key.value), "set "+cert.name+" and "+key.name+", or neither")
+	case err != nil:
+		e.fail(cert.name, fmt.Errorf("%q: %w", cert.value, err), "name a certificate and its key, both in PEM")
+	default:
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c
+}
 
 func parseExporter(s string) (string, error) {
 	switch v := strings.ToLower(strings.TrimSpace(s)); v {

@@ -3,6 +3,7 @@ package config_test
 import (
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/cordonlabs/cordon/internal/config"
 )
@@ -25,12 +26,17 @@ func TestTracesGoWhereOpenTelemetrysVariablesSay(t *testing.T) {
 		"with headers of their own": {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_EXPORTER_OTLP_HEADERS": "a=b", "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "c=d"}, config.Traces{Endpoint: at, Sampler: all, Headers: map[string]config.Secret{"c": "d"}}},
 		"a tenth of them":           {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_TRACES_SAMPLER": "ParentBased_TraceIDRatio", "OTEL_TRACES_SAMPLER_ARG": "0.1"}, config.Traces{Endpoint: at, Sampler: config.Sampler{Ratio: 0.1, ParentBased: true}}},
 		"a share of no effect":      {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_TRACES_SAMPLER": "always_on", "OTEL_TRACES_SAMPLER_ARG": "x"}, config.Traces{Endpoint: at, Sampler: config.Sampler{Ratio: 1}}},
+		"compressed, and soon":      {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip", "OTEL_EXPORTER_OTLP_TIMEOUT": "2500"}, config.Traces{Endpoint: at, Sampler: all, Gzip: true, Timeout: 2500 * time.Millisecond}},
+		"otherwise for traces":      {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip", "OTEL_EXPORTER_OTLP_TIMEOUT": "2500", "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION": "none", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT": "1"}, config.Traces{Endpoint: at, Sampler: all, Timeout: time.Millisecond}},
 		"none":                      {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_TRACES_EXPORTER": "none"}, config.Traces{}},
 		"switched off":              {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_SDK_DISABLED": "true"}, config.Traces{}},
 		// What is a whole machine's may be meant for others.
 		"off, whatever is wrong": {map[string]string{"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_TRACES_SAMPLER": "xray", "OTEL_TRACES_EXPORTER": "console"}, config.Traces{}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if c.want.Timeout == 0 && c.want.Endpoint != "" {
+				c.want.Timeout = 10 * time.Second
+			}
 			if got := from(t, c.env).Traces; !reflect.DeepEqual(got, c.want) {
 				t.Errorf("got  %#v\nwant %#v", got, c.want)
 			}

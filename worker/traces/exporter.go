@@ -18,8 +18,6 @@ const (
 	// megabytes. Those that come then are lost.
 	waitMost = 2048
 
-	// sendTimeout is how long a collector may take for an answer.
-	sendTimeout = 10 * time.Second
 	// flushTimeout is how long a program that ends waits for its last spans to be sent.
 	flushTimeout = 2 * time.Second
 	// warnEvery is how often it is said that spans do not arrive.
@@ -49,10 +47,11 @@ type exporter struct {
 
 func newExporter(opts Options, resource func() []attribute) *exporter {
 	transport := http.DefaultTransport.(*http.Transport).Clone() // proxies, as everybody sets them
+	transport.TLSClientConfig = opts.Config.TLS
 	return &exporter{
 		opts: opts, resource: resource, log: opts.Logger, full: make(chan struct{}, 1), stopping: make(chan struct{}),
 		client: &http.Client{
-			Transport: transport, Timeout: sendTimeout,
+			Transport: transport, Timeout: opts.Config.Timeout,
 			// A collector that sends its callers elsewhere would have the credentials sent there.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},

@@ -9,6 +9,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+
+	"github.com/klauspost/compress/gzip"
 )
 
 // scopeName says whose spans they are.
@@ -21,9 +23,19 @@ const maxAnswer = 64 << 10
 // take it later; otherwise refused of them are lost.
 func (e *exporter) send(ctx context.Context, batch []*ended) (refused int, again bool, err error) {
 	body := tracesData(e.resource(), e.opts.Version, batch)
+	if e.opts.Config.Gzip {
+		var packed bytes.Buffer
+		z := gzip.NewWriter(&packed)
+		_, _ = z.Write(body) // a buffer takes all
+		_ = z.Close()
+		body = packed.Bytes()
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.opts.Config.Endpoint, bytes.NewReader(body))
 	if err != nil {
 		return len(batch), false, err
+	}
+	if e.opts.Config.Gzip {
+		req.Header.Set("Content-Encoding", "gzip")
 	}
 	req.Header.Set("Content-Type", "application/x-protobuf")
 	req.Header.Set("User-Agent", "cordon/"+cmp.Or(e.opts.Version, "devel"))

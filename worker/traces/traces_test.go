@@ -2,13 +2,19 @@ package traces_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -38,15 +44,30 @@ type collector struct {
 }
 
 func newCollector(t *testing.T, answer func(w http.ResponseWriter, asked int)) *collector {
+	c := unstarted(t, answer)
+	c.Start()
+	return c
+}
+
+// unstarted returns a collector that does not listen yet.
+func unstarted(t *testing.T, answer func(w http.ResponseWriter, asked int)) *collector {
 	t.Helper()
 	c := &collector{answer: answer}
-	c.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	c.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.asked++
 		c.header = r.Header
 		var request collectorpb.ExportTraceServiceRequest
-		body, err := io.ReadAll(r.Body)
+		from := io.Reader(r.Body)
+		var err error
+		if r.Header.Get("Content-Encoding") == "gzip" {
+			from, err = gzip.NewReader(r.Body)
+		}
+		var body []byte
+		if err == nil {
+			body, err = io.ReadAll(from)
+		}
 		if err == nil {
 			err = proto.Unmarshal(body, &request)
 		}
@@ -104,6 +125,46 @@ func (c *collector) begin(t *testing.T, env map[string]string) (*traces.Traces, 
 func work(tr *traces.Traces, err error) {
 	_, done := tr.Observer().Begin(context.Background(), workspace.Work{Kind: workspace.WorkSweep})
 	done(workspace.Done{Err: err})
+}
+
+// A collector that only those know whom it knows gets spans, compressed.
+func TestACollectorIsTrustedAndTrusts(t *testing.T) {
+	t.Parallel()
+	c := unstarted(t, nil)
+	c.EnableHTTP2 = true
+	c.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	c.StartTLS()
+	dir := t.TempDir()
+	file := func(name, kind string, of []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: of}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	pair := c.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert := file("cert.pem", "CERTIFICATE", pair.Certificate[0])
+	env := map[string]string{
+		"OTEL_EXPORTER_OTLP_CERTIFICATE": cert, "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip",
+		"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": cert, "OTEL_EXPORTER_OTLP_CLIENT_KEY": file("key.pem", "PRIVATE KEY", key),
+	}
+	tr, log := c.begin(t, env)
+	work(tr, nil)
+	tr.Stop()
+	if n := len(c.took()); n != 1 || c.header.Get("Content-Encoding") != "gzip" {
+		t.Errorf("it took %d spans, with %v; the log: %s", n, c.header, log)
+	}
+
+	tr, log = c.begin(t, nil)
+	work(tr, nil)
+	tr.Stop()
+	if n := len(c.took()); n != 1 || !strings.Contains(log.String(), "certificate") {
+		t.Errorf("from somebody who does not know it, it took %d spans; the log: %s", n-1, log)
+	}
 }
 
 func TestWhatACollectorDoesNotTakeNowIsSentAgain(t *testing.T) {
