@@ -174,7 +174,8 @@ need_atheris() {
 }
 
 # need_crates fetches what the Rust project of fuzz/cargofuzz depends on, so that its
-# tests need no network. Rust itself is not installed: without it they are skipped.
+# tests need no network, and compiles the libFuzzer that is in it, which the tests that are
+# not about building link as it is. Rust itself is not installed: without it they are skipped.
 need_crates() {
 	if ! command -v cargo >/dev/null; then
 		[ -x "$HOME/.cargo/bin/cargo" ] || { note "there is no cargo: the tests that fuzz Rust will be skipped"; return; }
@@ -196,6 +197,17 @@ need_crates() {
 		mv "$work" "$crates"
 	else
 		note "crates for the tests that fuzz Rust: are there"
+	fi
+	if [ ! -e "$crates/libfuzzer.a" ]; then
+		note "libFuzzer for the tests that fuzz Rust: compiling it"
+		work=$(mktemp -d "$TOOLS/libfuzzer.XXXXXX")
+		# As the crate's build.rs does.
+		for source in "$crates/vendor/libfuzzer-sys-$LIBFUZZER_SYS_VERSION"/libfuzzer/*.cpp; do
+			c++ -O3 -fPIC -ffunction-sections -fdata-sections -fno-omit-frame-pointer -std=c++17 -w \
+				-c "$source" -o "$work/$(basename "$source" .cpp).o" || die "compiling libFuzzer failed; see above"
+		done
+		ar cr "$work/libfuzzer.a" "$work"/*.o && mv "$work/libfuzzer.a" "$crates/"
+		rm -rf "$work"
 	fi
 	CORDON_TEST_CRATES=$crates
 	export CORDON_TEST_CRATES

@@ -109,8 +109,12 @@ func atheris(t *testing.T) []string {
 }
 
 // crates names a directory with what the project in Rust depends on: vendor, as cargo
-// vendor makes it, and the Cargo.lock that goes with it.
+// vendor makes it, and the Cargo.lock that goes with it. With them may be libfuzzer.a, what
+// libfuzzer-sys compiles otherwise, which takes most of the time of a build: whether that
+// works is for the tests of fuzz/cargofuzz.
 const crates = "CORDON_TEST_CRATES"
+
+const libFuzzer = "libfuzzer.a"
 
 // cargo finds the Rust of whoever runs the tests, which the users of the tests, whose
 // homes are empty, do not have.
@@ -188,8 +192,12 @@ func addCrates(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(dir, "fuzz/Cargo.lock"), string(lock))
-	write(t, filepath.Join(dir, ".cargo/config.toml"),
-		"[source.crates-io]\nreplace-with = \"here\"\n[source.here]\ndirectory = \"vendor\"\n[net]\noffline = true\n")
+	config := "[source.crates-io]\nreplace-with = \"here\"\n[source.here]\ndirectory = \"vendor\"\n[net]\noffline = true\n"
+	if lib, err := os.ReadFile(filepath.Join(from, libFuzzer)); err == nil {
+		write(t, filepath.Join(dir, libFuzzer), string(lib))
+		config += fmt.Sprintf("[env]\nCUSTOM_LIBFUZZER_PATH = { value = %q, relative = true }\n", libFuzzer)
+	}
+	write(t, filepath.Join(dir, ".cargo/config.toml"), config)
 }
 
 // Processes lists those that work on anything below dir, an absolute path: that were
