@@ -69,16 +69,17 @@ python_sdk() (
 # the packages that need it are tested without.
 engine="./archive/... ./finding/... ./analyze/... ./fuzz ./fuzz/internal/... ./metadata/... ./target/... ./workspace/... ./internal/durable ./internal/flight/... ./internal/flock/... ./internal/rmtree/... ./internal/mounts/... ./internal/doctor/... ./internal/config/... ./internal/diskusage ./internal/ptrace ./internal/storm ./sandbox/internal/... ./crash ./corpus"
 run "Formatting" formatted
+# go test would vet some of this again, with all that it is built on, once for each way of building.
 run "Vet" go vet -p 2 ./...
-run "All tests" go test -p 2 -timeout 40m ./...
+run "All tests" go test -vet=off -p 2 -timeout 40m ./...
 run "Snippets for containers" snippets
 run "The package for TypeScript" typescript
 run "The Python package" python_sdk
 # What waits for minutes, or repeats by the hundred, has been done above.
 # shellcheck disable=SC2086
-run "The engine's tests under the race detector" go test -race -short -p 2 -timeout 20m . $engine
-run "The sandbox under the race detector" go test -race -short -run 'Fifty|Together|Killed|Cancel|Interrupt|Output' ./sandbox
-run "The contract's rows under the race detector" go test -race -short -timeout 20m ./internal/contract
+run "The engine's tests under the race detector" go test -vet=off -race -short -p 2 -timeout 20m . $engine
+run "The sandbox under the race detector" go test -vet=off -race -short -run 'Fifty|Together|Killed|Cancel|Interrupt|Output' ./sandbox
+run "The contract's rows under the race detector" go test -vet=off -race -short -timeout 20m ./internal/contract
 
 say "Result"
 [ -z "$failed" ] || die "FAILED:$failed"
