@@ -9,17 +9,44 @@ cd "$(dirname "$0")"
 
 say "Setting up"
 need_go
-need_packages git=git bsdtar=libarchive-tools zip=zip xz=xz-utils zstd=zstd lz4=lz4 bzip2=bzip2 \
-	strace=strace /usr/bin/python3=python3 "gcc=gcc libc6-dev" make=make \
-	mkfs.ext4=e2fsprogs mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs mount=mount unshare=util-linux \
-	runc=runc debootstrap=debootstrap c++=g++ bash=bash mandoc=mandoc
+tools() {
+	missing git=git bsdtar=libarchive-tools zip=zip xz=xz-utils zstd=zstd lz4=lz4 bzip2=bzip2 \
+		strace=strace /usr/bin/python3=python3 "gcc=gcc libc6-dev" make=make \
+		mkfs.ext4=e2fsprogs mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs mount=mount unshare=util-linux \
+		runc=runc debootstrap=debootstrap c++=g++ bash=bash mandoc=mandoc
+}
+afl() { missing afl-fuzz=afl++; }
+
+# What Go builds, it builds while the packages of Debian, Python and Node arrive.
+programs() {
+	need_gosec
+	need_minio
+	need_versitygw
+	build_cordon
+}
+building=
+build_beside() {
+	[ -z "$building" ] || return 0
+	said=$(mktemp)
+	(programs) >"$said" 2>&1 &
+	building=$!
+	note "Go builds gosec, minio, versitygw and bin/cordon meanwhile, which takes 10 minutes the first time"
+}
+built() {
+	wait "$building" || { cat "$said"; die "building failed; see above"; }
+	rm -f "$said"
+	programs # says what is there
+}
+
+# A C compiler that comes later would have Go compile everything once more.
+[ -n "$(missing gcc=gcc git=git)" ] || build_beside
+install_together "$(tools; libfuzzer_packages; afl; bash_completion_packages; venv_packages; ceph_packages; chromium_packages)"
+install_packages "$(tools)"
 need_bash_completion
 need_libfuzzer
-need_packages afl-fuzz=afl++
-/usr/bin/python3 -c 'import ensurepip' 2>/dev/null || need_packages ensurepip=python3-venv
-need_gosec
-need_minio
-need_versitygw
+install_packages "$(afl)"
+need_venv
+build_beside
 need_ceph
 need_chromium
 need_python_client
@@ -28,7 +55,7 @@ need_atheris
 need_crates
 need_python_tools
 need_node_sdk
-build_cordon
+built
 CORDON_TEST_BINARY=$PWD/bin/cordon
 export CORDON_TEST_BINARY
 

@@ -52,32 +52,59 @@ need_go() {
 	note "Go $have"
 }
 
-# need_packages COMMAND=PACKAGE… installs the Debian packages of those commands
-# that are missing.
-need_packages() {
-	missing=
+# missing COMMAND=PACKAGE… prints the Debian packages of those commands that are missing.
+missing() {
 	for pair in "$@"; do
-		command -v "${pair%%=*}" >/dev/null || missing="$missing ${pair#*=}"
+		command -v "${pair%%=*}" >/dev/null || printf ' %s' "${pair#*=}"
 	done
-	if [ -z "$missing" ]; then
-		note "Debian packages: nothing is missing"
-		return
-	fi
-	note "installing Debian packages:$missing"
-	command -v apt-get >/dev/null || die "these packages are missing, and there is no apt-get to install them:$missing"
-	as_root=
-	[ "$(id -u)" = 0 ] || as_root="sudo -n"
-	# shellcheck disable=SC2086
-	{
-		$as_root apt-get update -qq </dev/null &&
-			$as_root env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get install -y -qq --no-install-recommends $missing </dev/null >/dev/null
-	} || die "installing these Debian packages failed; install them by hand and run this again:$missing"
 }
 
-# need_bash_completion installs what the script for bash builds on: a file, and no command.
-need_bash_completion() {
-	[ -e /usr/share/bash-completion/bash_completion ] || need_packages bash_completion=bash-completion
+# need_packages COMMAND=PACKAGE… installs the Debian packages of those commands
+# that are missing.
+need_packages() { install_packages "$(missing "$@")"; }
+
+# install_packages NAMES installs Debian packages; NAMES may be empty.
+install_packages() {
+	want_packages "$1" || die "these Debian packages are missing; install them by hand and run this again:$1"
 }
+
+# install_together NAMES installs those of several needs in one go, which is sooner over than one need
+# after the other. Where that fails, each need tries its own, and says what is missing then.
+install_together() {
+	[ -z "$1" ] || try_packages "$1" || note "trying them a few at a time"
+}
+
+# want_packages NAMES is install_packages for what tests do without: it returns an error.
+want_packages() {
+	if [ -n "$1" ]; then try_packages "$1"; else note "Debian packages: nothing is missing"; fi
+}
+
+packages_listed= # by apt-get, in this run
+
+# try_packages NAMES installs Debian packages, or says why it cannot and returns an error.
+try_packages() {
+	note "installing Debian packages:$1"
+	command -v apt-get >/dev/null || { note "there is no apt-get to install them"; return 1; }
+	as_root=
+	[ "$(id -u)" = 0 ] || as_root="sudo -n"
+	[ -n "$packages_listed" ] || $as_root apt-get update -qq </dev/null || return 1
+	packages_listed=1
+	# shellcheck disable=SC2086
+	$as_root env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get install -y -qq --no-install-recommends $1 </dev/null >/dev/null
+}
+
+# What install_together takes: the packages of a need that are missing.
+bash_completion_packages() { [ -e /usr/share/bash-completion/bash_completion ] || missing bash_completion=bash-completion; }
+libfuzzer_packages() { missing clang=clang llvm-symbolizer=llvm; }
+venv_packages() { /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || missing ensurepip=python3-venv; }
+ceph_packages() { missing ceph-mon=ceph-mon ceph-osd=ceph-osd radosgw=radosgw ceph=ceph-common; }
+chromium_packages() { missing chromium=chromium "fc-list=fontconfig fonts-dejavu-core"; }
+
+# need_bash_completion installs what the script for bash builds on: a file, and no command.
+need_bash_completion() { install_packages "$(bash_completion_packages)"; }
+
+# need_venv installs what makes Python environments: a module, and no command.
+need_venv() { install_packages "$(venv_packages)"; }
 
 # need_program NAME PACKAGE VERSION TIME builds a Go program at one version.
 need_program() {
@@ -105,15 +132,13 @@ need_versitygw() {
 	export CORDON_TEST_VERSITYGW
 }
 need_ceph() {
-	# In a shell of its own: what cannot be installed ends that one alone.
-	(need_packages ceph-mon=ceph-mon ceph-osd=ceph-osd radosgw=radosgw ceph=ceph-common) ||
+	want_packages "$(ceph_packages)" ||
 		note "there is no Ceph: its tests will be skipped"
 }
 
 # need_chromium installs a browser, in which the dashboard is tested, and a font.
 need_chromium() {
-	# In a shell of its own: what cannot be installed ends that one alone.
-	(need_packages chromium=chromium "fc-list=fontconfig fonts-dejavu-core") ||
+	want_packages "$(chromium_packages)" ||
 		note "there is no Chromium: the tests of pages in a browser will be skipped"
 }
 
@@ -151,7 +176,7 @@ need_python_sdk() {
 
 # need_libfuzzer installs clang with its fuzzer and what names functions in stacks.
 need_libfuzzer() {
-	need_packages clang=clang llvm-symbolizer=llvm
+	install_packages "$(libfuzzer_packages)"
 	resources=$(clang -print-resource-dir)
 	ls "$resources"/lib/*/libclang_rt.fuzzer* >/dev/null 2>&1 ||
 		need_packages "libclang_rt=libclang-rt-$(basename "$resources" | cut -d . -f 1)-dev"
