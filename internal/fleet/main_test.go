@@ -7,18 +7,17 @@ package fleet
 import (
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"sync"
 	"testing"
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/server/temporaltest"
 
+	"github.com/cordonlabs/cordon/internal/programtest"
 	"github.com/cordonlabs/cordon/target/miniotest"
 )
 
-// binary is the program under test: CORDON_TEST_BINARY, or built for this run.
+// binary is the program under test.
 var binary string
 
 // server is one real Temporal for all tests of the package.
@@ -40,20 +39,13 @@ func (quiet) Error(string, ...any) {}
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
-		if binary = os.Getenv("CORDON_TEST_BINARY"); binary == "" {
-			dir, err := os.MkdirTemp("", "cordon-fleet-")
-			if err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				return 1
-			}
-			defer os.RemoveAll(dir)
-			binary = filepath.Join(dir, "cordon")
-			build := exec.Command("go", "build", "-o", binary, "github.com/cordonlabs/cordon/cmd/cordon")
-			if out, err := build.CombinedOutput(); err != nil {
-				fmt.Fprintf(os.Stderr, "build the program: %v\n%s", err, out)
-				return 1
-			}
+		path, remove, err := programtest.Find()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
 		}
+		defer remove()
+		binary = path
 		defer func() {
 			if started {
 				server().Stop()
