@@ -77,7 +77,7 @@ formatted() {
 # not. They lie outside of it, so that go test would not notice that they changed.
 snippets() (
 	cd deploy/check
-	go vet ./... && go test -count 1 ./...
+	spacious_go vet ./... && go test -vet=off -count 1 ./...
 )
 
 typescript() (
@@ -97,8 +97,9 @@ python_sdk() (
 engine="./archive/... ./finding/... ./analyze/... ./fuzz ./fuzz/internal/... ./metadata/... ./target/... ./workspace/... ./internal/durable ./internal/flight/... ./internal/flock/... ./internal/rmtree/... ./internal/mounts/... ./internal/doctor/... ./internal/config/... ./internal/diskusage ./internal/ptrace ./internal/storm ./sandbox/internal/... ./crash ./corpus"
 run "Formatting" formatted
 # go test would vet some of this again, with all that it is built on, once for each way of building.
-run "Vet" go vet -p 2 ./...
-run "All tests" go test -vet=off -p 2 -timeout 40m ./...
+run "Vet" spacious_go vet -p 2 ./...
+# Those that take longest are begun first, and do not run alone at the end.
+run "All tests" go test -vet=off -p 2 -timeout 40m ./internal/e2e ./internal/contract ./internal/faults ./worker ./workspace ./...
 run "Snippets for containers" snippets
 run "The package for TypeScript" typescript
 run "The Python package" python_sdk

@@ -52,6 +52,10 @@ need_go() {
 	note "Go $have"
 }
 
+# spacious_go is go where only compilers, linkers and vet run, no tests: they collect garbage more seldom,
+# which takes a fifth off a compiler's processor time, and keep to 3 GiB each.
+spacious_go() { GOGC=400 GOMEMLIMIT=3GiB go "$@"; }
+
 # missing COMMAND=PACKAGE… prints the Debian packages of those commands that are missing.
 missing() {
 	for pair in "$@"; do
@@ -113,7 +117,7 @@ need_program() {
 		return
 	fi
 	note "$1 $3: building it, about $4 on two cores"
-	GOBIN=$TOOLS/bin GOFLAGS=-mod=mod go install "$2@$3" || die "building $1 failed; see above"
+	(export GOBIN="$TOOLS/bin" GOFLAGS=-mod=mod && spacious_go install "$2@$3") || die "building $1 failed; see above"
 }
 
 built_version() { go version -m "$1" 2>/dev/null | awk '$1 == "mod" { print $3 }'; }
@@ -303,6 +307,6 @@ need_node_sdk() {
 build_cordon() {
 	note "building bin/cordon (the first time takes 5 minutes on two cores: a Temporal server is in it)"
 	mkdir -p bin
-	go build -o bin/cordon ./cmd/cordon
+	spacious_go build -o bin/cordon ./cmd/cordon
 	note "$(bin/cordon version)"
 }
