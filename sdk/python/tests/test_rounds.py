@@ -196,6 +196,11 @@ async def test_hosts_that_are_preferred_are_asked_first(client: Client) -> None:
         handle, run = await begin(client, hosts, "lost", "return")
         assert await runs(handle) == [run, f"{run}-2"]
         assert hosts.acquired == [("@h2", run), ("@h1", f"{run}-2")]
+        # A host without room is asked once.
+        hosts.refuses["@h2"], hosts.acquired = ApplicationError("full", type="NoSpace"), []
+        handle, run = await begin(client, hosts, "return")
+        assert await runs(handle) == [run]
+        assert hosts.acquired == [("@h2", run), ("@h1", run)]
         # What no host can do is not tried on another.
         hosts.refuses["@h2"], hosts.acquired = ApplicationError("?", type="TargetNotFound", non_retryable=True), []
         handle, run = await begin(client, hosts, "return")

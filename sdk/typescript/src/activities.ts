@@ -76,6 +76,16 @@ export function acquireWorkspace(targetId: string, options: TargetOptions = {}):
   return claimed(acquired.then((from) => new Workspace(from)), cleanupCache);
 }
 
+/**
+ * Is {@link acquireWorkspace}, of a host that takes it at once or not at all: a busy one is left alone,
+ * and one that has no room does not try again.
+ */
+export function acquireSoon(targetId: string, options: TargetOptions): Promise<Workspace> {
+  const policy = options.retry ?? retry;
+  const nonRetryableErrorTypes = [...(options.retry?.nonRetryableErrorTypes ?? []), 'NoSpace'];
+  return acquireWorkspace(targetId, { ...options, scheduleToStartTimeout: '2 seconds', retry: { ...policy, nonRetryableErrorTypes } });
+}
+
 // Waits for a fetch. What it claimed for a caller who is cancelled is given back.
 async function claimed<T>(fetch: Promise<T>, giveBack: (claim: T) => Promise<unknown>): Promise<T> {
   const caller = CancellationScope.current();

@@ -1,6 +1,6 @@
 import { isCancellation, log, proxyActivities } from '@temporalio/workflow';
 import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
-import { acquireWorkspace, type TargetOptions } from './activities';
+import { acquireSoon, acquireWorkspace, type TargetOptions } from './activities';
 import type { HostActivities } from './names';
 import type { Workspace } from './workspace';
 
@@ -14,8 +14,7 @@ export async function place(targetId: string, lost: readonly Workspace[], option
       continue;
     }
     try {
-      // A host that is idle takes it at once; a busy one is left alone.
-      return await acquireWorkspace(targetId, { ...options, taskQueue, scheduleToStartTimeout: '2 seconds' });
+      return await acquireSoon(targetId, { ...options, taskQueue });
     } catch (err) {
       const cause = err instanceof ActivityFailure ? err.cause : undefined;
       if (cause === undefined || isCancellation(err) || (cause instanceof ApplicationFailure && cause.nonRetryable)) {

@@ -15,6 +15,8 @@ export class Hosts {
   /** The paths that are not there any more, and those whose watch has a bug. */
   readonly gone = new Set<string>();
   readonly broken = new Set<string>();
+  /** The queue, less its common part, on which acquire_workspace finds no room. */
+  full?: string;
   /** What choose_hosts returns; undefined: workers do not know it, and nothing of watches. */
   choice?: string[];
 
@@ -43,6 +45,9 @@ export class Hosts {
   // On the host that the target is called after, and then on the next one.
   private readonly acquire = async (targetId: string, runId: string): Promise<object> => {
     this.acquired.push([this.here(), runId]);
+    if (this.here() === this.full) {
+      throw ApplicationFailure.retryable('full', 'NoSpace');
+    }
     const host = this.here().slice(1) || (runId.endsWith('-2') ? 'h1' : targetId);
     const queue = `${this.queue}@${host}`;
     const found = { path: `/${runId}`, task_queue: queue, host, target_id: targetId, run_id: runId, mode: 'isolated', driver: '', writable: true };

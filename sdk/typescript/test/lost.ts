@@ -140,6 +140,12 @@ describe('withWorkspace, of which a host says', { concurrency: true }, () => {
     const [moved, other] = await begin(warm, ['lost', 'return']);
     assert.deepEqual(await runs(moved), [other, `${other}-2`]);
     assert.deepEqual(warm.acquired, [['@h2', other], ['@h1', `${other}-2`]]);
+    // One without room is asked once.
+    warm.full = '@h2';
+    warm.acquired = [];
+    const [aside, third] = await begin(warm, ['return']);
+    assert.deepEqual(await runs(aside), [third]);
+    assert.deepEqual(warm.acquired, [['@h2', third], ['@h1', third]]);
   });
 
   it('nothing of all this, for it is of yesterday', async () => {

@@ -8,6 +8,7 @@ this file and in the README.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Literal, TypedDict
 
@@ -19,6 +20,7 @@ from typing_extensions import Unpack
 from cordon_temporal._names import ACQUIRE_WORKSPACE, CLEANUP_CACHE, GET_TARGET, UPLOAD_RESULTS, Mode
 from cordon_temporal._settle import settle
 from cordon_temporal._workspace import Workspace
+from cordon_temporal.errors import ErrorType
 
 FETCH_TIMEOUT = timedelta(minutes=5)
 """Of one attempt. A fetch that takes longer goes on, and the next attempt joins it."""
@@ -100,7 +102,11 @@ async def acquire_workspace(target_id: str, **options: Unpack[FetchOptions]) -> 
 
 
 async def acquire_soon(target_id: str, within: timedelta, **options: Unpack[FetchOptions]) -> Workspace:
-    """:func:`acquire_workspace`, of somebody who takes it ``within`` that time, or not at all."""
+    """:func:`acquire_workspace`, of somebody who takes it ``within`` that time, or not at all.
+    Nor does a host that has no room try again."""
+    policy = options.get("retry_policy", RETRY_POLICY)
+    final = [*(policy.non_retryable_error_types or ()), ErrorType.NO_SPACE]
+    options["retry_policy"] = replace(policy, non_retryable_error_types=final)
     return Workspace.from_result(
         await _fetch(ACQUIRE_WORKSPACE, target_id, schedule_to_start_timeout=within, **options)
     )
