@@ -137,7 +137,7 @@ func (s *Store) List(ctx context.Context) iter.Seq2[target.Info, error] {
 			case isAbsent(err):
 				continue // a plain file here, or a directory whose object is not there (yet)
 			case errors.Is(err, errIrregular):
-				slog.WarnContext(ctx, "Target passed over: its object is not a regular file", "target", id.String(), "error", err)
+				slog.WarnContext(ctx, "Target passed over: its object is not a regular file", "target_id", id.String(), "error", err)
 				continue
 			case err != nil:
 				yield(target.Info{}, failure(op, id.String(), err))

@@ -61,7 +61,7 @@ func (s *Store) put(ctx context.Context, id cordon.TargetID, v *verify.Reader) (
 	digest := v.Want().SHA256
 	if digest != "" {
 		if err := writeHint(root, digest, versionOf(fi)); err != nil {
-			slog.WarnContext(ctx, "Target stored without its digest", "target", id.String(), "error", err)
+			slog.WarnContext(ctx, "Target stored without its digest", "target_id", id.String(), "error", err)
 			digest = ""
 		}
 	}

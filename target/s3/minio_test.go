@@ -128,7 +128,7 @@ func TestEveryDownloadIsLoggedInTheWordsPeopleGrepFor(t *testing.T) {
 			t.Errorf("%d lines after %d downloads:\n%s", got, n, log.String())
 		}
 	}
-	for _, want := range []string{"target=fw", "bucket=" + cfg.Bucket, "size=5"} {
+	for _, want := range []string{"target_id=fw", "bucket=" + cfg.Bucket, "size=5"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the line is without %s:\n%s", want, log.String())
 		}

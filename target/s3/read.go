@@ -58,7 +58,7 @@ func (s *Store) read(ctx context.Context, op string, at place, etag string, leve
 		cancel() // which closes the body, too
 		return nil, target.Info{}, err
 	}
-	s.log.Log(ctx, level, strings.ToUpper(at.what[:1])+at.what[1:]+": downloading from MinIO", at.what, at.name, "bucket", at.bucket, "size", info.Size, "etag", info.ETag)
+	s.log.Log(ctx, level, strings.ToUpper(at.what[:1])+at.what[1:]+": downloading from MinIO", at.attribute, at.name, "bucket", at.bucket, "size", info.Size, "etag", info.ETag)
 	v := &version{store: s, at: at, info: info, patience: patience{limit: s.limits.patience}}
 	r := &reader{ctx: ctx, v: v, sum: newETagSum(at, info, header)}
 	if info.Size > firstPart && header.Get("Content-Range") != "" { // ranges can be asked for

@@ -43,7 +43,7 @@ func (s *Store) restate(ctx context.Context, id cordon.TargetID, etag, digest st
 			return up.ETag, nil
 		}
 	}
-	s.log.WarnContext(ctx, "A continued upload has the digest of another one and is removed", "target", id.String(), "bucket", s.bucket, "error", err)
+	s.log.WarnContext(ctx, "A continued upload has the digest of another one and is removed", "target_id", id.String(), "bucket", s.bucket, "error", err)
 	ctx, cancel := afterTheEnd(ctx)
 	defer cancel()
 	if rerr := s.core.RemoveObject(ctx, s.bucket, key(id), minio.RemoveObjectOptions{}); rerr != nil {
