@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -43,8 +44,13 @@ func WatchQueue(queue, host string) string {
 	if queue == "" {
 		return ""
 	}
-	return HostQueue(queue, host) + ".watch"
+	return HostQueue(queue, host) + watchSuffix
 }
+
+// IsWatchQueue reports whether a task queue is one of those.
+func IsWatchQueue(queue string) bool { return strings.HasSuffix(queue, watchSuffix) }
+
+const watchSuffix = ".watch"
 
 // RegisterWatch registers what a worker does on its watch queue.
 func (a *Activities) RegisterWatch(r worker.ActivityRegistry) {

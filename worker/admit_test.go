@@ -72,6 +72,14 @@ func stores(ctx workflow.Context, queue string, waits bool) error {
 	return workflow.ExecuteActivity(ctx, activities.CleanupCacheName, path).Get(ctx, nil)
 }
 
+// looks asks on a host's queue for watches whether a workspace is there that nobody has.
+func looks(ctx workflow.Context, queue string) error {
+	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue: queue, StartToCloseTimeout: time.Minute, ScheduleToStartTimeout: 30 * time.Second, RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: 1},
+	})
+	return workflow.ExecuteActivity(ctx, activities.WatchWorkspaceName, "/nowhere", true).Get(ctx, nil)
+}
+
 // calling runs the workflows above until the test ends.
 func calling(t *testing.T) client.Client {
 	t.Helper()
@@ -79,6 +87,7 @@ func calling(t *testing.T) client.Client {
 	w := sdkworker.New(c, callers, sdkworker.Options{LocalActivityWorkerOnly: true})
 	w.RegisterWorkflowWithOptions(fuzzes, workflow.RegisterOptions{Name: "Fuzzes"})
 	w.RegisterWorkflowWithOptions(stores, workflow.RegisterOptions{Name: "Stores"})
+	w.RegisterWorkflowWithOptions(looks, workflow.RegisterOptions{Name: "Looks"})
 	if err := w.Start(); err != nil {
 		t.Fatal(err)
 	}

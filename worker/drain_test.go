@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -11,7 +12,10 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 
+	"github.com/cordonlabs/cordon"
+	"github.com/cordonlabs/cordon/activities"
 	"github.com/cordonlabs/cordon/internal/health"
 	"github.com/cordonlabs/cordon/worker"
 )
@@ -98,6 +102,13 @@ func TestAWorkerDrains(t *testing.T) {
 		}
 		if n, _ := pending(t, c, run); n != 1 {
 			t.Error("what was under way is not any more")
+		}
+		// Who asks whether a workspace is still here has an answer, however long it takes.
+		time.Sleep(2 * time.Second)
+		look := begin(t, c, "Looks", activities.WatchQueue(queue, w.Cache().HostID()))
+		var app *temporal.ApplicationError
+		if err := look.Get(t.Context(), nil); !errors.As(err, &app) || app.Type() != string(cordon.WorkspaceLost) {
+			t.Errorf("asked for a workspace that nobody has, it says: %v", err)
 		}
 		if err := c.TerminateWorkflow(t.Context(), run.GetID(), run.GetRunID(), "it is done"); err != nil {
 			t.Fatal(err)

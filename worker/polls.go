@@ -6,8 +6,10 @@ import (
 	"sync"
 	"time"
 
+	taskqueuepb "go.temporal.io/api/taskqueue/v1"
 	"google.golang.org/grpc"
 
+	"github.com/cordonlabs/cordon/activities"
 	"github.com/cordonlabs/cordon/internal/health"
 )
 
@@ -24,8 +26,7 @@ const freshPoll = 250 * time.Millisecond
 
 // polls knows a client's polls, and ends them.
 type polls struct {
-	ctx context.Context
-	cut context.CancelFunc
+	tasks, watches cutter // those of the queues for watches go on while a worker drains
 
 	mu     sync.Mutex
 	open   int
@@ -33,9 +34,27 @@ type polls struct {
 	none   chan struct{} // closed when none is open; nil: nobody waits for that
 }
 
+// cutter ends polls, those that are open and those that come.
+type cutter struct {
+	ctx context.Context
+	cut context.CancelFunc
+}
+
 func newPolls() *polls {
-	ctx, cut := context.WithCancel(context.Background())
-	return &polls{ctx: ctx, cut: cut}
+	p := &polls{}
+	for _, c := range []*cutter{&p.tasks, &p.watches} {
+		c.ctx, c.cut = context.WithCancel(context.Background())
+	}
+	return p
+}
+
+// of returns what ends a poll that asks for req.
+func (p *polls) of(req any) cutter {
+	poll, ok := req.(interface{ GetTaskQueue() *taskqueuepb.TaskQueue })
+	if ok && activities.IsWatchQueue(poll.GetTaskQueue().GetName()) {
+		return p.watches
+	}
+	return p.tasks
 }
 
 // begin notes that a poll begins, and returns what notes that it has ended.
@@ -92,7 +111,7 @@ func (p *polls) until(ctx context.Context, method string, req, reply any, cc *gr
 		var end context.CancelFunc
 		ctx, end = context.WithCancel(ctx)
 		defer end()
-		defer context.AfterFunc(p.ctx, end)()
+		defer context.AfterFunc(p.of(req).ctx, end)()
 		defer p.begin(method)()
 	}
 	return invoke(ctx, method, req, reply, cc, opts...)

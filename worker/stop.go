@@ -65,7 +65,7 @@ func (w *Worker) stopPolling() <-chan struct{} {
 	for _, sdk := range w.workers {
 		all.Go(sdk.Stop)
 	}
-	late := time.AfterFunc(lastPolls, w.polls.cut)
+	late := time.AfterFunc(lastPolls, w.polls.tasks.cut)
 	go func() {
 		defer close(ended)
 		defer late.Stop()
@@ -88,6 +88,7 @@ func (w *Worker) Stop() {
 	for _, sdk := range w.watchers {
 		watchers.Go(sdk.Stop)
 	}
+	defer time.AfterFunc(lastPolls, w.polls.watches.cut).Stop()
 	ended := w.stopping()
 	// What is told to end goes back to the server, which hands it to whoever polls: that
 	// must not be this worker, for the server loses what meets a poll that it is ending.
