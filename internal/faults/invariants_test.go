@@ -236,10 +236,28 @@ func (s *scene) allocated(name string, seen map[uint64]bool) (sum int64) {
 	return sum
 }
 
+// onlyBusyMounts reports whether something was put off, and all of it for mounts in use.
+func onlyBusyMounts(deferred []workspace.Removal) bool {
+	for _, r := range deferred {
+		if !strings.Contains(r.Reason, mounts.ErrBusy.Error()) {
+			return false
+		}
+	}
+	return len(deferred) > 0
+}
+
 // mustBeSwept fails unless one sweep leaves nothing behind.
 func (s *scene) mustBeSwept(when string, c *workspace.Cache) {
 	s.Helper()
-	rep, err := c.Sweep(s.Context(), workspace.SweepOptions{Restore: true})
+	sweep := func() (workspace.SweepReport, error) {
+		return c.Sweep(s.Context(), workspace.SweepOptions{Restore: true})
+	}
+	rep, err := sweep()
+	// A process that is being started has every descriptor of this one, and keeps a mount
+	// until it executes its program: that is the one thing that may wait for another sweep.
+	for end := time.Now().Add(10 * time.Second); err == nil && onlyBusyMounts(rep.Deferred) && time.Now().Before(end); rep, err = sweep() {
+		time.Sleep(5 * time.Millisecond)
+	}
 	if err != nil || len(rep.Deferred) > 0 || rep.Busy {
 		s.Errorf("%s: sweep: %v, deferred %+v, busy %t", when, err, rep.Deferred, rep.Busy)
 	}
