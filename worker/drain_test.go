@@ -94,6 +94,7 @@ func TestAWorkerDrains(t *testing.T) {
 		})
 		answers(t, "http://"+w.HTTP()+"/readyz", http.StatusServiceUnavailable, `"status":"draining"`)
 		answers(t, "http://"+w.HTTP()+"/healthz", http.StatusOK, `"status":"draining"`)
+		time.Sleep(2 * time.Second) // after which its last polls have ended: what they brought was handed on
 		// What comes now is nobody's yet.
 		late := begin(t, c, "Fuzzes", queue, 1)
 		time.Sleep(300 * time.Millisecond)
@@ -104,7 +105,6 @@ func TestAWorkerDrains(t *testing.T) {
 			t.Error("what was under way is not any more")
 		}
 		// Who asks whether a workspace is still here has an answer, however long it takes.
-		time.Sleep(2 * time.Second)
 		look := begin(t, c, "Looks", activities.WatchQueue(queue, w.Cache().HostID()))
 		var app *temporal.ApplicationError
 		if err := look.Get(t.Context(), nil); !errors.As(err, &app) || app.Type() != string(cordon.WorkspaceLost) {
