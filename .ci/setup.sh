@@ -235,7 +235,7 @@ need_crates() {
 			c++ -O3 -fPIC -ffunction-sections -fdata-sections -fno-omit-frame-pointer -std=c++17 -w \
 				-c "$source" -o "$work/$(basename "$source" .cpp).o" || die "compiling libFuzzer failed; see above"
 		done
-		ar cr "$work/libfuzzer.a" "$work"/*.o && mv "$work/libfuzzer.a" "$crates/"
+		{ ar cr "$work/libfuzzer.a" "$work"/*.o && mv "$work/libfuzzer.a" "$crates/"; } || die "archiving libFuzzer failed; see above"
 		rm -rf "$work"
 	fi
 	CORDON_TEST_CRATES=$crates

@@ -58,7 +58,7 @@ func (w *Worker) checks() []health.Check {
 		}},
 		checkPolling: {Name: "polling", Try: func(context.Context) error {
 			if w.draining.Load() {
-				return nil // its last polls were ended, and there are no others
+				return nil // its last polls for work were ended
 			}
 			return w.pulse.Err()
 		}},

@@ -64,7 +64,7 @@ func (w *Worker) pollOne(queue string, offer offer, tuner sdkworker.WorkerTuner,
 		Interceptors:                     []interceptor.WorkerInterceptor{w.admission.Interceptor()},
 		MaxHeartbeatThrottleInterval:     activities.MaxHeartbeatThrottle,
 		DefaultHeartbeatThrottleInterval: activities.MaxHeartbeatThrottle,
-		WorkerStopTimeout:                w.opts.Config.Drain + stopTimeout,
+		WorkerStopTimeout:                w.opts.Config.Drain + lastPolls + stopTimeout,
 		DisableRegistrationAliasing:      true,
 		OnFatalError:                     w.fail,
 	}

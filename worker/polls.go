@@ -14,7 +14,7 @@ import (
 )
 
 // lastPolls is how long a worker that stops waits for the server to end its polls, which
-// it is asked for: what one of them was about to bring is brought then, and not lost. It
+// it is asked for: a poll that the worker breaks off may take with it what it brings. It
 // takes milliseconds; but a poll that gets to the server after that was asked, as one of a
 // worker that has just begun, would be waited for until it ends by itself.
 const lastPolls = time.Second
@@ -76,7 +76,7 @@ func (p *polls) begin(method string) (end func()) {
 }
 
 // settle returns when no poll for activities is fresh any more, or after lastPolls. Whoever
-// calls it has seen to it that no others begin. Workflow tasks have attempts without end.
+// calls it has seen to it that few others begin. Workflow tasks have attempts without end.
 func (p *polls) settle() {
 	for began := time.Now(); time.Since(began) < lastPolls; {
 		p.mu.Lock()

@@ -84,12 +84,13 @@ func (w *Worker) Stop() {
 	}
 	w.stop()
 	w.admission.Stop()
+	ended := w.stopping()
+	w.polls.settle() // those for watches, if it has drained
 	var watchers sync.WaitGroup
 	for _, sdk := range w.watchers {
 		watchers.Go(sdk.Stop)
 	}
 	defer time.AfterFunc(lastPolls, w.polls.watches.cut).Stop()
-	ended := w.stopping()
 	// What is told to end goes back to the server, which hands it to whoever polls: that
 	// must not be this worker, for the server loses what meets a poll that it is ending.
 	select {

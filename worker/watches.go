@@ -18,7 +18,7 @@ func (w *Worker) pollWatches(queue string) error {
 		MaxConcurrentActivityTaskPollers:   1,
 		MaxHeartbeatThrottleInterval:       activities.MaxWatchThrottle,
 		DefaultHeartbeatThrottleInterval:   activities.MaxWatchThrottle,
-		WorkerStopTimeout:                  stopTimeout,
+		WorkerStopTimeout:                  lastPolls + stopTimeout,
 		DisableRegistrationAliasing:        true,
 		OnFatalError:                       w.fail,
 	})

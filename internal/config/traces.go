@@ -82,7 +82,7 @@ type exported struct{ name, value string }
 // exporting reads a variable that there is for all that is exported and for traces alone.
 func (e *env) exporting(what, def string) exported {
 	all, traces := "OTEL_EXPORTER_OTLP_"+what, "OTEL_EXPORTER_OTLP_TRACES_"+what
-	general := exported{all, strings.TrimSpace(cmp.Or(e.note(all, def, false), def))}
+	general := exported{all, cmp.Or(strings.TrimSpace(e.note(all, def, false)), def)}
 	if own := strings.TrimSpace(e.note(traces, "", false)); own != "" {
 		return exported{traces, own}
 	}
