@@ -160,7 +160,7 @@ func TestAValueThatCannotBeReadIsNamedWithItsForms(t *testing.T) {
 		"a vertical with a space":          {"WORKER_VERTICAL", "my vertical", "letters, digits"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			env := map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318", c.name: c.value}
+			env := map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "https://collector:4318", c.name: c.value}
 			w, err := config.FromEnv(func(k string) string { return env[k] })
 			if err == nil {
 				t.Fatalf("accepted: %+v", w)

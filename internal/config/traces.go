@@ -61,11 +61,12 @@ func (e *env) traces() Traces {
 	t := Traces{
 		Endpoint: own, Headers: headers, Service: e.text("OTEL_SERVICE_NAME"),
 		Resource: read(e, "OTEL_RESOURCE_ATTRIBUTES", "", parsePairs),
-		Sampler:  e.sampler(), Timeout: e.exportTimeout(), Gzip: e.compression(), TLS: e.collectorTLS(),
+		Sampler:  e.sampler(), Timeout: e.exportTimeout(), Gzip: e.compression(),
 	}
 	if own == "" && base != "" {
 		t.Endpoint = strings.TrimRight(base, "/") + tracesPath
 	}
+	t.TLS = e.collectorTLS(strings.HasPrefix(strings.ToLower(t.Endpoint), "https:"))
 	if named := e.getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || e.getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != ""; !named || disabled || exporter == exportNone {
 		e.problems = e.problems[:before]
 		return Traces{}
@@ -110,10 +111,10 @@ func (e *env) compression() bool {
 }
 
 // collectorTLS reads whom spans are sent to, and who sends them, where that is not what
-// the whole host trusts.
-func (e *env) collectorTLS() *tls.Config {
+// the whole host trusts. Without HTTPS it says nothing.
+func (e *env) collectorTLS(secure bool) *tls.Config {
 	ca, cert, key := e.exporting("CERTIFICATE", ""), e.exporting("CLIENT_CERTIFICATE", ""), e.exporting("CLIENT_KEY", "")
-	if ca.value == "" && cert.value == "" && key.value == "" {
+	if !secure || ca.value == "" && cert.value == "" && key.value == "" {
 		return nil
 	}
 	c := &tls.Config{MinVersion: tls.VersionTLS12}

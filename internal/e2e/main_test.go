@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"fmt"
 	"os"
 	"testing"
 
@@ -13,14 +12,8 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		path, remove, err := programtest.Find()
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer remove()
+	os.Exit(programtest.Run(func(path string) int {
 		binary = path
 		return miniotest.Main(m)
-	}())
+	}))
 }

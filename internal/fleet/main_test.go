@@ -5,7 +5,6 @@
 package fleet
 
 import (
-	"fmt"
 	"os"
 	"sync"
 	"testing"
@@ -38,13 +37,7 @@ func (quiet) Warn(string, ...any)  {}
 func (quiet) Error(string, ...any) {}
 
 func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		path, remove, err := programtest.Find()
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer remove()
+	os.Exit(programtest.Run(func(path string) int {
 		binary = path
 		defer func() {
 			if started {
@@ -52,5 +45,5 @@ func TestMain(m *testing.M) {
 			}
 		}()
 		return miniotest.Main(m)
-	}())
+	}))
 }

@@ -26,3 +26,14 @@ func Find() (path string, remove func(), err error) {
 	}
 	return path, remove, nil
 }
+
+// Run gives tests what Find returns, and returns their exit code.
+func Run(tests func(binary string) int) int {
+	path, remove, err := Find()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer remove()
+	return tests(path)
+}
